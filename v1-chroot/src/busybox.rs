@@ -1,0 +1,205 @@
+//! Finds a busybox: one file that is a shell and some hundred commands.
+//!
+//! It must be statically linked, since a rootfs of ours holds no libraries. Where the system has
+//! none and is a Debian or Ubuntu, the package is fetched with the system's own package manager
+//! and unpacked in our cache. Nothing is installed, and root is not needed.
+
+use crate::command::{dynamic_loader, is_of_this_architecture};
+use crate::command_line::note;
+use anyhow::{Context, Result, anyhow, bail};
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where distributions put it. The static one has a name of its own on some of them.
+const USUAL_PLACES: [&str; 6] = [
+    "/bin/busybox",
+    "/usr/bin/busybox",
+    "/bin/busybox.static",
+    "/usr/bin/busybox-static",
+    "/sbin/busybox",
+    "/usr/local/bin/busybox",
+];
+
+/// The user's own choice, `$BUSYBOX`, if there is one.
+pub(crate) fn chosen() -> Option<PathBuf> {
+    env::var_os("BUSYBOX")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+}
+
+/// A busybox that runs alone on this machine: `$BUSYBOX`, else the system's, else one in `cache`,
+/// else one fetched into `cache`.
+///
+/// # Errors
+/// If `$BUSYBOX` cannot be used, or if there is none and no way to get one.
+pub fn find_or_fetch(cache: &Path) -> Result<PathBuf> {
+    if let Some(path) = chosen() {
+        let unfit = |reason| anyhow!("cannot use BUSYBOX={path:?}: {reason}");
+        check(&path).map_err(unfit)?;
+        return Ok(path);
+    }
+    let fetched = cache.join("busybox");
+    let usual = USUAL_PLACES.map(PathBuf::from);
+    let mut places = usual.into_iter().chain([fetched.clone()]);
+    if let Some(path) = places.find(|path| check(path).is_ok()) {
+        return Ok(path);
+    }
+    fetch(cache, &fetched)?;
+    check(&fetched).map_err(|reason| anyhow!("cannot use the fetched {fetched:?}: {reason}"))?;
+    Ok(fetched)
+}
+
+/// The names of all commands that `busybox` can be, as it lists them.
+pub(crate) fn applets(busybox: &Path) -> Result<Vec<String>> {
+    let output = Command::new(busybox).arg("--list").output();
+    let output = output.with_context(|| format!("cannot run {busybox:?} --list"))?;
+    let names = String::from_utf8_lossy(&output.stdout);
+    let names: Vec<_> = names
+        .lines()
+        .filter(|name| !name.contains('/'))
+        .map(str::to_owned)
+        .collect();
+    if !names.iter().any(|name| name == "sh") {
+        bail!("cannot use {busybox:?}: it lists no shell (is it a busybox?)");
+    }
+    Ok(names)
+}
+
+/// Whether `path` runs without anything around it, on this machine; else why not.
+fn check(path: &Path) -> Result<(), String> {
+    match fs::metadata(path) {
+        Err(error) => return Err(error.to_string()),
+        Ok(metadata) if !metadata.is_file() => return Err("it is not a file".into()),
+        Ok(_) => {}
+    }
+    if !is_of_this_architecture(path) {
+        return Err("it is not a program for this machine's architecture".into());
+    }
+    if let Some(loader) = dynamic_loader(path) {
+        return Err(format!(
+            "it is dynamically linked and needs {loader:?}, which a rootfs does not have (take the \
+             static one: package busybox-static)"
+        ));
+    }
+    Ok(())
+}
+
+/// Fetches Debian's package busybox-static, with list files of our own, and unpacks it.
+fn fetch(cache: &Path, target: &Path) -> Result<()> {
+    let advice = install_command();
+    if !Path::new("/usr/bin/apt-get").exists() || !Path::new("/usr/bin/dpkg-deb").exists() {
+        bail!("no static busybox on this machine (install one: {advice}; or set BUSYBOX)");
+    }
+    note(format_args!(
+        "no static busybox on this machine; fetching Debian's with apt-get, into {} (nothing is \
+         installed)",
+        cache.display()
+    ));
+    let work = WorkDirectory::create(cache.join("fetch"))?;
+    download(&work.0).with_context(|| format!("cannot fetch busybox (instead: {advice})"))?;
+    let unpacked = ["bin/busybox", "usr/bin/busybox"].map(|name| work.0.join("root").join(name));
+    let busybox = unpacked.iter().find(|path| path.is_file());
+    let busybox = busybox.context("the package busybox-static holds no busybox")?;
+    fs::rename(busybox, target).with_context(|| format!("cannot move busybox to {target:?}"))
+}
+
+/// apt-get(8) and dpkg-deb(1) in `work`, which gets all that they write.
+fn download(work: &Path) -> Result<()> {
+    for name in ["lists/partial", "cache/archives/partial"] {
+        let path = work.join(name);
+        fs::create_dir_all(&path).with_context(|| format!("cannot make {path:?}"))?;
+    }
+    let option = |name: &str, path: &str| format!("{name}={}", work.join(path).display());
+    let apt = || {
+        let mut command = Command::new("/usr/bin/apt-get");
+        command
+            .current_dir(work)
+            .args(["-qq", "-o", &option("Dir::State::lists", "lists")]);
+        command.args(["-o", &option("Dir::Cache", "cache")]);
+        // As root, apt would read and write as the user _apt, who may not enter our cache.
+        command.args([
+            "-o",
+            "APT::Sandbox::User=root",
+            "-o",
+            "Acquire::Languages=none",
+        ]);
+        command
+    };
+    run(apt().arg("update"))?;
+    run(apt().args(["download", "busybox-static"]))?;
+    let package = fs::read_dir(work)
+        .with_context(|| format!("cannot list {work:?}"))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .context("apt-get downloaded no package")?;
+    run(Command::new("/usr/bin/dpkg-deb")
+        .arg("-x")
+        .arg(package)
+        .arg(work.join("root")))
+}
+
+/// Runs a command in silence; its last words become the error.
+fn run(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_owned();
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {name:?}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&output.stderr);
+    let last = words
+        .lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or("no reason given");
+    bail!("{name:?} failed: {last}")
+}
+
+/// How to install a static busybox here: os-release(5) tells the distribution.
+fn install_command() -> &'static str {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let ids: String = release
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("ID=")
+                .or_else(|| line.strip_prefix("ID_LIKE="))
+        })
+        .collect::<Vec<_>>()
+        .join(" ");
+    let is = |id: &str| ids.split(['"', ' ']).any(|word| word == id);
+    match () {
+        () if is("alpine") => "sudo apk add busybox-static",
+        () if is("fedora") || is("rhel") => "sudo dnf install busybox",
+        () if is("arch") => "sudo pacman -S busybox",
+        () if is("suse") || is("opensuse") => "sudo zypper install busybox-static",
+        () if is("debian") || is("ubuntu") => "sudo apt-get install busybox-static",
+        () => "the package is called busybox or busybox-static",
+    }
+}
+
+/// A directory that goes away with this value, whatever happened in it.
+struct WorkDirectory(PathBuf);
+
+impl WorkDirectory {
+    fn create(path: PathBuf) -> Result<WorkDirectory> {
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {path:?}"));
+            }
+            _ => {}
+        }
+        fs::create_dir_all(&path).with_context(|| format!("cannot make {path:?}"))?;
+        Ok(WorkDirectory(path))
+    }
+}
+
+impl Drop for WorkDirectory {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            note(format_args!("cannot remove {}: {error}", self.0.display()));
+        }
+    }
+}

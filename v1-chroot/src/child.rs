@@ -1,0 +1,303 @@
+//! Fork, wait, and what passes between a process and its child: errors up, signals down.
+
+use crate::command_line::Failure;
+use crate::system_calls::{self, default_action, try_wait};
+use crate::terminal::Terminal;
+use anyhow::{Context, Result, anyhow};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{ForkResult, Pid, getpid};
+use std::convert::Infallible;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitCode, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// The signals that a supervisor passes on to its container.
+const PASSED_ON: [Signal; 6] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+];
+
+/// A forked process. It cannot outlive its parent, and its parent waits for it.
+#[derive(Debug)]
+pub struct Child {
+    pid: Pid,
+    signals: SignalFd,
+    terminal: Option<Terminal>,
+}
+
+/// What a waiting parent can learn.
+#[derive(Debug)]
+pub enum Event {
+    /// The child has ended, with this exit status in the manner of a shell: 128+N for signal N.
+    Ended(u8),
+    /// A process sent this signal to us (kill(2), sigqueue(3)).
+    FromProcess(Signal, Pid),
+    /// The kernel sent this signal to us: the terminal's Ctrl-C, Ctrl-Z or hang-up.
+    FromTerminal(Signal),
+}
+
+impl Child {
+    // ANCHOR: spawn
+    /// Forks a child that prepares itself with `prepare`, which ends in [`crate::exec`].
+    ///
+    /// Returns when the command runs: then every copy of the report pipe's writing end is closed,
+    /// by execve(2) or by the end of a process. Text in the pipe says that something failed first.
+    ///
+    /// # Errors
+    /// Whatever `prepare` failed with, or why there is no child at all.
+    pub fn spawn(prepare: impl FnOnce() -> Result<Infallible>) -> Result<Child> {
+        let ignored = ignored_signals()?;
+        let (mut report, mut reporter) = io::pipe().context("cannot make a pipe")?;
+        let terminal = Terminal::of_caller();
+        let Some(mut child) = Child::fork(&signals_to_take(ignored))? else {
+            drop(report);
+            default_actions(ignored)?;
+            let Err(error) = prepare();
+            let failure = Failure::from(error);
+            // Nobody reads this if the supervisor is gone, and then nobody is left to tell.
+            let _ = reporter.write_all(&failure.to_bytes());
+            std::process::exit(failure.code.into());
+        };
+        drop(reporter);
+        child.terminal = terminal;
+        let mut bytes = Vec::new();
+        report
+            .read_to_end(&mut bytes)
+            .context("cannot read the child's report")?;
+        match Failure::from_bytes(&bytes) {
+            None => Ok(child),
+            Some(failure) => {
+                child.wait_for_end()?;
+                Err(failure.into())
+            }
+        }
+    }
+    // ANCHOR_END: spawn
+
+    /// fork(2), such that the child is killed when its parent ends, in whatever way: `None` in the
+    /// child. The signals in `taken` are blocked from here on in both, until [`crate::exec`].
+    ///
+    /// # Errors
+    /// Those of fork(2), pidfd_open(2), prctl(2), sigprocmask(2) and signalfd(2).
+    pub fn fork(taken: &SigSet) -> Result<Option<Child>> {
+        taken.thread_block().context("cannot block signals")?;
+        // The kernel sends us SIGCHLD when a child ends, unless our caller had it ignored.
+        default_action(Signal::SIGCHLD as i32).context("cannot reset SIGCHLD")?;
+        let parent = system_calls::pidfd_open(getpid()).context("cannot open a pidfd")?;
+        match system_calls::fork()? {
+            ForkResult::Child => {
+                set_pdeathsig(Signal::SIGKILL).context("cannot ask for a parent-death signal")?;
+                // The parent may have ended before the line above; a pidfd is readable then.
+                // (getppid(2) cannot tell: in a new PID namespace it is 0 in any case.)
+                let mut ended = [PollFd::new(parent.as_fd(), PollFlags::POLLIN)];
+                if poll(&mut ended, PollTimeout::ZERO).context("cannot poll the parent")? > 0 {
+                    std::process::exit(128 + Signal::SIGKILL as i32);
+                }
+                Ok(None)
+            }
+            ForkResult::Parent { child: pid } => {
+                let signals = SignalFd::with_flags(taken, SfdFlags::SFD_CLOEXEC)
+                    .context("cannot make a signalfd")?;
+                Ok(Some(Child {
+                    pid,
+                    signals,
+                    terminal: None,
+                }))
+            }
+        }
+    }
+
+    // ANCHOR: wait
+    /// Waits for the end of the container, and passes on what other processes send us meanwhile.
+    ///
+    /// What the terminal sends (Ctrl-C) is not passed on: the terminal sends it to every process of
+    /// its foreground group, so the command has it already. Only the third Ctrl-C within two
+    /// seconds is ours, and the hang-up of the terminal: they kill the container.
+    ///
+    /// # Errors
+    /// Those of waitpid(2) and of reading the signalfd: none is expected.
+    pub fn wait(self) -> Result<ExitCode> {
+        let mut interrupts = Interrupts::default();
+        let code = loop {
+            match self.next_event()? {
+                Event::Ended(code) => break code,
+                Event::FromTerminal(Signal::SIGHUP) => break self.kill_container()?,
+                Event::FromTerminal(Signal::SIGINT) if interrupts.third_in_a_row() => {
+                    break self.kill_container()?;
+                }
+                Event::FromTerminal(_) => {}
+                // A shell passes its hang-up on to its jobs: this one looks like any process's.
+                Event::FromProcess(Signal::SIGHUP, _) if self.terminal_is_gone() => {
+                    break self.kill_container()?;
+                }
+                Event::FromProcess(signal, _) => self.kill(signal)?,
+            }
+        };
+        if let Some(terminal) = self.terminal {
+            terminal.take_back()?;
+        }
+        Ok(ExitCode::from(code))
+    }
+    // ANCHOR_END: wait
+
+    /// Blocks until the child ends or one of the taken signals arrives.
+    ///
+    /// # Errors
+    /// Those of waitpid(2) and of reading the signalfd.
+    pub fn next_event(&self) -> Result<Event> {
+        loop {
+            let info = match self.signals.read_signal() {
+                Ok(Some(info)) => info,
+                Ok(None) | Err(Errno::EINTR) => continue,
+                Err(errno) => return Err(anyhow!("cannot read the signalfd: {errno}")),
+            };
+            let number = i32::try_from(info.ssi_signo).unwrap_or(0);
+            let signal = Signal::try_from(number).context("the signalfd gave a bad signal")?;
+            if signal == Signal::SIGCHLD {
+                let ended = try_wait(self.pid)
+                    .map_err(|errno| anyhow!("cannot wait for process {}: {errno}", self.pid))?;
+                match ended {
+                    Some((_, status)) => return Ok(Event::Ended(exit_code(status))),
+                    None => continue, // it stopped or went on
+                }
+            }
+            // man 2 sigaction, si_code: positive if the kernel made it, else a process did.
+            if info.ssi_code > 0 {
+                return Ok(Event::FromTerminal(signal));
+            }
+            let sender = Pid::from_raw(i32::try_from(info.ssi_pid).unwrap_or(0));
+            return Ok(Event::FromProcess(signal, sender));
+        }
+    }
+
+    /// Sends a signal to the child. Its number cannot be another's yet: only we reap it.
+    ///
+    /// # Errors
+    /// EPERM if the child has become a user whom we may not signal.
+    pub fn kill(&self, signal: Signal) -> Result<()> {
+        kill(self.pid, signal)
+            .map_err(|errno| anyhow!("cannot send {signal} to process {}: {errno}", self.pid))
+    }
+
+    fn terminal_is_gone(&self) -> bool {
+        self.terminal.as_ref().is_some_and(Terminal::is_gone)
+    }
+
+    fn wait_for_end(&self) -> Result<()> {
+        system_calls::wait(self.pid, 0)
+            .map(drop)
+            .map_err(|errno| anyhow!("cannot wait for process {}: {errno}", self.pid))
+    }
+
+    /// Kills the child and everything that descends from it, and waits until all of it is gone.
+    ///
+    /// The trick is PR_SET_CHILD_SUBREAPER (prctl(2)): from now on an orphan among our descendants
+    /// becomes *our* child. So whoever loses its parent here comes to us next, and is killed too.
+    /// We signal only children that nobody else can reap: no number can be another's by then.
+    fn kill_container(&self) -> Result<u8> {
+        set_child_subreaper(true).context("cannot adopt the container's orphans")?;
+        let mut code = 128 + Signal::SIGKILL as u8;
+        loop {
+            for pid in children()? {
+                kill(pid, Signal::SIGKILL)
+                    .map_err(|errno| anyhow!("cannot kill process {pid}: {errno}"))?;
+            }
+            match system_calls::wait(Pid::from_raw(-1), 0) {
+                Ok(Some((pid, status))) if pid == self.pid => code = exit_code(status),
+                Ok(_) => {}
+                Err(Errno::ECHILD) => return Ok(code),
+                Err(errno) => return Err(anyhow!("cannot wait for the container: {errno}")),
+            }
+        }
+    }
+}
+
+/// The number of every child of this process (proc_pid_task(5)).
+fn children() -> Result<Vec<Pid>> {
+    let path = format!("/proc/self/task/{}/children", getpid());
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    Ok(text
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .map(Pid::from_raw)
+        .collect())
+}
+
+/// What a shell shows in `$?`: the exit status, or 128+N after a death by signal N.
+///
+/// (The number that wait(2) gives is neither: 256 there means "exited with 1".)
+fn exit_code(status: ExitStatus) -> u8 {
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(u8::MAX)
+}
+
+/// The signals that this process ignores, as a bit mask: bit N-1 for signal N (proc_pid_status(5)).
+fn ignored_signals() -> Result<u64> {
+    crate::rootless::status_mask("SigIgn:")
+}
+
+fn is_ignored(ignored: u64, signal: Signal) -> bool {
+    ignored & (1 << (signal as i32 - 1)) != 0
+}
+
+/// The signals that a supervisor reads from its signalfd.
+fn signals_to_take(ignored: u64) -> SigSet {
+    let mut set: SigSet = PASSED_ON.into_iter().collect();
+    set.add(Signal::SIGCHLD);
+    if is_ignored(ignored, Signal::SIGHUP) {
+        set.remove(Signal::SIGHUP); // nohup(1): the hang-up is meant to pass us by
+    }
+    set
+}
+
+/// Sets what is ignored back to the default action: execve(2) keeps "ignored" (signal(7)), and
+/// Rust's runtime ignores SIGPIPE in every program. SIGHUP stays ignored: that is nohup(1).
+fn default_actions(ignored: u64) -> Result<()> {
+    for number in 1..=64 {
+        let is_nohup = number == Signal::SIGHUP as i32;
+        if ignored & (1 << (number - 1)) != 0 && !is_nohup {
+            default_action(number)
+                .map_err(|errno| anyhow!("cannot reset signal {number}: {errno}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Counts the Ctrl-C of the last two seconds.
+#[derive(Debug, Default)]
+struct Interrupts([Option<Instant>; 2]);
+
+impl Interrupts {
+    fn third_in_a_row(&mut self) -> bool {
+        let now = Instant::now();
+        let [first, second] = self.0;
+        self.0 = [second, Some(now)];
+        first.is_some_and(|first| now.duration_since(first) <= Duration::from_secs(2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_those_of_a_shell() {
+        assert_eq!(exit_code(ExitStatus::from_raw(256)), 1);
+        assert_eq!(exit_code(ExitStatus::from_raw(9)), 137);
+        assert_eq!(exit_code(ExitStatus::from_raw(64)), 192);
+    }
+}

@@ -1,0 +1,158 @@
+//! The last step of every stage: the process becomes the command.
+
+use crate::command_line::Failure;
+use crate::system_calls::close_on_exec_from_3;
+use anyhow::{Context, Result, anyhow};
+use elf::ElfStream;
+use elf::abi::PT_INTERP;
+use elf::endian::AnyEndian;
+use nix::errno::Errno;
+use nix::sys::signal::SigSet;
+use nix::unistd::{AccessFlags, access, execve};
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// Where commands are looked for inside, as in Docker's default.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// ANCHOR: exec
+/// execve(2): replaces this program with `command`, in a clean environment.
+///
+/// The process stays: its number, its root directory, its terminal. What the command must not
+/// inherit ends here: blocked signals, every descriptor but 0, 1 and 2, and the host's environment,
+/// which says nothing true about the inside and may hold secrets.
+///
+/// # Errors
+/// Always an error, since success does not return: a [`Failure`] with 127 if the command is not
+/// there, 126 if it is but cannot be executed.
+pub fn exec(command: &[OsString]) -> Result<Infallible> {
+    let [program, ..] = command else {
+        return Err(anyhow!("no command given"));
+    };
+    let arguments = command
+        .iter()
+        .map(|word| c_string(word))
+        .collect::<Result<Vec<_>>>()?;
+    let environment = environment()?;
+
+    SigSet::empty()
+        .thread_set_mask()
+        .context("cannot unblock signals")?;
+    close_on_exec_from_3().context("cannot mark descriptors close-on-exec")?;
+
+    let mut failure = None;
+    for path in candidates(program) {
+        let Err(errno) = execve(&c_string(path.as_os_str())?, &arguments, &environment);
+        // Not in this directory of PATH: look in the next one. Any other answer is about a file
+        // that is there, and says more than "not found" does if the search ends without success.
+        let is_there = path.symlink_metadata().is_ok();
+        if is_there && failure.is_none() {
+            failure = Some(explain(program, &path, errno));
+        }
+    }
+    Err(failure.unwrap_or_else(|| not_found(program)).into())
+}
+// ANCHOR_END: exec
+
+/// PATH, HOME and TERM, as they are true inside.
+fn environment() -> Result<Vec<CString>> {
+    let terminal = std::env::var_os("TERM").filter(|term| !term.is_empty());
+    let terminal = terminal.unwrap_or_else(|| "xterm".into());
+    let mut term = OsString::from("TERM=");
+    term.push(terminal);
+    Ok(vec![
+        c_string(format!("PATH={PATH}").as_ref())?,
+        c_string("HOME=/root".as_ref())?,
+        c_string(&term)?,
+    ])
+}
+
+/// The files that `program` may mean: itself if it has a slash, else one in each directory of PATH.
+fn candidates(program: &OsStr) -> Vec<PathBuf> {
+    if program.is_empty() || program.as_bytes().contains(&b'/') {
+        return vec![PathBuf::from(program)];
+    }
+    PATH.split(':')
+        .map(|directory| Path::new(directory).join(program))
+        .collect()
+}
+
+fn c_string(text: &OsStr) -> Result<CString> {
+    CString::new(text.as_bytes()).with_context(|| format!("a zero byte in {text:?}"))
+}
+
+fn not_found(program: &OsStr) -> Failure {
+    let (errno, advice) = (Errno::ENOENT, "there is no such command in the container");
+    Failure {
+        code: 127,
+        text: format!("cannot execute {program:?}: {errno} ({advice})"),
+    }
+}
+
+/// Says why execve(2) of a file that exists failed: its ENOENT and EACCES have several meanings.
+fn explain(program: &OsStr, path: &Path, errno: Errno) -> Failure {
+    let advice = match (errno, interpreter(path)) {
+        (Errno::ENOENT, Some(interpreter)) => {
+            &format!("the file is there, but its interpreter {interpreter:?} is not")
+        }
+        (Errno::ENOENT, None) => "it is a symbolic link to nothing",
+        (Errno::ENOEXEC, _) => "no program of this architecture, no script with a first line #!",
+        (Errno::EACCES, _) if path.is_dir() => "it is a directory",
+        (Errno::EACCES, _) if access(path, AccessFlags::X_OK).is_err() => {
+            "it is not executable: chmod +x"
+        }
+        (Errno::EACCES, _) => "is its file system mounted noexec?",
+        _ => "see execve(2)",
+    };
+    Failure {
+        code: 126,
+        text: format!("cannot execute {program:?}: {errno} ({advice})"),
+    }
+}
+
+/// The program that the kernel starts in place of `path`: the one in a script's first line, or the
+/// dynamic loader of a program that needs shared libraries.
+fn interpreter(path: &Path) -> Option<PathBuf> {
+    let mut start = Vec::new();
+    File::open(path)
+        .ok()?
+        .take(256)
+        .read_to_end(&mut start)
+        .ok()?;
+    if let Some(script) = start.strip_prefix(b"#!") {
+        let line = script.split(|&byte| byte == b'\n').next()?.trim_ascii();
+        let name = line.split(|byte| byte.is_ascii_whitespace()).next()?;
+        return Some(PathBuf::from(OsStr::from_bytes(name)));
+    }
+    dynamic_loader(path)
+}
+
+/// The dynamic loader that the ELF file `path` asks for (elf(5), PT_INTERP): `None` if it is static
+/// or no ELF file.
+pub(crate) fn dynamic_loader(path: &Path) -> Option<PathBuf> {
+    let mut file = ElfStream::<AnyEndian, _>::open_stream(File::open(path).ok()?).ok()?;
+    let segment = file
+        .segments()
+        .iter()
+        .find(|segment| segment.p_type == PT_INTERP)
+        .copied()?;
+    let name = file.segment_data(&segment).ok()?;
+    let name = name.strip_suffix(b"\0").unwrap_or(name);
+    Some(PathBuf::from(OsString::from_vec(name.to_vec())))
+}
+
+/// Whether the ELF file `path` is for the machine that this program was built for.
+pub(crate) fn is_of_this_architecture(path: &Path) -> bool {
+    let machine = |path: &Path| -> Option<(u16, elf::file::Class)> {
+        let header = ElfStream::<AnyEndian, _>::open_stream(File::open(path).ok()?)
+            .ok()?
+            .ehdr;
+        Some((header.e_machine, header.class))
+    };
+    let own = machine(Path::new("/proc/self/exe"));
+    own.is_some() && machine(path) == own
+}

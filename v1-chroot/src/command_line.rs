@@ -1,0 +1,121 @@
+//! The command line that all stages share, and how a launcher ends: one line, one exit status.
+
+use crate::rootfs;
+use anyhow::{Result, anyhow};
+use clap::Parser;
+use clap::error::ErrorKind;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Options of every stage.
+#[derive(Debug, clap::Args)]
+pub struct ContainerArgs {
+    /// Root directory of the container [default: a busybox rootfs, made on first use]
+    #[arg(long, value_name = "DIR")]
+    pub rootfs: Option<PathBuf>,
+
+    /// Command to run in the container, with its arguments
+    #[arg(
+        value_name = "COMMAND",
+        trailing_var_arg = true,
+        default_value = "/bin/sh"
+    )]
+    pub command: Vec<OsString>,
+}
+
+/// Reads the command line. `--help` is printed here and ends the program.
+///
+/// # Errors
+/// What is wrong with the command line, in one line.
+pub fn parse<Args: Parser>() -> Result<Args> {
+    let directory = rootfs::default_path().map_or_else(
+        |error| format!("none: {error:#}"),
+        |path| path.display().to_string(),
+    );
+    let command = Args::command().after_help(format!("Default root directory: {directory}"));
+    let error = match command
+        .try_get_matches()
+        .and_then(|matches| Args::from_arg_matches(&matches))
+    {
+        Ok(args) => return Ok(args),
+        Err(error) => error,
+    };
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        error.exit();
+    }
+    // clap explains itself in paragraphs: the fault, perhaps a tip, the usage. The last is for --help.
+    let text = error.to_string();
+    let (fault, _) = text.split_once("\n\nUsage:").unwrap_or((&text, ""));
+    let words: Vec<_> = fault
+        .trim_start_matches("error:")
+        .split_whitespace()
+        .collect();
+    let words = words.join(" ");
+    let words = words.trim_end_matches(" For more information, try '--help'.");
+    Err(anyhow!("{words} (try --help)"))
+}
+
+/// Ends a launcher: the container's exit status, or one line on stderr and 125, 126 or 127.
+pub fn finish(result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        let failure = Failure::from(error);
+        // With stderr gone there is nobody to tell; the exit status still says it.
+        let _ = writeln!(io::stderr(), "Error: {failure}");
+        ExitCode::from(failure.code)
+    })
+}
+
+/// Tells the user about something that works, but less well than it could.
+pub fn note(text: fmt::Arguments) {
+    // With stderr gone there is nobody to tell.
+    let _ = writeln!(io::stderr(), "Note: {text}");
+}
+
+/// An error with the exit status that it leads to.
+#[derive(Debug)]
+pub struct Failure {
+    /// 125: the launcher failed; 126: the command cannot be executed; 127: it is not there.
+    pub code: u8,
+    /// What was attempted, on what, the errno, and what to do about it.
+    pub text: String,
+}
+
+impl Failure {
+    /// Packs the failure for the report pipe.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        [&[self.code], self.text.as_bytes()].concat()
+    }
+
+    /// Unpacks what the report pipe gave: `None` if it was empty.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Failure> {
+        let (&code, text) = bytes.split_first()?;
+        Some(Failure {
+            code,
+            text: String::from_utf8_lossy(text).into_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<anyhow::Error> for Failure {
+    /// Any error is the launcher's own (125), unless it was a `Failure` to begin with.
+    fn from(error: anyhow::Error) -> Failure {
+        error.downcast().unwrap_or_else(|error| Failure {
+            code: 125,
+            text: format!("{error:#}"),
+        })
+    }
+}

@@ -1,0 +1,30 @@
+//! Step 1: a process with its own root directory. `v1-chroot --help` tells the options.
+
+use anyhow::Result;
+use clap::Parser;
+use std::process::ExitCode;
+use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+
+/// Run a command with its own root directory
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    container: ContainerArgs,
+}
+
+fn main() -> ExitCode {
+    finish(run())
+}
+
+// ANCHOR: run
+fn run() -> Result<ExitCode> {
+    let args = parse::<Args>()?;
+    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
+    become_root()?;
+    let container = Child::spawn(|| {
+        enter_rootfs(&rootfs)?;
+        exec(&args.container.command)
+    })?;
+    container.wait()
+}
+// ANCHOR_END: run

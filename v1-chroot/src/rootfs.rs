@@ -1,0 +1,373 @@
+//! The directory that becomes `/` of a container: the user's own, or one filled with busybox.
+//!
+//! The busybox rootfs lies in the cache and is shared by the containers of v1 to v6: what one
+//! writes, the next one sees. What one *breaks* is mended at the next start.
+//!
+//! The containers are root in there, so nothing in it may be trusted: a link in place of `/bin`
+//! could lead us anywhere on the host. Every step below follows no symbolic link.
+
+use crate::busybox;
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, OpenHow, RenameFlags, ResolveFlag};
+use nix::fcntl::{openat, openat2, readlinkat, renameat, renameat2};
+use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags};
+use nix::sys::stat::{fchmod, fstatat, lstat, mkdirat, utimensat};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{UnlinkatFlags, User, geteuid, getuid, symlinkat, unlinkat};
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// The directories of the busybox rootfs, with their modes.
+const DIRECTORIES: [(&str, u32); 13] = [
+    ("bin", 0o755),
+    ("dev", 0o755),
+    ("etc", 0o755),
+    ("home", 0o755),
+    ("mnt", 0o755),
+    ("proc", 0o755),
+    ("root", 0o700),
+    ("run", 0o755),
+    ("sys", 0o755),
+    ("tmp", 0o1777),
+    ("usr", 0o755),
+    ("usr/local", 0o755),
+    ("var", 0o755),
+];
+
+/// Other names for /bin, as scripts expect them.
+const LINKS: [(&str, &str); 3] = [
+    ("sbin", "bin"),
+    ("usr/bin", "../bin"),
+    ("usr/sbin", "../bin"),
+];
+
+/// The two files without which `id`, `whoami` and `ls -l` show bare numbers.
+const FILES: [(&str, &str); 2] = [
+    (
+        "etc/passwd",
+        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    ),
+    ("etc/group", "root:x:0:\nnobody:x:65534:\n"),
+];
+
+/// Directories whose time of change is set to busybox's own when the rootfs is complete. Any entry
+/// that is made, removed or renamed in one of them gives it another time: the sign to look again.
+const SEALED: [&str; 4] = [".", "bin", "etc", "usr"];
+
+/// The root directory for a container: `chosen` if given, else the busybox rootfs, made on first
+/// use and mended if a container damaged it.
+///
+/// # Errors
+/// If `chosen` is no directory with something in it that this user can read; if the cache cannot be
+/// written; if there is no busybox.
+pub fn prepare(chosen: Option<&Path>) -> Result<PathBuf> {
+    if let Some(directory) = chosen {
+        return check(directory);
+    }
+    let rootfs = default_path()?;
+    if !is_complete(&rootfs) {
+        make_complete(&rootfs)?;
+    }
+    Ok(rootfs)
+}
+
+/// Where the busybox rootfs lies: in /var/cache for root, in the user's cache directory else.
+///
+/// # Errors
+/// If this user has no home directory.
+pub fn default_path() -> Result<PathBuf> {
+    let caches = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
+        _ if geteuid().is_root() => PathBuf::from("/var/cache"),
+        Some(directory) if directory.is_absolute() => directory,
+        _ => home()?.join(".cache"),
+    };
+    Ok(caches.join("container-steps/rootfs"))
+}
+
+fn home() -> Result<PathBuf> {
+    if let Some(home) = env::var_os("HOME").filter(|home| !home.is_empty()) {
+        return Ok(home.into());
+    }
+    let user = User::from_uid(getuid()).context("cannot read the user database")?;
+    Ok(user
+        .context("no home directory: HOME is not set, and the user has no entry")?
+        .dir)
+}
+
+/// The user's own rootfs, as an absolute path.
+fn check(directory: &Path) -> Result<PathBuf> {
+    let cannot = || format!("cannot use {directory:?} as rootfs");
+    let mut entries = fs::read_dir(directory).with_context(cannot)?;
+    if entries.next().is_none() {
+        bail!(
+            "{}: it is empty (a rootfs holds at least the command to run)",
+            cannot()
+        );
+    }
+    fs::canonicalize(directory).with_context(cannot)
+}
+
+/// Whether the rootfs is as [`make_complete`] left it: five system calls, at every start.
+fn is_complete(rootfs: &Path) -> bool {
+    let Ok(busybox) = lstat(&rootfs.join("bin/busybox")) else {
+        return false;
+    };
+    let sealed = |name: &&str| {
+        lstat(&rootfs.join(name)).is_ok_and(|directory| is_sealed(&directory, &busybox))
+    };
+    let is_the_chosen = || match busybox::chosen() {
+        None => true,
+        Some(path) => fs::metadata(path).is_ok_and(|chosen| {
+            (chosen.mtime(), chosen.len()) == (busybox.st_mtime, busybox.st_size.cast_unsigned())
+        }),
+    };
+    is_file(&busybox) && SEALED.iter().all(sealed) && is_the_chosen()
+}
+
+fn is_sealed(directory: &FileStat, busybox: &FileStat) -> bool {
+    let time = |stat: &FileStat| (stat.st_mtime, stat.st_mtime_nsec);
+    is_directory(directory) && time(directory) == time(busybox)
+}
+
+/// Makes the rootfs, or mends it. Two first runs at the same moment take turns.
+fn make_complete(rootfs: &Path) -> Result<()> {
+    let cache = rootfs
+        .parent()
+        .context("the rootfs has no parent directory")?;
+    let advice = "give another place with XDG_CACHE_HOME, or your own directory with --rootfs";
+    fs::create_dir_all(cache).with_context(|| format!("cannot make {cache:?} ({advice})"))?;
+    let lock = File::open(cache).with_context(|| format!("cannot open {cache:?} ({advice})"))?;
+    let _lock = Flock::lock(lock, FlockArg::LockExclusive)
+        .map_err(|(_, errno)| anyhow!("cannot lock {cache:?}: {errno}"))?;
+    if is_complete(rootfs) {
+        return Ok(()); // the other first run was faster
+    }
+    let busybox = busybox::find_or_fetch(cache)?;
+    if rootfs.is_dir() {
+        return mend(rootfs, &busybox).with_context(|| format!("cannot mend {rootfs:?}"));
+    }
+    // Complete or not at all: built under another name, then renamed.
+    let unfinished = cache.join("rootfs.unfinished");
+    let built = remove(&unfinished)
+        .and_then(|()| Ok(fs::create_dir(&unfinished)?))
+        .and_then(|()| mend(&unfinished, &busybox))
+        .and_then(|()| Ok(fs::rename(&unfinished, rootfs)?));
+    built.map_err(|error| {
+        let left_over = remove(&unfinished).err();
+        let left_over = left_over.map_or(String::new(), |error| format!("; {error:#}"));
+        anyhow!("cannot make a rootfs in {cache:?}: {error:#} ({advice}){left_over}")
+    })
+}
+
+fn remove(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {directory:?}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Brings everything that a busybox rootfs needs into `rootfs`, and leaves the rest alone.
+fn mend(rootfs: &Path, busybox: &Path) -> Result<()> {
+    let root = File::open(rootfs).with_context(|| format!("cannot open {rootfs:?}"))?;
+    for (name, mode) in DIRECTORIES {
+        Place::of(&root, name)?.mend_directory(Mode::from_bits_truncate(mode))?;
+    }
+    for (name, target) in LINKS {
+        Place::of(&root, name)?.mend_link(target)?;
+    }
+    for (name, content) in FILES {
+        let place = Place::of(&root, name)?;
+        if place.stat()?.is_none_or(|found| !is_file(&found)) {
+            place.write(0o644, &mut content.as_bytes())?;
+        }
+    }
+    let time = mend_busybox(&Place::of(&root, "bin/busybox")?, busybox)?;
+    for applet in busybox::applets(busybox)?
+        .iter()
+        .filter(|applet| *applet != "busybox")
+    {
+        Place::of(&root, &format!("bin/{applet}"))?.mend_link("busybox")?;
+    }
+    SEALED
+        .iter()
+        .try_for_each(|name| Place::of(&root, name)?.set_time(time))
+}
+
+/// Puts busybox in its place, if it is not there unchanged. Returns its time of change.
+fn mend_busybox(place: &Place, busybox: &Path) -> Result<TimeSpec> {
+    let mut file = File::open(busybox).with_context(|| format!("cannot open {busybox:?}"))?;
+    let wanted = file
+        .metadata()
+        .with_context(|| format!("cannot look at {busybox:?}"))?;
+    let is_unchanged = |found: FileStat| {
+        (found.st_mtime, found.st_mtime_nsec) == (wanted.mtime(), wanted.mtime_nsec())
+            && (found.st_size.cast_unsigned(), found.st_mode & 0o7777) == (wanted.len(), 0o755)
+            && is_file(&found)
+    };
+    let time = TimeSpec::new(wanted.mtime(), wanted.mtime_nsec());
+    if !place.stat()?.is_some_and(is_unchanged) {
+        place.write(0o755, &mut file)?;
+        place.set_time(time)?;
+    }
+    Ok(time)
+}
+
+/// A name in an open directory of the rootfs. No symbolic link can lead out of it.
+struct Place {
+    directory: OwnedFd,
+    name: String,
+}
+
+impl Place {
+    /// Opens the parent directory of `name`, which is relative to `root`.
+    fn of(root: &File, name: &str) -> Result<Place> {
+        let (parent, name) = name.rsplit_once('/').unwrap_or((".", name));
+        let no_links = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = openat2(root, parent, OpenHow::new().flags(flags).resolve(no_links))
+            .map_err(|errno| anyhow!("cannot open /{parent} of the rootfs: {errno}"))?;
+        Ok(Place {
+            directory,
+            name: name.to_owned(),
+        })
+    }
+
+    fn failed(&self, attempt: &str, errno: Errno) -> anyhow::Error {
+        anyhow!("cannot {attempt} {:?} in the rootfs: {errno}", self.name)
+    }
+
+    fn stat(&self) -> Result<Option<FileStat>> {
+        match fstatat(
+            &self.directory,
+            self.name.as_str(),
+            AtFlags::AT_SYMLINK_NOFOLLOW,
+        ) {
+            Ok(found) => Ok(Some(found)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(self.failed("look at", errno)),
+        }
+    }
+
+    fn mend_directory(&self, mode: Mode) -> Result<()> {
+        match self.stat()? {
+            Some(found) if is_directory(&found) => return Ok(()),
+            Some(_) => self.move_aside()?,
+            None => {}
+        }
+        mkdirat(&self.directory, self.name.as_str(), mode)
+            .map_err(|errno| self.failed("make", errno))?;
+        // Again, since mkdir(2) takes the umask off.
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(&self.directory, self.name.as_str(), flags, Mode::empty())
+            .and_then(|made| fchmod(made, mode))
+            .map_err(|errno| self.failed("set the mode of", errno))
+    }
+
+    fn mend_link(&self, target: &str) -> Result<()> {
+        if readlinkat(&self.directory, self.name.as_str()) == Ok(OsString::from(target)) {
+            return Ok(());
+        }
+        if self.stat()?.is_some() {
+            self.move_aside()?;
+        }
+        symlinkat(target, &self.directory, self.name.as_str())
+            .map_err(|errno| self.failed("make the link", errno))
+    }
+
+    /// Writes a file beside its place, then renames: a container that runs meanwhile sees the old
+    /// one or the new one, and that the old one is being executed (ETXTBSY) is no obstacle.
+    fn write(&self, mode: u32, content: &mut dyn Read) -> Result<()> {
+        if self.stat()?.is_some_and(|found| !is_file(&found)) {
+            self.move_aside()?;
+        }
+        let unfinished = Place {
+            directory: self
+                .directory
+                .try_clone()
+                .context("cannot copy a descriptor")?,
+            name: format!("{}.unfinished", self.name),
+        };
+        if unfinished.stat()?.is_some() {
+            unfinished.move_aside()?;
+        }
+        let written = unfinished.create(mode, content).and_then(|()| {
+            let (from, to) = (unfinished.name.as_str(), self.name.as_str());
+            renameat(&self.directory, from, &self.directory, to)
+                .map_err(|errno| self.failed("put in its place", errno))
+        });
+        if written.is_err() {
+            // The reason to fail is told; that its remains stay too would only hide it.
+            let _ = unlinkat(
+                &self.directory,
+                unfinished.name.as_str(),
+                UnlinkatFlags::NoRemoveDir,
+            );
+        }
+        written
+    }
+
+    fn create(&self, mode: u32, content: &mut dyn Read) -> Result<()> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+        let file = openat(&self.directory, self.name.as_str(), flags, Mode::S_IRUSR)
+            .map_err(|errno| self.failed("make", errno))?;
+        let mut file = File::from(file);
+        io::copy(content, &mut file)
+            .and_then(|_| file.set_permissions(Permissions::from_mode(mode)))
+            .map_err(|error| self.failed("write", errno_of(&error)))
+    }
+
+    /// Renames what stands where something of ours belongs. It is not removed: it may be somebody's
+    /// work, or have a file system of the host mounted on it (rename(2) says EBUSY then).
+    fn move_aside(&self) -> Result<()> {
+        let mut names = (1..).map(|number| format!("{}.damaged{number}", self.name));
+        let name = self.name.as_str();
+        let moved = names.find_map(|aside| {
+            let flags = RenameFlags::RENAME_NOREPLACE;
+            match renameat2(
+                &self.directory,
+                name,
+                &self.directory,
+                aside.as_str(),
+                flags,
+            ) {
+                Err(Errno::EEXIST) => None,
+                result => Some(result),
+            }
+        });
+        moved
+            .unwrap_or(Err(Errno::EEXIST))
+            .map_err(|errno| self.failed("move aside", errno))
+    }
+
+    fn set_time(&self, time: TimeSpec) -> Result<()> {
+        let flag = UtimensatFlags::NoFollowSymlink;
+        utimensat(
+            &self.directory,
+            self.name.as_str(),
+            &TimeSpec::UTIME_OMIT,
+            &time,
+            flag,
+        )
+        .map_err(|errno| self.failed("set the time of", errno))
+    }
+}
+
+fn is_directory(found: &FileStat) -> bool {
+    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
+}
+
+fn is_file(found: &FileStat) -> bool {
+    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
+}
+
+fn errno_of(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}

@@ -1,0 +1,209 @@
+//! Root without root: a user namespace (user_namespaces(7)). Skip this file on first reading.
+//!
+//! Every system call of this course wants a capability: chroot(2) wants CAP_SYS_CHROOT, the
+//! namespaces want CAP_SYS_ADMIN. An ordinary user has none. But any user may make a *user
+//! namespace*, and its first process has all capabilities, over what belongs to that namespace.
+
+use anyhow::{Context, Result, anyhow};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{getegid, geteuid};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+
+/// The bit of CAP_SYS_ADMIN in a capability set (capabilities(7)).
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
+// ANCHOR: become_root
+/// Gives this process the capabilities of root, if it has not got them already: by a user namespace
+/// in which the caller's own user and group have the number 0. To be called before any other
+/// namespace is made, so that those belong to this one.
+///
+/// # Errors
+/// Where the kernel (or who configured it) forbids user namespaces: why, and how to allow them.
+pub fn become_root() -> Result<()> {
+    if geteuid().is_root() && status_mask("CapEff:")? & CAP_SYS_ADMIN != 0 {
+        return Ok(());
+    }
+    let (user, group) = (geteuid(), getegid()); // inside they would read as 65534, "nobody"
+    unshare(CloneFlags::CLONE_NEWUSER)
+        .map_err(|errno| refusal("unshare(CLONE_NEWUSER)", errno, &Host::look()))?;
+    write("uid_map", &format!("0 {user} 1"))?;
+    // Giving up setgroups(2) is the price of a group map without privilege: a group can also be
+    // there to take access *away* (chmod 705), and leaving it must not be free.
+    write("setgroups", "deny")?;
+    write("gid_map", &format!("0 {group} 1"))
+}
+// ANCHOR_END: become_root
+
+/// Writes one of the files that describe a new user namespace. Each takes one write(2).
+fn write(name: &str, text: &str) -> Result<()> {
+    let path = format!("/proc/self/{name}");
+    let written = File::options()
+        .write(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| {
+        let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        refusal(&format!("write {text:?} to {path}"), errno, &Host::look())
+    })
+}
+
+/// A bit mask out of /proc/self/status, by the name of its line (proc_pid_status(5)).
+pub(crate) fn status_mask(name: &str) -> Result<u64> {
+    let path = "/proc/self/status";
+    let status = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.with_context(|| format!("no line {name:?} in {path}"))
+}
+
+/// What on this host can refuse a user namespace.
+#[derive(Debug, Default)]
+struct Host {
+    max_user_namespaces: Option<String>,
+    unprivileged_userns_clone: Option<String>,
+    apparmor_restrict: Option<String>,
+    seccomp_filter: bool,
+    root_is_a_mount_point: bool,
+    program: String,
+}
+
+impl Host {
+    /// Reads what there is to know. A file that does not exist is an answer too.
+    fn look() -> Host {
+        let sysctl = |name: &str| {
+            let text = fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?;
+            Some(text.trim().to_owned())
+        };
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let program = std::env::current_exe().unwrap_or_default();
+        Host {
+            max_user_namespaces: sysctl("user/max_user_namespaces"),
+            unprivileged_userns_clone: sysctl("kernel/unprivileged_userns_clone"),
+            apparmor_restrict: sysctl("kernel/apparmor_restrict_unprivileged_userns"),
+            seccomp_filter: status.lines().any(|line| line == "Seccomp:\t2"),
+            root_is_a_mount_point: mounts
+                .lines()
+                .any(|line| line.split(' ').nth(4) == Some("/")),
+            program: program.display().to_string(),
+        }
+    }
+}
+
+/// Says why there is no user namespace to be had, and which of the known causes it is.
+fn refusal(attempt: &str, errno: Errno, host: &Host) -> anyhow::Error {
+    let is = |sysctl: &Option<String>, value: &str| sysctl.as_deref() == Some(value);
+    let mut text = format!("cannot become root in a user namespace: {attempt}: {errno} (");
+    text += match errno {
+        Errno::ENOSPC if is(&host.max_user_namespaces, "0") => {
+            "user namespaces are switched off: sudo sysctl -w user.max_user_namespaces=15000"
+        }
+        Errno::ENOSPC | Errno::EUSERS => {
+            "too many user namespaces, or nested too deep: see /proc/sys/user/max_user_namespaces"
+        }
+        Errno::EINVAL => "this kernel was built without user namespaces: run it with sudo",
+        Errno::EPERM | Errno::EACCES if is(&host.apparmor_restrict, "1") => {
+            "AppArmor forbids it to programs without a profile; these two lines permit it:"
+        }
+        Errno::EPERM if is(&host.unprivileged_userns_clone, "0") => {
+            "they are for root only here: sudo sysctl -w kernel.unprivileged_userns_clone=1"
+        }
+        Errno::EPERM if !host.root_is_a_mount_point => {
+            "the kernel refuses it inside a chroot: enter the directory with pivot_root instead, \
+             as bwrap and systemd-nspawn do, or run this as root"
+        }
+        Errno::EPERM if host.seccomp_filter => {
+            "a seccomp filter forbids it, as in a Docker container: start that one with \
+             --security-opt seccomp=unconfined --security-opt apparmor=unconfined, or use a \
+             virtual machine"
+        }
+        _ => "inside a chroot or a container? Leave it, or run this with sudo",
+    };
+    text += ")";
+    if text.ends_with("permit it:)") {
+        permit_with_apparmor(&mut text, &host.program);
+    }
+    anyhow!(text)
+}
+
+/// Appends the two commands that give our programs an AppArmor profile (Ubuntu 23.10 and newer).
+fn permit_with_apparmor(text: &mut String, program: &str) {
+    let profile = "/etc/apparmor.d/container-steps";
+    // The directory of the program holds all stages: target/debug/v1-chroot, v2-mountns, ...
+    let directory = Path::new(program)
+        .parent()
+        .unwrap_or(Path::new("/"))
+        .display();
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "\n  echo 'abi <abi/4.0>, profile container-steps \"{directory}/v[1-8]-*\" \
+         flags=(unconfined) {{ userns, }}' | sudo tee {profile}\
+         \n  sudo apparmor_parser -r {profile}"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> Host {
+        Host {
+            root_is_a_mount_point: true,
+            program: "/x/v3-pidns".into(),
+            ..Host::default()
+        }
+    }
+
+    fn some(value: &str) -> Option<String> {
+        Some(value.to_owned())
+    }
+
+    fn told(errno: Errno, host: &Host) -> String {
+        refusal("unshare(CLONE_NEWUSER)", errno, host).to_string()
+    }
+
+    #[test]
+    fn each_cause_has_its_own_cure() {
+        let off = Host {
+            max_user_namespaces: some("0"),
+            ..host()
+        };
+        assert!(told(Errno::ENOSPC, &off).contains("user.max_user_namespaces=15000"));
+        let debian = Host {
+            unprivileged_userns_clone: some("0"),
+            ..host()
+        };
+        assert!(told(Errno::EPERM, &debian).contains("kernel.unprivileged_userns_clone=1"));
+        let chroot = Host {
+            root_is_a_mount_point: false,
+            ..host()
+        };
+        assert!(told(Errno::EPERM, &chroot).contains("inside a chroot"));
+        let docker = Host {
+            seccomp_filter: true,
+            ..host()
+        };
+        assert!(told(Errno::EPERM, &docker).contains("seccomp=unconfined"));
+    }
+
+    #[test]
+    fn ubuntu_gets_two_lines_to_type() {
+        let ubuntu = Host {
+            apparmor_restrict: some("1"),
+            ..host()
+        };
+        let text = told(Errno::EPERM, &ubuntu);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert!(lines[1].contains("\"/x/v[1-8]-*\" flags=(unconfined) { userns, }"));
+        assert_eq!(
+            lines[2],
+            "  sudo apparmor_parser -r /etc/apparmor.d/container-steps"
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! The system calls that `nix` does not offer as safe functions: all `unsafe` of this crate.
+
+use anyhow::{Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::unistd::{ForkResult, Pid};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+/// fork(2), for a process with one thread.
+///
+/// A child of fork has only the thread that called it. A lock that another thread held at that
+/// moment (of the allocator, say) would stay locked in the child for ever. With one thread there is
+/// nobody who could hold one, so the child may do everything: allocate, format, return errors.
+///
+/// # Errors
+/// EAGAIN and ENOMEM of fork(2); an error if this process has more than one thread.
+pub(crate) fn fork() -> Result<ForkResult> {
+    // A directory has two links and one more for each directory in it: here, for each thread.
+    let threads = nix::sys::stat::stat("/proc/self/task")
+        .map_err(|errno| anyhow!("cannot count the threads in /proc/self/task: {errno}"))?
+        .st_nlink
+        - 2;
+    if threads != 1 {
+        bail!("cannot fork: this process has {threads} threads, and fork would copy only one");
+    }
+    // SAFETY: this process has one thread (checked above), so the child may do whatever it likes.
+    unsafe { nix::unistd::fork() }.map_err(|errno| anyhow!("cannot fork: {errno}"))
+}
+
+/// waitpid(2) without blocking: how `pid` (any child: -1) ended, or `None` if it still runs.
+///
+/// nix's `waitpid` has no word for a death by a real-time signal, hence this one.
+pub(crate) fn try_wait(pid: Pid) -> nix::Result<Option<(Pid, ExitStatus)>> {
+    wait(pid, libc::WNOHANG)
+}
+
+/// waitpid(2), blocking.
+pub(crate) fn wait(pid: Pid, options: i32) -> nix::Result<Option<(Pid, ExitStatus)>> {
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` is a valid place for the one integer that waitpid writes.
+        let result = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, options) };
+        match Errno::result(result) {
+            Ok(0) => return Ok(None),
+            Ok(pid) => return Ok(Some((Pid::from_raw(pid), ExitStatus::from_raw(status)))),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// pidfd_open(2): a descriptor for a process, which (unlike its number) is never given to another.
+pub(crate) fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and touches no memory of ours.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
+    let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// close_range(2) on every descriptor from 3 on: mark them close-on-exec.
+///
+/// Our own are marked already; these are the ones that *our caller* leaked to us.
+pub(crate) fn close_on_exec_from_3() -> nix::Result<()> {
+    // SAFETY: three integers; no descriptor is closed now, so no owner of one notices.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+/// Sets the action of one signal to the default, by number (nix has no real-time signals).
+pub(crate) fn default_action(signal: i32) -> nix::Result<()> {
+    // SAFETY: SIG_DFL is no function of ours that could run at a bad moment.
+    let previous = unsafe { libc::signal(signal, libc::SIG_DFL) };
+    if previous == libc::SIG_ERR {
+        Err(Errno::last())
+    } else {
+        Ok(())
+    }
+}
