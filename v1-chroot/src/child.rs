@@ -13,7 +13,7 @@ use nix::unistd::{ForkResult, Pid, getpid};
 use std::convert::Infallible;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
@@ -179,6 +179,11 @@ impl Child {
             let sender = Pid::from_raw(i32::try_from(info.ssi_pid).unwrap_or(0));
             return Ok(Event::FromProcess(signal, sender));
         }
+    }
+
+    /// The descriptor that [`Child::next_event`] reads.
+    pub fn signals(&self) -> BorrowedFd<'_> {
+        self.signals.as_fd()
     }
 
     /// Sends a signal to the child. Its number cannot be another's yet: only we reap it.

@@ -65,10 +65,15 @@ pub fn parse<Args: Parser>() -> Result<Args> {
 pub fn finish(result: Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         let failure = Failure::from(error);
-        // With stderr gone there is nobody to tell; the exit status still says it.
-        let _ = writeln!(io::stderr(), "Error: {failure}");
+        report(&failure);
         ExitCode::from(failure.code)
     })
+}
+
+/// Prints what failed.
+pub fn report(failure: &dyn fmt::Display) {
+    // With stderr gone there is nobody to tell; the exit status still says it.
+    let _ = writeln!(io::stderr(), "Error: {failure:#}");
 }
 
 /// Tells the user about something that works, but less well than it could.

@@ -1,0 +1,188 @@
+//! Step 2: a process with its own mounts (mount_namespaces(7)).
+//!
+//! The new idea is in this file: a mount namespace whose mounts stay inside, and [`NewRoot`], which
+//! becomes `/` by pivot_root(2). Two modules fill it: [`dev`] makes a small `/dev`, [`volume`]
+//! brings files and directories of the host in.
+
+pub mod dev;
+mod system_calls;
+pub mod volume;
+
+pub use nix::sched::CloneFlags;
+pub use volume::Volume;
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{chdir, fchdir, getpid, pivot_root};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use v1_chroot::command_line::note;
+
+// ANCHOR: unshare
+/// unshare(2): gives this process new namespaces of the kinds in `kinds`.
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN; ENOSPC if a limit in /proc/sys/user is reached.
+pub fn unshare(kinds: CloneFlags) -> Result<()> {
+    nix::sched::unshare(kinds).map_err(|errno| {
+        let advice = match errno {
+            Errno::EPERM => {
+                "in a container? It lacks CAP_SYS_ADMIN, or a seccomp filter forbids it"
+            }
+            Errno::ENOSPC => "a limit in /proc/sys/user is reached",
+            _ => "see unshare(2)",
+        };
+        anyhow!("cannot make new namespaces ({kinds:?}): {errno} ({advice})")
+    })
+}
+// ANCHOR_END: unshare
+
+// ANCHOR: private_mounts
+/// Cuts every mount of this namespace off from its copy in the host's.
+///
+/// A new mount namespace is a copy of the old one, but systemd makes all mounts *shared*, and the
+/// copy of a shared mount is in its peer group: what is mounted below one appears below all. So
+/// this comes before any other mount.
+///
+/// # Errors
+/// EINVAL if `/` is no mount point, as in a chroot.
+pub fn private_mounts() -> Result<()> {
+    let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(|errno| {
+        anyhow!("cannot make the mounts private: {errno} (inside a chroot? Enter by pivot_root)")
+    })
+}
+// ANCHOR_END: private_mounts
+
+/// The directory that will be `/`, as a mount of its own. What is mounted in it must be mounted
+/// before [`NewRoot::pivot`], while the host's files can still be reached.
+#[derive(Debug)]
+pub struct NewRoot {
+    directory: OwnedFd,
+}
+
+impl NewRoot {
+    // ANCHOR: bind
+    /// Binds `rootfs` onto itself: pivot_root(2) wants a mount point. (It need not be another file
+    /// system, as one often reads.)
+    ///
+    /// # Errors
+    /// Those of mount(2) and open(2).
+    pub fn bind(rootfs: &Path) -> Result<NewRoot> {
+        let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+        mount(Some(rootfs), rootfs, None::<&str>, flags, None::<&str>)
+            .map_err(|errno| anyhow!("cannot bind {rootfs:?} onto itself: {errno}"))?;
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = open(rootfs, flags, Mode::empty())
+            .map_err(|errno| anyhow!("cannot open {rootfs:?}: {errno}"))?;
+        Ok(NewRoot { directory })
+    }
+    // ANCHOR_END: bind
+
+    // ANCHOR: mount_proc
+    /// Mounts /proc, which shows the processes of the PID namespace of whoever mounts it.
+    ///
+    /// Without root, a new /proc is only for who also made the PID namespace that it shows. So v2,
+    /// which has none of its own, binds the host's /proc there, and shows the same.
+    ///
+    /// # Errors
+    /// If /proc of the rootfs is a symbolic link, or the kernel refuses the mount.
+    pub fn mount_proc(&self) -> Result<()> {
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let Err(errno) = self.mount_new("proc", "proc", flags, "")? else {
+            return Ok(());
+        };
+        let is_in_own_pid_namespace = getpid().as_raw() == 1;
+        if errno != Errno::EPERM || is_in_own_pid_namespace {
+            bail!(
+                "cannot mount proc on /proc: {errno} (in a container? Where parts of the outer \
+                 /proc are masked, the kernel allows no new one: run the outer container with \
+                 --security-opt systempaths=unconfined)"
+            );
+        }
+        note(format_args!(
+            "without root and without its own PID namespace, /proc is the host's, bound"
+        ));
+        let host = system_calls::clone_mounts(Path::new("/proc")).context("cannot clone /proc")?;
+        system_calls::attach(&host, &self.mount_point("proc")?).context("cannot bind /proc")
+    }
+    // ANCHOR_END: mount_proc
+
+    // ANCHOR: pivot
+    /// Makes this directory `/`, and takes the old one away.
+    ///
+    /// pivot_root(2) with twice the same directory puts the old root on top of the new one; then
+    /// umount2(2) removes it. Nothing of the host has a name here any more: no `..` leads back.
+    ///
+    /// # Errors
+    /// EINVAL if the host's root is an initramfs, which cannot be moved.
+    pub fn pivot(self) -> Result<()> {
+        fchdir(&self.directory).context("cannot enter the new root")?;
+        pivot_root(".", ".").map_err(|errno| {
+            anyhow!("cannot pivot_root: {errno} (is the host's root an initramfs?)")
+        })?;
+        // MNT_DETACH: it is busy, for instance as the root of our own executable's path.
+        umount2(".", MntFlags::MNT_DETACH).context("cannot unmount the old root")?;
+        chdir("/").context("cannot enter /")
+    }
+    // ANCHOR_END: pivot
+
+    /// Mounts a new file system of type `kind` on the directory `name` of the new root. The inner
+    /// result is the mount's own, for callers who know another way.
+    fn mount_new(
+        &self,
+        name: &str,
+        kind: &str,
+        flags: MsFlags,
+        options: &str,
+    ) -> Result<nix::Result<()>> {
+        // mount(2) takes a path, and a path in a rootfs may lie. "." cannot.
+        fchdir(self.mount_point(name)?).context("cannot enter a mount point")?;
+        Ok(mount(Some(kind), ".", Some(kind), flags, Some(options)))
+    }
+
+    /// Opens the directory `name` of the new root, and makes it if it is missing.
+    fn mount_point(&self, name: &str) -> Result<OwnedFd> {
+        match mkdirat(&self.directory, name, Mode::from_bits_truncate(0o755)) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => bail!("cannot make /{name} in the rootfs: {errno}"),
+        }
+        let links = ResolveFlag::RESOLVE_NO_SYMLINKS;
+        open_in(
+            self.directory.as_fd(),
+            Path::new(name),
+            OFlag::O_DIRECTORY,
+            links,
+        )
+        .map_err(|errno| {
+            let advice = match errno {
+                Errno::ELOOP => "it is a symbolic link: that could lead out of the rootfs",
+                Errno::ENOTDIR => "it is not a directory",
+                _ => "see openat2(2)",
+            };
+            anyhow!("cannot use /{name} of the rootfs: {errno} ({advice})")
+        })
+    }
+}
+
+/// openat2(2) with O_PATH, below `root` and never above it, whatever links and `..` say.
+fn open_in(
+    root: impl AsFd,
+    path: &Path,
+    flags: OFlag,
+    resolve: ResolveFlag,
+) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(resolve | ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    loop {
+        match openat2(&root, path, how) {
+            // Something was renamed meanwhile, somewhere, and the kernel could not be sure.
+            Err(Errno::EAGAIN) => {}
+            result => return result,
+        }
+    }
+}

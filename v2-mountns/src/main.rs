@@ -1,0 +1,40 @@
+//! Step 2: a process with its own mounts. `v2-mountns --help` tells the options.
+
+use anyhow::Result;
+use clap::Parser;
+use std::process::ExitCode;
+use v1_chroot::{Child, ContainerArgs, become_root, exec, finish, parse, rootfs};
+use v2_mountns::volume::VolumeArgs;
+use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
+
+/// Run a command with its own root directory and mounts
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    container: ContainerArgs,
+    #[command(flatten)]
+    volumes: VolumeArgs,
+}
+
+fn main() -> ExitCode {
+    finish(run())
+}
+
+// ANCHOR: run
+fn run() -> Result<ExitCode> {
+    let args = parse::<Args>()?;
+    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
+    become_root()?;
+    let container = Child::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        private_mounts()?;
+        let root = NewRoot::bind(&rootfs)?;
+        root.mount_proc()?;
+        root.mount_dev()?;
+        root.mount_volumes(&args.volumes.volumes)?;
+        root.pivot()?;
+        exec(&args.container.command)
+    })?;
+    container.wait()
+}
+// ANCHOR_END: run

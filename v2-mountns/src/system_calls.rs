@@ -1,0 +1,75 @@
+//! Mounts by descriptor instead of by path: the system calls that `nix` does not have yet. All
+//! `unsafe` of this crate.
+//!
+//! open_tree(2) clones a mount without a place, mount_setattr(2) changes it while nobody can see
+//! it, move_mount(2) gives it its place. mount(2) does the same by names alone, and a name in a
+//! hostile rootfs can mean something else each time one looks.
+
+use nix::errno::Errno;
+use nix::fcntl::AT_FDCWD;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+const EMPTY: &CStr = c"";
+
+/// Clones the mount at `path` and all mounts below it: what a recursive bind mount attaches.
+pub(crate) fn clone_mounts(path: &Path) -> nix::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE as u32;
+    // SAFETY: `path` ends in a zero byte and lives until the call returns.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_open_tree,
+            AT_FDCWD.as_raw_fd(),
+            path.as_ptr(),
+            flags,
+        )
+    };
+    let descriptor = Errno::result(result)?;
+    let descriptor = i32::try_from(descriptor).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Makes cloned mounts read-only, every one of them. (mount(2) changes only the topmost.)
+pub(crate) fn make_read_only(mounts: &OwnedFd) -> nix::Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    // SAFETY: the path is a C string, the structure and its size belong together; both outlive the
+    // call, which only reads them.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mounts.as_raw_fd(),
+            EMPTY.as_ptr(),
+            flags,
+            &raw const attributes,
+            size_of_val(&attributes),
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+/// Attaches cloned mounts on `target`, an open file or directory.
+pub(crate) fn attach(mounts: &OwnedFd, target: &OwnedFd) -> nix::Result<()> {
+    let flags = libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH;
+    // SAFETY: both paths are C strings that live for ever; the rest are integers.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            mounts.as_raw_fd(),
+            EMPTY.as_ptr(),
+            target.as_raw_fd(),
+            EMPTY.as_ptr(),
+            flags,
+        )
+    };
+    Errno::result(result).map(drop)
+}

@@ -1,0 +1,209 @@
+//! Volumes: files and directories of the host, inside.
+
+use crate::{NewRoot, open_in, system_calls};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, ResolveFlag, openat};
+use nix::sys::stat::{Mode, mkdirat};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+/// One `--volume HOST:CONTAINER[:ro]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// The file or directory of the host, as an absolute path.
+    pub source: PathBuf,
+    /// Where it appears inside.
+    pub target: PathBuf,
+    /// Whether it can only be read inside.
+    pub read_only: bool,
+}
+
+/// `-v`, for the command lines of all stages from here on.
+#[derive(Debug, clap::Args)]
+pub struct VolumeArgs {
+    /// Show a file or directory of the host inside (can be given more than once)
+    #[arg(short = 'v', long = "volume", value_name = "HOST:CONTAINER[:ro]")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(|text| Volume::parse(&text)))]
+    pub volumes: Vec<Volume>,
+}
+
+impl Volume {
+    /// Reads `HOST:CONTAINER`, with `:ro` or `:rw` behind it.
+    ///
+    /// # Errors
+    /// If a part is missing, the source does not exist, or the target is no path to mount on.
+    pub fn parse(text: &OsStr) -> Result<Volume, VolumeError> {
+        Volume::read(text).map_err(|error| VolumeError(format!("{error:#}")))
+    }
+
+    fn read(text: &OsStr) -> Result<Volume> {
+        let parts: Vec<_> = text
+            .as_bytes()
+            .split(|&byte| byte == b':')
+            .map(OsStr::from_bytes)
+            .collect();
+        let (source, target, mode) = match parts[..] {
+            [source, target] => (source, target, OsStr::new("rw")),
+            [source, target, mode] => (source, target, mode),
+            _ => bail!("it is not of the form HOST:CONTAINER or HOST:CONTAINER:ro"),
+        };
+        ensure!(
+            !source.is_empty() && !target.is_empty(),
+            "it has an empty path"
+        );
+        ensure!(
+            mode == "ro" || mode == "rw",
+            "the third part is {mode:?}, not ro or rw"
+        );
+        let source = fs::canonicalize(source).with_context(|| {
+            format!("cannot find {source:?} on the host (it is not made for you)")
+        })?;
+        let target = Path::new(target);
+        ensure!(
+            target.is_absolute(),
+            "the path inside, {target:?}, does not start with /"
+        );
+        ensure!(
+            !target.components().any(|part| part == Component::ParentDir),
+            "{target:?} goes through .."
+        );
+        ensure!(
+            target.components().count() > 1,
+            "the path inside is /, which is the rootfs itself"
+        );
+        Ok(Volume {
+            source,
+            target: target.to_owned(),
+            read_only: mode == "ro",
+        })
+    }
+}
+
+/// Why a `--volume` cannot be used.
+#[derive(Debug)]
+pub struct VolumeError(String);
+
+impl std::fmt::Display for VolumeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for VolumeError {}
+
+impl NewRoot {
+    // ANCHOR: mount_volumes
+    /// Mounts the volumes, in the order given. A missing mount point is made, and stays.
+    ///
+    /// A symbolic link in the rootfs is followed as if the rootfs were `/` already: a `/data` that
+    /// points to `/etc` is the container's /etc, never the host's.
+    ///
+    /// # Errors
+    /// Those of open_tree(2), mount_setattr(2), openat2(2) and move_mount(2).
+    pub fn mount_volumes(&self, volumes: &[Volume]) -> Result<()> {
+        for Volume {
+            source,
+            target,
+            read_only,
+        } in volumes
+        {
+            let mounts = system_calls::clone_mounts(source)
+                .with_context(|| format!("cannot clone the mount of {source:?}"))?;
+            if *read_only {
+                system_calls::make_read_only(&mounts)
+                    .with_context(|| format!("cannot make {source:?} read-only"))?;
+            }
+            let target_file = self.volume_target(target, source.is_dir())?;
+            system_calls::attach(&mounts, &target_file).map_err(|errno| {
+                let advice = match errno {
+                    Errno::ENOTDIR => "one is a file, the other a directory",
+                    _ => "see move_mount(2)",
+                };
+                anyhow!("cannot mount {source:?} on {target:?}: {errno} ({advice})")
+            })?;
+        }
+        Ok(())
+    }
+    // ANCHOR_END: mount_volumes
+
+    /// Opens the place of a volume; what is missing of it is made, directory by directory.
+    fn volume_target(&self, target: &Path, is_directory: bool) -> Result<OwnedFd> {
+        let open = |path: &Path, flags| open_in(&self.directory, path, flags, ResolveFlag::empty());
+        let failed = |errno: Errno| anyhow!("cannot make the mount point {target:?}: {errno}");
+        let names: Vec<_> = target
+            .components()
+            .skip(1)
+            .map(Component::as_os_str)
+            .collect();
+        let mut path = PathBuf::from(".");
+        let mut directory = open(&path, OFlag::O_DIRECTORY).map_err(failed)?;
+        for (index, name) in names.iter().enumerate() {
+            path.push(name);
+            let is_last = index + 1 == names.len();
+            directory = match open(&path, OFlag::empty()) {
+                Err(Errno::ENOENT) => {
+                    make(&directory, name, !is_last || is_directory).map_err(failed)?;
+                    open(&path, OFlag::empty()).map_err(failed)?
+                }
+                result => result.map_err(failed)?,
+            };
+        }
+        Ok(directory)
+    }
+}
+
+/// Makes an empty directory, or an empty file.
+fn make(directory: impl AsFd, name: &OsStr, is_directory: bool) -> nix::Result<()> {
+    if is_directory {
+        return mkdirat(directory, name, Mode::from_bits_truncate(0o755));
+    }
+    let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+    openat(directory, name, flags, Mode::from_bits_truncate(0o644)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Volume, String> {
+        Volume::parse(OsStr::new(text)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn reads_the_forms_that_docker_has() {
+        let volume = |read_only| Volume {
+            source: "/usr".into(),
+            target: "/x".into(),
+            read_only,
+        };
+        assert_eq!(read("/usr:/x"), Ok(volume(false)));
+        assert_eq!(read("/usr:/x:rw"), Ok(volume(false)));
+        assert_eq!(read("/usr:/x:ro"), Ok(volume(true)));
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (text, fault) in [
+            ("/usr", "not of the form"),
+            ("/usr:/x:ro:z", "not of the form"),
+            (":/x", "empty path"),
+            ("/usr:", "empty path"),
+            ("/usr:/x:wr", "\"wr\", not ro or rw"),
+            ("/usr:x", "does not start with /"),
+            ("/usr:/x/../y", "goes through .."),
+            ("/usr:/", "the rootfs itself"),
+            ("/does/not/exist:/x", "cannot find \"/does/not/exist\""),
+        ] {
+            let told = read(text);
+            assert!(
+                told.as_ref().is_err_and(|told| told.contains(fault)),
+                "{text}: {told:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Step 3: a process with its own process numbers (pid_namespaces(7)).
+//!
+//! The new idea is the extra fork. unshare(CLONE_NEWPID) does not move its caller into the new PID
+//! namespace: no process ever changes its number. It says where the *next child* will be born, and
+//! that child is number 1 there.
+
+mod system_calls;
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::getppid;
+use std::process::exit;
+use v1_chroot::child::{Child, Event};
+use v1_chroot::command_line::report;
+
+// ANCHOR: fork_into_pid_namespace
+/// Forks once more, and returns only in the new process: PID 1 of the PID namespace that was made
+/// by unshare(2). The caller stays outside; it waits for PID 1, and ends as PID 1 ends.
+///
+/// # Errors
+/// Those of [`Child::fork`]; ENOMEM if the namespace has lost the PID 1 that it had.
+pub fn fork_into_pid_namespace() -> Result<()> {
+    let mut taken = SigSet::thread_get_mask().context("cannot read the signal mask")?;
+    taken.extend(STOPS);
+    match Child::fork(&taken)? {
+        None => Ok(()),
+        Some(pid1) => exit(stand_in_between(&pid1)),
+    }
+}
+// ANCHOR_END: fork_into_pid_namespace
+
+/// What a terminal sends to stop its foreground processes: Ctrl-Z, or a read or write out of turn.
+const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+
+// ANCHOR: stand_in_between
+/// The whole life of the process between supervisor and PID 1: signals go in, the exit status out.
+fn stand_in_between(pid1: &Child) -> i32 {
+    // SAFETY: this process never returns to code that owns a descriptor; it uses only `pid1`'s.
+    let closed = unsafe { system_calls::close_all_but(pid1.signals()) };
+    let status = closed
+        .context("cannot close descriptors")
+        .and_then(|()| wait_for(pid1));
+    status
+        .unwrap_or_else(|error| {
+            report(&error);
+            125
+        })
+        .into()
+}
+
+fn wait_for(pid1: &Child) -> Result<u8> {
+    let supervisor = getppid();
+    loop {
+        match pid1.next_event()? {
+            Event::Ended(status) => return Ok(status),
+            // What others send to our process group reaches the supervisor too, who passes it on.
+            Event::FromProcess(signal, sender) if sender == supervisor => pid1.kill(signal)?,
+            // A PID 1 has no default actions, so it does not stop with the others of its group.
+            // SIGSTOP from outside cannot be declined. SIGCONT needs no help: it always works.
+            Event::FromTerminal(signal) if STOPS.contains(&signal) => pid1.kill(Signal::SIGSTOP)?,
+            Event::FromProcess(..) | Event::FromTerminal(_) => {}
+        }
+    }
+}
+// ANCHOR_END: stand_in_between

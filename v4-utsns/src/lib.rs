@@ -1,0 +1,57 @@
+//! Step 4: a process with its own hostname (uts_namespaces(7)).
+//!
+//! The new idea is one line: sethostname(2) changes the name of the UTS namespace that the caller
+//! is in, and of no other. ("UTS" is the structure of uname(2), which carries the name: Unix
+//! Time-sharing System.)
+
+use anyhow::{Result, anyhow};
+
+/// The longest name that the kernel takes, in bytes (sethostname(2)).
+const HOST_NAME_MAX: usize = 64;
+
+/// `--hostname`, for the command lines of all stages from here on.
+#[derive(Debug, clap::Args)]
+pub struct HostnameArgs {
+    /// Hostname of the container
+    #[arg(long, value_name = "NAME", default_value = "container", value_parser = parse_hostname)]
+    pub hostname: String,
+}
+
+/// Takes a hostname of 1 to 64 bytes.
+fn parse_hostname(text: &str) -> Result<String, String> {
+    match text.len() {
+        0 => Err("it is empty".into()),
+        1..=HOST_NAME_MAX => Ok(text.to_owned()),
+        length => Err(format!(
+            "it has {length} bytes, and the kernel takes {HOST_NAME_MAX}"
+        )),
+    }
+}
+
+// ANCHOR: set_hostname
+/// sethostname(2). To be called in a UTS namespace of one's own: in the host's, as root, it would
+/// rename the host.
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN in the user namespace that owns this UTS namespace.
+pub fn set_hostname(name: &str) -> Result<()> {
+    nix::unistd::sethostname(name)
+        .map_err(|errno| anyhow!("cannot set the hostname to {name:?}: {errno}"))
+}
+// ANCHOR_END: set_hostname
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostname_has_1_to_64_bytes() {
+        assert!(parse_hostname("").is_err());
+        assert!(parse_hostname(&"x".repeat(64)).is_ok());
+        assert!(parse_hostname(&"x".repeat(65)).is_err());
+        assert!(
+            parse_hostname(&"ä".repeat(33)).is_err(),
+            "66 bytes in 33 letters"
+        );
+    }
+}
