@@ -5,7 +5,7 @@
 //! and unpacked in our cache. Nothing is installed, and root is not needed.
 
 use crate::command::{dynamic_loader, is_of_this_architecture};
-use crate::command_line::note;
+use crate::command_line::{note, one_line};
 use anyhow::{Context, Result, anyhow, bail};
 use std::env;
 use std::fs;
@@ -25,9 +25,7 @@ const USUAL_PLACES: [&str; 6] = [
 
 /// The user's own choice, `$BUSYBOX`, if there is one.
 pub(crate) fn chosen() -> Option<PathBuf> {
-    env::var_os("BUSYBOX")
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
+    env::var_os("BUSYBOX").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// A busybox that runs alone on this machine: `$BUSYBOX`, else the system's, else one in `cache`,
@@ -57,11 +55,8 @@ pub(crate) fn applets(busybox: &Path) -> Result<Vec<String>> {
     let output = Command::new(busybox).arg("--list").output();
     let output = output.with_context(|| format!("cannot run {busybox:?} --list"))?;
     let names = String::from_utf8_lossy(&output.stdout);
-    let names: Vec<_> = names
-        .lines()
-        .filter(|name| !name.contains('/'))
-        .map(str::to_owned)
-        .collect();
+    let names: Vec<_> =
+        names.lines().filter(|name| !name.contains('/')).map(str::to_owned).collect();
     if !names.iter().any(|name| name == "sh") {
         bail!("cannot use {busybox:?}: it lists no shell (is it a busybox?)");
     }
@@ -71,7 +66,7 @@ pub(crate) fn applets(busybox: &Path) -> Result<Vec<String>> {
 /// Whether `path` runs without anything around it, on this machine; else why not.
 fn check(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(one_line(&error.into())),
         Ok(metadata) if !metadata.is_file() => return Err("it is not a file".into()),
         Ok(_) => {}
     }
@@ -99,7 +94,9 @@ fn fetch(cache: &Path, target: &Path) -> Result<()> {
         cache.display()
     ));
     let work = WorkDirectory::create(cache.join("fetch"))?;
-    download(&work.0).with_context(|| format!("cannot fetch busybox (instead: {advice})"))?;
+    download(&work.0).map_err(|error| {
+        anyhow!("cannot fetch busybox: {} (install it: {advice})", one_line(&error))
+    })?;
     let unpacked = ["bin/busybox", "usr/bin/busybox"].map(|name| work.0.join("root").join(name));
     let busybox = unpacked.iter().find(|path| path.is_file());
     let busybox = busybox.context("the package busybox-static holds no busybox")?;
@@ -115,17 +112,10 @@ fn download(work: &Path) -> Result<()> {
     let option = |name: &str, path: &str| format!("{name}={}", work.join(path).display());
     let apt = || {
         let mut command = Command::new("/usr/bin/apt-get");
-        command
-            .current_dir(work)
-            .args(["-qq", "-o", &option("Dir::State::lists", "lists")]);
+        command.current_dir(work).args(["-qq", "-o", &option("Dir::State::lists", "lists")]);
         command.args(["-o", &option("Dir::Cache", "cache")]);
         // As root, apt would read and write as the user _apt, who may not enter our cache.
-        command.args([
-            "-o",
-            "APT::Sandbox::User=root",
-            "-o",
-            "Acquire::Languages=none",
-        ]);
+        command.args(["-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none"]);
         command
     };
     run(apt().arg("update"))?;
@@ -135,26 +125,18 @@ fn download(work: &Path) -> Result<()> {
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .context("apt-get downloaded no package")?;
-    run(Command::new("/usr/bin/dpkg-deb")
-        .arg("-x")
-        .arg(package)
-        .arg(work.join("root")))
+    run(Command::new("/usr/bin/dpkg-deb").arg("-x").arg(package).arg(work.join("root")))
 }
 
 /// Runs a command in silence; its last words become the error.
 fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_owned();
-    let output = command
-        .output()
-        .with_context(|| format!("cannot run {name:?}"))?;
+    let output = command.output().with_context(|| format!("cannot run {name:?}"))?;
     if output.status.success() {
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let last = words
-        .lines()
-        .rfind(|line| !line.trim().is_empty())
-        .unwrap_or("no reason given");
+    let last = words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given");
     bail!("{name:?} failed: {last}")
 }
 
@@ -163,10 +145,7 @@ fn install_command() -> &'static str {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let ids: String = release
         .lines()
-        .filter_map(|line| {
-            line.strip_prefix("ID=")
-                .or_else(|| line.strip_prefix("ID_LIKE="))
-        })
+        .filter_map(|line| line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE=")))
         .collect::<Vec<_>>()
         .join(" ");
     let is = |id: &str| ids.split(['"', ' ']).any(|word| word == id);

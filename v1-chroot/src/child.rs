@@ -72,9 +72,7 @@ impl Child {
         drop(reporter);
         child.terminal = terminal;
         let mut bytes = Vec::new();
-        report
-            .read_to_end(&mut bytes)
-            .context("cannot read the child's report")?;
+        report.read_to_end(&mut bytes).context("cannot read the child's report")?;
         match Failure::from_bytes(&bytes) {
             None => Ok(child),
             Some(failure) => {
@@ -109,11 +107,7 @@ impl Child {
             ForkResult::Parent { child: pid } => {
                 let signals = SignalFd::with_flags(taken, SfdFlags::SFD_CLOEXEC)
                     .context("cannot make a signalfd")?;
-                Ok(Some(Child {
-                    pid,
-                    signals,
-                    terminal: None,
-                }))
+                Ok(Some(Child { pid, signals, terminal: None }))
             }
         }
     }
@@ -232,22 +226,15 @@ impl Child {
 fn children() -> Result<Vec<Pid>> {
     let path = format!("/proc/self/task/{}/children", getpid());
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    Ok(text
-        .split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .map(Pid::from_raw)
-        .collect())
+    Ok(text.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect())
 }
 
 /// What a shell shows in `$?`: the exit status, or 128+N after a death by signal N.
 ///
 /// (The number that wait(2) gives is neither: 256 there means "exited with 1".)
 fn exit_code(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(u8::MAX)
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
 }
 
 /// The signals that this process ignores, as a bit mask: bit N-1 for signal N (proc_pid_status(5)).

@@ -33,15 +33,10 @@ pub fn exec(command: &[OsString]) -> Result<Infallible> {
     let [program, ..] = command else {
         return Err(anyhow!("no command given"));
     };
-    let arguments = command
-        .iter()
-        .map(|word| c_string(word))
-        .collect::<Result<Vec<_>>>()?;
+    let arguments = command.iter().map(|word| c_string(word)).collect::<Result<Vec<_>>>()?;
     let environment = environment()?;
 
-    SigSet::empty()
-        .thread_set_mask()
-        .context("cannot unblock signals")?;
+    SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
     close_on_exec_from_3().context("cannot mark descriptors close-on-exec")?;
 
     let mut failure = None;
@@ -76,9 +71,7 @@ fn candidates(program: &OsStr) -> Vec<PathBuf> {
     if program.is_empty() || program.as_bytes().contains(&b'/') {
         return vec![PathBuf::from(program)];
     }
-    PATH.split(':')
-        .map(|directory| Path::new(directory).join(program))
-        .collect()
+    PATH.split(':').map(|directory| Path::new(directory).join(program)).collect()
 }
 
 fn c_string(text: &OsStr) -> Result<CString> {
@@ -87,10 +80,7 @@ fn c_string(text: &OsStr) -> Result<CString> {
 
 fn not_found(program: &OsStr) -> Failure {
     let (errno, advice) = (Errno::ENOENT, "there is no such command in the container");
-    Failure {
-        code: 127,
-        text: format!("cannot execute {program:?}: {errno} ({advice})"),
-    }
+    Failure { code: 127, text: format!("cannot execute {program:?}: {errno} ({advice})") }
 }
 
 /// Says why execve(2) of a file that exists failed: its ENOENT and EACCES have several meanings.
@@ -108,21 +98,14 @@ fn explain(program: &OsStr, path: &Path, errno: Errno) -> Failure {
         (Errno::EACCES, _) => "is its file system mounted noexec?",
         _ => "see execve(2)",
     };
-    Failure {
-        code: 126,
-        text: format!("cannot execute {program:?}: {errno} ({advice})"),
-    }
+    Failure { code: 126, text: format!("cannot execute {program:?}: {errno} ({advice})") }
 }
 
 /// The program that the kernel starts in place of `path`: the one in a script's first line, or the
 /// dynamic loader of a program that needs shared libraries.
 fn interpreter(path: &Path) -> Option<PathBuf> {
     let mut start = Vec::new();
-    File::open(path)
-        .ok()?
-        .take(256)
-        .read_to_end(&mut start)
-        .ok()?;
+    File::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
     if let Some(script) = start.strip_prefix(b"#!") {
         let line = script.split(|&byte| byte == b'\n').next()?.trim_ascii();
         let name = line.split(|byte| byte.is_ascii_whitespace()).next()?;
@@ -135,11 +118,7 @@ fn interpreter(path: &Path) -> Option<PathBuf> {
 /// or no ELF file.
 pub(crate) fn dynamic_loader(path: &Path) -> Option<PathBuf> {
     let mut file = ElfStream::<AnyEndian, _>::open_stream(File::open(path).ok()?).ok()?;
-    let segment = file
-        .segments()
-        .iter()
-        .find(|segment| segment.p_type == PT_INTERP)
-        .copied()?;
+    let segment = file.segments().iter().find(|segment| segment.p_type == PT_INTERP).copied()?;
     let name = file.segment_data(&segment).ok()?;
     let name = name.strip_suffix(b"\0").unwrap_or(name);
     Some(PathBuf::from(OsString::from_vec(name.to_vec())))
@@ -148,9 +127,7 @@ pub(crate) fn dynamic_loader(path: &Path) -> Option<PathBuf> {
 /// Whether the ELF file `path` is for the machine that this program was built for.
 pub(crate) fn is_of_this_architecture(path: &Path) -> bool {
     let machine = |path: &Path| -> Option<(u16, elf::file::Class)> {
-        let header = ElfStream::<AnyEndian, _>::open_stream(File::open(path).ok()?)
-            .ok()?
-            .ehdr;
+        let header = ElfStream::<AnyEndian, _>::open_stream(File::open(path).ok()?).ok()?.ehdr;
         Some((header.e_machine, header.class))
     };
     let own = machine(Path::new("/proc/self/exe"));

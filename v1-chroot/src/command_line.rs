@@ -4,6 +4,7 @@ use crate::rootfs;
 use anyhow::{Result, anyhow};
 use clap::Parser;
 use clap::error::ErrorKind;
+use nix::errno::Errno;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
@@ -18,11 +19,7 @@ pub struct ContainerArgs {
     pub rootfs: Option<PathBuf>,
 
     /// Command to run in the container, with its arguments
-    #[arg(
-        value_name = "COMMAND",
-        trailing_var_arg = true,
-        default_value = "/bin/sh"
-    )]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, default_value = "/bin/sh")]
     pub command: Vec<OsString>,
 }
 
@@ -32,33 +29,27 @@ pub struct ContainerArgs {
 /// What is wrong with the command line, in one line.
 pub fn parse<Args: Parser>() -> Result<Args> {
     let directory = rootfs::default_path().map_or_else(
-        |error| format!("none: {error:#}"),
+        |error| format!("none: {}", one_line(&error)),
         |path| path.display().to_string(),
     );
     let command = Args::command().after_help(format!("Default root directory: {directory}"));
-    let error = match command
-        .try_get_matches()
-        .and_then(|matches| Args::from_arg_matches(&matches))
+    let error = match command.try_get_matches().and_then(|matches| Args::from_arg_matches(&matches))
     {
         Ok(args) => return Ok(args),
         Err(error) => error,
     };
-    if matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    ) {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         error.exit();
     }
-    // clap explains itself in paragraphs: the fault, perhaps a tip, the usage. The last is for --help.
+    // clap explains itself in paragraphs: the fault, perhaps tips, then the usage.
     let text = error.to_string();
-    let (fault, _) = text.split_once("\n\nUsage:").unwrap_or((&text, ""));
-    let words: Vec<_> = fault
-        .trim_start_matches("error:")
-        .split_whitespace()
+    let (text, _) = text.split_once("\n\nUsage:").unwrap_or((&text, ""));
+    let paragraphs = text.trim_start_matches("error: ").split("\n\n");
+    let paragraphs: Vec<_> = paragraphs
+        .map(|words| words.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|words| !words.starts_with("For more information"))
         .collect();
-    let words = words.join(" ");
-    let words = words.trim_end_matches(" For more information, try '--help'.");
-    Err(anyhow!("{words} (try --help)"))
+    Err(anyhow!("{} (see --help)", paragraphs.join("; ")))
 }
 
 /// Ends a launcher: the container's exit status, or one line on stderr and 125, 126 or 127.
@@ -100,10 +91,7 @@ impl Failure {
     /// Unpacks what the report pipe gave: `None` if it was empty.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Failure> {
         let (&code, text) = bytes.split_first()?;
-        Some(Failure {
-            code,
-            text: String::from_utf8_lossy(text).into_owned(),
-        })
+        Some(Failure { code, text: String::from_utf8_lossy(text).into_owned() })
     }
 }
 
@@ -118,9 +106,18 @@ impl std::error::Error for Failure {}
 impl From<anyhow::Error> for Failure {
     /// Any error is the launcher's own (125), unless it was a `Failure` to begin with.
     fn from(error: anyhow::Error) -> Failure {
-        error.downcast().unwrap_or_else(|error| Failure {
-            code: 125,
-            text: format!("{error:#}"),
-        })
+        error.downcast().unwrap_or_else(|error| Failure { code: 125, text: one_line(&error) })
     }
+}
+
+/// What was attempted, on what, and why it failed, from the outermost context to the errno.
+///
+/// std says "No such file or directory (os error 2)", nix says "ENOENT: No such file or directory".
+/// The name is what man pages are about, so everything is said in nix's way.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let words = error.chain().map(|cause| {
+        let errno = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        errno.map_or_else(|| cause.to_string(), |errno| Errno::from_raw(errno).to_string())
+    });
+    words.collect::<Vec<_>>().join(": ")
 }

@@ -7,6 +7,7 @@
 //! could lead us anywhere on the host. Every step below follows no symbolic link.
 
 use crate::busybox;
+use crate::command_line::one_line;
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, OpenHow, RenameFlags, ResolveFlag};
@@ -41,18 +42,11 @@ const DIRECTORIES: [(&str, u32); 13] = [
 ];
 
 /// Other names for /bin, as scripts expect them.
-const LINKS: [(&str, &str); 3] = [
-    ("sbin", "bin"),
-    ("usr/bin", "../bin"),
-    ("usr/sbin", "../bin"),
-];
+const LINKS: [(&str, &str); 3] = [("sbin", "bin"), ("usr/bin", "../bin"), ("usr/sbin", "../bin")];
 
 /// The two files without which `id`, `whoami` and `ls -l` show bare numbers.
 const FILES: [(&str, &str); 2] = [
-    (
-        "etc/passwd",
-        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
-    ),
+    ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
     ("etc/group", "root:x:0:\nnobody:x:65534:\n"),
 ];
 
@@ -95,9 +89,7 @@ fn home() -> Result<PathBuf> {
         return Ok(home.into());
     }
     let user = User::from_uid(getuid()).context("cannot read the user database")?;
-    Ok(user
-        .context("no home directory: HOME is not set, and the user has no entry")?
-        .dir)
+    Ok(user.context("no home directory: HOME is not set, and the user has no entry")?.dir)
 }
 
 /// The user's own rootfs, as an absolute path.
@@ -105,10 +97,7 @@ fn check(directory: &Path) -> Result<PathBuf> {
     let cannot = || format!("cannot use {directory:?} as rootfs");
     let mut entries = fs::read_dir(directory).with_context(cannot)?;
     if entries.next().is_none() {
-        bail!(
-            "{}: it is empty (a rootfs holds at least the command to run)",
-            cannot()
-        );
+        bail!("{}: it is empty (a rootfs holds at least the command to run)", cannot());
     }
     fs::canonicalize(directory).with_context(cannot)
 }
@@ -137,12 +126,19 @@ fn is_sealed(directory: &FileStat, busybox: &FileStat) -> bool {
 
 /// Makes the rootfs, or mends it. Two first runs at the same moment take turns.
 fn make_complete(rootfs: &Path) -> Result<()> {
-    let cache = rootfs
-        .parent()
-        .context("the rootfs has no parent directory")?;
-    let advice = "give another place with XDG_CACHE_HOME, or your own directory with --rootfs";
-    fs::create_dir_all(cache).with_context(|| format!("cannot make {cache:?} ({advice})"))?;
-    let lock = File::open(cache).with_context(|| format!("cannot open {cache:?} ({advice})"))?;
+    let cache = rootfs.parent().context("the rootfs has no parent directory")?;
+    make_complete_in(cache, rootfs).map_err(|error| {
+        anyhow!(
+            "cannot prepare {rootfs:?}: {} (another place: XDG_CACHE_HOME for an ordinary user, or \
+             a directory of your own with --rootfs)",
+            one_line(&error)
+        )
+    })
+}
+
+fn make_complete_in(cache: &Path, rootfs: &Path) -> Result<()> {
+    fs::create_dir_all(cache).with_context(|| format!("cannot make {cache:?}"))?;
+    let lock = File::open(cache).with_context(|| format!("cannot open {cache:?}"))?;
     let _lock = Flock::lock(lock, FlockArg::LockExclusive)
         .map_err(|(_, errno)| anyhow!("cannot lock {cache:?}: {errno}"))?;
     if is_complete(rootfs) {
@@ -150,19 +146,19 @@ fn make_complete(rootfs: &Path) -> Result<()> {
     }
     let busybox = busybox::find_or_fetch(cache)?;
     if rootfs.is_dir() {
-        return mend(rootfs, &busybox).with_context(|| format!("cannot mend {rootfs:?}"));
+        return mend(rootfs, &busybox);
     }
     // Complete or not at all: built under another name, then renamed.
     let unfinished = cache.join("rootfs.unfinished");
-    let built = remove(&unfinished)
-        .and_then(|()| Ok(fs::create_dir(&unfinished)?))
+    remove(&unfinished)?;
+    let built = fs::create_dir(&unfinished)
+        .with_context(|| format!("cannot make {unfinished:?}"))
         .and_then(|()| mend(&unfinished, &busybox))
-        .and_then(|()| Ok(fs::rename(&unfinished, rootfs)?));
-    built.map_err(|error| {
-        let left_over = remove(&unfinished).err();
-        let left_over = left_over.map_or(String::new(), |error| format!("; {error:#}"));
-        anyhow!("cannot make a rootfs in {cache:?}: {error:#} ({advice}){left_over}")
-    })
+        .and_then(|()| fs::rename(&unfinished, rootfs).context("cannot rename it"));
+    if built.is_err() {
+        remove(&unfinished)?;
+    }
+    built
 }
 
 fn remove(directory: &Path) -> Result<()> {
@@ -190,23 +186,16 @@ fn mend(rootfs: &Path, busybox: &Path) -> Result<()> {
         }
     }
     let time = mend_busybox(&Place::of(&root, "bin/busybox")?, busybox)?;
-    for applet in busybox::applets(busybox)?
-        .iter()
-        .filter(|applet| *applet != "busybox")
-    {
+    for applet in busybox::applets(busybox)?.iter().filter(|applet| *applet != "busybox") {
         Place::of(&root, &format!("bin/{applet}"))?.mend_link("busybox")?;
     }
-    SEALED
-        .iter()
-        .try_for_each(|name| Place::of(&root, name)?.set_time(time))
+    SEALED.iter().try_for_each(|name| Place::of(&root, name)?.set_time(time))
 }
 
 /// Puts busybox in its place, if it is not there unchanged. Returns its time of change.
 fn mend_busybox(place: &Place, busybox: &Path) -> Result<TimeSpec> {
     let mut file = File::open(busybox).with_context(|| format!("cannot open {busybox:?}"))?;
-    let wanted = file
-        .metadata()
-        .with_context(|| format!("cannot look at {busybox:?}"))?;
+    let wanted = file.metadata().with_context(|| format!("cannot look at {busybox:?}"))?;
     let is_unchanged = |found: FileStat| {
         (found.st_mtime, found.st_mtime_nsec) == (wanted.mtime(), wanted.mtime_nsec())
             && (found.st_size.cast_unsigned(), found.st_mode & 0o7777) == (wanted.len(), 0o755)
@@ -234,10 +223,7 @@ impl Place {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let directory = openat2(root, parent, OpenHow::new().flags(flags).resolve(no_links))
             .map_err(|errno| anyhow!("cannot open /{parent} of the rootfs: {errno}"))?;
-        Ok(Place {
-            directory,
-            name: name.to_owned(),
-        })
+        Ok(Place { directory, name: name.to_owned() })
     }
 
     fn failed(&self, attempt: &str, errno: Errno) -> anyhow::Error {
@@ -245,11 +231,7 @@ impl Place {
     }
 
     fn stat(&self) -> Result<Option<FileStat>> {
-        match fstatat(
-            &self.directory,
-            self.name.as_str(),
-            AtFlags::AT_SYMLINK_NOFOLLOW,
-        ) {
+        match fstatat(&self.directory, self.name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(found)),
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(self.failed("look at", errno)),
@@ -289,10 +271,7 @@ impl Place {
             self.move_aside()?;
         }
         let unfinished = Place {
-            directory: self
-                .directory
-                .try_clone()
-                .context("cannot copy a descriptor")?,
+            directory: self.directory.try_clone().context("cannot copy a descriptor")?,
             name: format!("{}.unfinished", self.name),
         };
         if unfinished.stat()?.is_some() {
@@ -305,11 +284,7 @@ impl Place {
         });
         if written.is_err() {
             // The reason to fail is told; that its remains stay too would only hide it.
-            let _ = unlinkat(
-                &self.directory,
-                unfinished.name.as_str(),
-                UnlinkatFlags::NoRemoveDir,
-            );
+            let _ = unlinkat(&self.directory, unfinished.name.as_str(), UnlinkatFlags::NoRemoveDir);
         }
         written
     }
@@ -331,32 +306,18 @@ impl Place {
         let name = self.name.as_str();
         let moved = names.find_map(|aside| {
             let flags = RenameFlags::RENAME_NOREPLACE;
-            match renameat2(
-                &self.directory,
-                name,
-                &self.directory,
-                aside.as_str(),
-                flags,
-            ) {
+            match renameat2(&self.directory, name, &self.directory, aside.as_str(), flags) {
                 Err(Errno::EEXIST) => None,
                 result => Some(result),
             }
         });
-        moved
-            .unwrap_or(Err(Errno::EEXIST))
-            .map_err(|errno| self.failed("move aside", errno))
+        moved.unwrap_or(Err(Errno::EEXIST)).map_err(|errno| self.failed("move aside", errno))
     }
 
     fn set_time(&self, time: TimeSpec) -> Result<()> {
         let flag = UtimensatFlags::NoFollowSymlink;
-        utimensat(
-            &self.directory,
-            self.name.as_str(),
-            &TimeSpec::UTIME_OMIT,
-            &time,
-            flag,
-        )
-        .map_err(|errno| self.failed("set the time of", errno))
+        utimensat(&self.directory, self.name.as_str(), &TimeSpec::UTIME_OMIT, &time, flag)
+            .map_err(|errno| self.failed("set the time of", errno))
     }
 }
 

@@ -10,7 +10,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 /// The bit of CAP_SYS_ADMIN in a capability set (capabilities(7)).
@@ -54,7 +54,10 @@ fn write(name: &str, text: &str) -> Result<()> {
 /// A bit mask out of /proc/self/status, by the name of its line (proc_pid_status(5)).
 pub(crate) fn status_mask(name: &str) -> Result<u64> {
     let path = "/proc/self/status";
-    let status = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+    let mut status = [0; 4096]; // about 1500 bytes; the kernel gives them in one read(2)
+    let length = File::open(path).and_then(|mut file| file.read(&mut status));
+    let status = &status[..length.with_context(|| format!("cannot read {path}"))?];
+    let status = String::from_utf8_lossy(status);
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.with_context(|| format!("no line {name:?} in {path}"))
@@ -86,9 +89,7 @@ impl Host {
             unprivileged_userns_clone: sysctl("kernel/unprivileged_userns_clone"),
             apparmor_restrict: sysctl("kernel/apparmor_restrict_unprivileged_userns"),
             seccomp_filter: status.lines().any(|line| line == "Seccomp:\t2"),
-            root_is_a_mount_point: mounts
-                .lines()
-                .any(|line| line.split(' ').nth(4) == Some("/")),
+            root_is_a_mount_point: mounts.lines().any(|line| line.split(' ').nth(4) == Some("/")),
             program: program.display().to_string(),
         }
     }
@@ -134,10 +135,7 @@ fn refusal(attempt: &str, errno: Errno, host: &Host) -> anyhow::Error {
 fn permit_with_apparmor(text: &mut String, program: &str) {
     let profile = "/etc/apparmor.d/container-steps";
     // The directory of the program holds all stages: target/debug/v1-chroot, v2-mountns, ...
-    let directory = Path::new(program)
-        .parent()
-        .unwrap_or(Path::new("/"))
-        .display();
+    let directory = Path::new(program).parent().unwrap_or(Path::new("/")).display();
     // Writing to a String cannot fail.
     let _ = write!(
         text,
@@ -152,11 +150,7 @@ mod tests {
     use super::*;
 
     fn host() -> Host {
-        Host {
-            root_is_a_mount_point: true,
-            program: "/x/v3-pidns".into(),
-            ..Host::default()
-        }
+        Host { root_is_a_mount_point: true, program: "/x/v3-pidns".into(), ..Host::default() }
     }
 
     fn some(value: &str) -> Option<String> {
@@ -169,41 +163,23 @@ mod tests {
 
     #[test]
     fn each_cause_has_its_own_cure() {
-        let off = Host {
-            max_user_namespaces: some("0"),
-            ..host()
-        };
+        let off = Host { max_user_namespaces: some("0"), ..host() };
         assert!(told(Errno::ENOSPC, &off).contains("user.max_user_namespaces=15000"));
-        let debian = Host {
-            unprivileged_userns_clone: some("0"),
-            ..host()
-        };
+        let debian = Host { unprivileged_userns_clone: some("0"), ..host() };
         assert!(told(Errno::EPERM, &debian).contains("kernel.unprivileged_userns_clone=1"));
-        let chroot = Host {
-            root_is_a_mount_point: false,
-            ..host()
-        };
+        let chroot = Host { root_is_a_mount_point: false, ..host() };
         assert!(told(Errno::EPERM, &chroot).contains("inside a chroot"));
-        let docker = Host {
-            seccomp_filter: true,
-            ..host()
-        };
+        let docker = Host { seccomp_filter: true, ..host() };
         assert!(told(Errno::EPERM, &docker).contains("seccomp=unconfined"));
     }
 
     #[test]
     fn ubuntu_gets_two_lines_to_type() {
-        let ubuntu = Host {
-            apparmor_restrict: some("1"),
-            ..host()
-        };
+        let ubuntu = Host { apparmor_restrict: some("1"), ..host() };
         let text = told(Errno::EPERM, &ubuntu);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 3);
         assert!(lines[1].contains("\"/x/v[1-8]-*\" flags=(unconfined) { userns, }"));
-        assert_eq!(
-            lines[2],
-            "  sudo apparmor_parser -r /etc/apparmor.d/container-steps"
-        );
+        assert_eq!(lines[2], "  sudo apparmor_parser -r /etc/apparmor.d/container-steps");
     }
 }

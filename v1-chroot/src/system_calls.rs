@@ -65,23 +65,23 @@ pub(crate) fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
 pub(crate) fn close_on_exec_from_3() -> nix::Result<()> {
     // SAFETY: three integers; no descriptor is closed now, so no owner of one notices.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            3,
-            libc::c_uint::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
     };
     Errno::result(result).map(drop)
 }
 
-/// Sets the action of one signal to the default, by number (nix has no real-time signals).
+/// rt_sigaction(2): sets the action of one signal, by its number, to the default.
+///
+/// Not signal(2) of the C library, which refuses 32 and 33: it keeps them for itself, and its
+/// posix_spawn(3) gives them to new programs (such as us) ignored.
 pub(crate) fn default_action(signal: i32) -> nix::Result<()> {
-    // SAFETY: SIG_DFL is no function of ours that could run at a bad moment.
-    let previous = unsafe { libc::signal(signal, libc::SIG_DFL) };
-    if previous == libc::SIG_ERR {
-        Err(Errno::last())
-    } else {
-        Ok(())
-    }
+    // The kernel's structure: handler, flags, restorer, mask. All zero, in whatever order the
+    // architecture has them, is SIG_DFL without flags and with an empty mask.
+    let action = [0_u64; 4];
+    let (no_previous, mask_size) = (std::ptr::null::<u64>(), size_of::<u64>());
+    // SAFETY: the kernel reads at most the 32 bytes of `action`; no handler of ours is installed.
+    let result = unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), no_previous, mask_size)
+    };
+    Errno::result(result).map(drop)
 }

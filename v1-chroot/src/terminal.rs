@@ -18,16 +18,11 @@ impl Terminal {
     /// The terminal of this process, or `None` if it has none on its standard descriptors.
     pub fn of_caller() -> Option<Terminal> {
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-        [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]
-            .into_iter()
-            .find_map(|descriptor| {
-                let foreground = tcgetpgrp(descriptor).ok()?;
-                let descriptor = descriptor.try_clone_to_owned().ok()?;
-                Some(Terminal {
-                    descriptor,
-                    was_in_foreground: foreground == getpgrp(),
-                })
-            })
+        [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()].into_iter().find_map(|descriptor| {
+            let foreground = tcgetpgrp(descriptor).ok()?;
+            let descriptor = descriptor.try_clone_to_owned().ok()?;
+            Some(Terminal { descriptor, was_in_foreground: foreground == getpgrp() })
+        })
     }
 
     /// True after a hang-up: the window is closed, the connection lost. The kernel then answers
@@ -52,9 +47,7 @@ impl Terminal {
         }
         // A background process that touches the terminal's foreground is stopped by SIGTTOU,
         // except if it has that signal blocked (tcsetpgrp(3)).
-        SigSet::from(Signal::SIGTTOU)
-            .thread_block()
-            .context("cannot block SIGTTOU")?;
+        SigSet::from(Signal::SIGTTOU).thread_block().context("cannot block SIGTTOU")?;
         match tcsetpgrp(&self.descriptor, getpgrp()) {
             Ok(()) | Err(Errno::EIO | Errno::ENOTTY) => Ok(()),
             Err(errno) => Err(errno).context("cannot take back the terminal"),

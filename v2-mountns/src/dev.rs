@@ -48,12 +48,7 @@ impl NewRoot {
                 .map_err(|errno| anyhow!("cannot make the link /dev/{name}: {errno}"))?;
         }
         self.mount("dev/pts", "devpts", no_setuid, "mode=620,ptmxmode=666")?;
-        self.mount(
-            "dev/shm",
-            "tmpfs",
-            no_setuid | MsFlags::MS_NODEV,
-            "mode=1777,size=64m",
-        )?;
+        self.mount("dev/shm", "tmpfs", no_setuid | MsFlags::MS_NODEV, "mode=1777,size=64m")?;
         umask(mode);
         Ok(())
     }

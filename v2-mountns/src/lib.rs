@@ -146,18 +146,19 @@ impl NewRoot {
 
     /// Opens the directory `name` of the new root, and makes it if it is missing.
     fn mount_point(&self, name: &str) -> Result<OwnedFd> {
-        match mkdirat(&self.directory, name, Mode::from_bits_truncate(0o755)) {
-            Ok(()) | Err(Errno::EEXIST) => {}
-            Err(errno) => bail!("cannot make /{name} in the rootfs: {errno}"),
-        }
-        let links = ResolveFlag::RESOLVE_NO_SYMLINKS;
-        open_in(
-            self.directory.as_fd(),
-            Path::new(name),
-            OFlag::O_DIRECTORY,
-            links,
-        )
-        .map_err(|errno| {
+        let open = || {
+            let links = ResolveFlag::RESOLVE_NO_SYMLINKS;
+            open_in(&self.directory, Path::new(name), OFlag::O_DIRECTORY, links)
+        };
+        let opened = match open() {
+            Err(Errno::ENOENT) => {
+                mkdirat(&self.directory, name, Mode::from_bits_truncate(0o755))
+                    .map_err(|errno| anyhow!("cannot make /{name} in the rootfs: {errno}"))?;
+                open()
+            }
+            result => result,
+        };
+        opened.map_err(|errno| {
             let advice = match errno {
                 Errno::ELOOP => "it is a symbolic link: that could lead out of the rootfs",
                 Errno::ENOTDIR => "it is not a directory",

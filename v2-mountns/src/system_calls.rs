@@ -19,14 +19,8 @@ pub(crate) fn clone_mounts(path: &Path) -> nix::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
     let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE as u32;
     // SAFETY: `path` ends in a zero byte and lives until the call returns.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_open_tree,
-            AT_FDCWD.as_raw_fd(),
-            path.as_ptr(),
-            flags,
-        )
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_open_tree, AT_FDCWD.as_raw_fd(), path.as_ptr(), flags) };
     let descriptor = Errno::result(result)?;
     let descriptor = i32::try_from(descriptor).map_err(|_| Errno::EBADF)?;
     // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.

@@ -42,32 +42,20 @@ impl Volume {
     }
 
     fn read(text: &OsStr) -> Result<Volume> {
-        let parts: Vec<_> = text
-            .as_bytes()
-            .split(|&byte| byte == b':')
-            .map(OsStr::from_bytes)
-            .collect();
+        let parts: Vec<_> =
+            text.as_bytes().split(|&byte| byte == b':').map(OsStr::from_bytes).collect();
         let (source, target, mode) = match parts[..] {
             [source, target] => (source, target, OsStr::new("rw")),
             [source, target, mode] => (source, target, mode),
             _ => bail!("it is not of the form HOST:CONTAINER or HOST:CONTAINER:ro"),
         };
-        ensure!(
-            !source.is_empty() && !target.is_empty(),
-            "it has an empty path"
-        );
-        ensure!(
-            mode == "ro" || mode == "rw",
-            "the third part is {mode:?}, not ro or rw"
-        );
+        ensure!(!source.is_empty() && !target.is_empty(), "it has an empty path");
+        ensure!(mode == "ro" || mode == "rw", "the third part is {mode:?}, not ro or rw");
         let source = fs::canonicalize(source).with_context(|| {
             format!("cannot find {source:?} on the host (it is not made for you)")
         })?;
         let target = Path::new(target);
-        ensure!(
-            target.is_absolute(),
-            "the path inside, {target:?}, does not start with /"
-        );
+        ensure!(target.is_absolute(), "the path inside, {target:?}, does not start with /");
         ensure!(
             !target.components().any(|part| part == Component::ParentDir),
             "{target:?} goes through .."
@@ -76,11 +64,7 @@ impl Volume {
             target.components().count() > 1,
             "the path inside is /, which is the rootfs itself"
         );
-        Ok(Volume {
-            source,
-            target: target.to_owned(),
-            read_only: mode == "ro",
-        })
+        Ok(Volume { source, target: target.to_owned(), read_only: mode == "ro" })
     }
 }
 
@@ -106,12 +90,7 @@ impl NewRoot {
     /// # Errors
     /// Those of open_tree(2), mount_setattr(2), openat2(2) and move_mount(2).
     pub fn mount_volumes(&self, volumes: &[Volume]) -> Result<()> {
-        for Volume {
-            source,
-            target,
-            read_only,
-        } in volumes
-        {
+        for Volume { source, target, read_only } in volumes {
             let mounts = system_calls::clone_mounts(source)
                 .with_context(|| format!("cannot clone the mount of {source:?}"))?;
             if *read_only {
@@ -135,11 +114,7 @@ impl NewRoot {
     fn volume_target(&self, target: &Path, is_directory: bool) -> Result<OwnedFd> {
         let open = |path: &Path, flags| open_in(&self.directory, path, flags, ResolveFlag::empty());
         let failed = |errno: Errno| anyhow!("cannot make the mount point {target:?}: {errno}");
-        let names: Vec<_> = target
-            .components()
-            .skip(1)
-            .map(Component::as_os_str)
-            .collect();
+        let names: Vec<_> = target.components().skip(1).map(Component::as_os_str).collect();
         let mut path = PathBuf::from(".");
         let mut directory = open(&path, OFlag::O_DIRECTORY).map_err(failed)?;
         for (index, name) in names.iter().enumerate() {
@@ -176,11 +151,7 @@ mod tests {
 
     #[test]
     fn reads_the_forms_that_docker_has() {
-        let volume = |read_only| Volume {
-            source: "/usr".into(),
-            target: "/x".into(),
-            read_only,
-        };
+        let volume = |read_only| Volume { source: "/usr".into(), target: "/x".into(), read_only };
         assert_eq!(read("/usr:/x"), Ok(volume(false)));
         assert_eq!(read("/usr:/x:rw"), Ok(volume(false)));
         assert_eq!(read("/usr:/x:ro"), Ok(volume(true)));
@@ -200,10 +171,7 @@ mod tests {
             ("/does/not/exist:/x", "cannot find \"/does/not/exist\""),
         ] {
             let told = read(text);
-            assert!(
-                told.as_ref().is_err_and(|told| told.contains(fault)),
-                "{text}: {told:?}"
-            );
+            assert!(told.as_ref().is_err_and(|told| told.contains(fault)), "{text}: {told:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::getppid;
 use std::process::exit;
 use v1_chroot::child::{Child, Event};
-use v1_chroot::command_line::report;
+use v1_chroot::command_line::{one_line, report};
 
 // ANCHOR: fork_into_pid_namespace
 /// Forks once more, and returns only in the new process: PID 1 of the PID namespace that was made
@@ -37,12 +37,10 @@ const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
 fn stand_in_between(pid1: &Child) -> i32 {
     // SAFETY: this process never returns to code that owns a descriptor; it uses only `pid1`'s.
     let closed = unsafe { system_calls::close_all_but(pid1.signals()) };
-    let status = closed
-        .context("cannot close descriptors")
-        .and_then(|()| wait_for(pid1));
+    let status = closed.context("cannot close descriptors").and_then(|()| wait_for(pid1));
     status
         .unwrap_or_else(|error| {
-            report(&error);
+            report(&one_line(&error));
             125
         })
         .into()

@@ -22,9 +22,7 @@ fn parse_hostname(text: &str) -> Result<String, String> {
     match text.len() {
         0 => Err("it is empty".into()),
         1..=HOST_NAME_MAX => Ok(text.to_owned()),
-        length => Err(format!(
-            "it has {length} bytes, and the kernel takes {HOST_NAME_MAX}"
-        )),
+        length => Err(format!("it has {length} bytes, and the kernel takes {HOST_NAME_MAX}")),
     }
 }
 
@@ -49,9 +47,6 @@ mod tests {
         assert!(parse_hostname("").is_err());
         assert!(parse_hostname(&"x".repeat(64)).is_ok());
         assert!(parse_hostname(&"x".repeat(65)).is_err());
-        assert!(
-            parse_hostname(&"ä".repeat(33)).is_err(),
-            "66 bytes in 33 letters"
-        );
+        assert!(parse_hostname(&"ä".repeat(33)).is_err(), "66 bytes in 33 letters");
     }
 }
