@@ -1,6 +1,7 @@
-//! Fork, wait, and what passes between a process and its child: errors up, signals down.
+//! Fork and wait, and what passes between a process and its child: errors up, signals down.
 
 use crate::command_line::Failure;
+use crate::signals::{Interrupts, default_actions, ignored_signals, signals_to_take};
 use crate::system_calls::{self, default_action, try_wait};
 use crate::terminal::Terminal;
 use anyhow::{Context, Result, anyhow};
@@ -16,17 +17,6 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
-use std::time::{Duration, Instant};
-
-/// The signals that a supervisor passes on to its container.
-const PASSED_ON: [Signal; 6] = [
-    Signal::SIGINT,
-    Signal::SIGTERM,
-    Signal::SIGHUP,
-    Signal::SIGQUIT,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-];
 
 /// A forked process. It cannot outlive its parent, and its parent waits for it.
 #[derive(Debug)]
@@ -235,51 +225,6 @@ fn children() -> Result<Vec<Pid>> {
 fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
-}
-
-/// The signals that this process ignores, as a bit mask: bit N-1 for signal N (proc_pid_status(5)).
-fn ignored_signals() -> Result<u64> {
-    crate::rootless::status_mask("SigIgn:")
-}
-
-fn is_ignored(ignored: u64, signal: Signal) -> bool {
-    ignored & (1 << (signal as i32 - 1)) != 0
-}
-
-/// The signals that a supervisor reads from its signalfd.
-fn signals_to_take(ignored: u64) -> SigSet {
-    let mut set: SigSet = PASSED_ON.into_iter().collect();
-    set.add(Signal::SIGCHLD);
-    if is_ignored(ignored, Signal::SIGHUP) {
-        set.remove(Signal::SIGHUP); // nohup(1): the hang-up is meant to pass us by
-    }
-    set
-}
-
-/// Sets what is ignored back to the default action: execve(2) keeps "ignored" (signal(7)), and
-/// Rust's runtime ignores SIGPIPE in every program. SIGHUP stays ignored: that is nohup(1).
-fn default_actions(ignored: u64) -> Result<()> {
-    for number in 1..=64 {
-        let is_nohup = number == Signal::SIGHUP as i32;
-        if ignored & (1 << (number - 1)) != 0 && !is_nohup {
-            default_action(number)
-                .map_err(|errno| anyhow!("cannot reset signal {number}: {errno}"))?;
-        }
-    }
-    Ok(())
-}
-
-/// Counts the Ctrl-C of the last two seconds.
-#[derive(Debug, Default)]
-struct Interrupts([Option<Instant>; 2]);
-
-impl Interrupts {
-    fn third_in_a_row(&mut self) -> bool {
-        let now = Instant::now();
-        let [first, second] = self.0;
-        self.0 = [second, Some(now)];
-        first.is_some_and(|first| now.duration_since(first) <= Duration::from_secs(2))
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! | [`rootfs`] | the directory that becomes `/`, filled with busybox |
 //! | [`busybox`] | finds a busybox that runs without libraries, or fetches one |
 //! | [`rootless`] | root without root: a user namespace (skip on first reading) |
-//! | [`child`] | fork, wait, pass on signals |
+//! | [`child`] | fork, wait, pass on signals (which ones: `signals`) |
 //! | [`terminal`] | who may read the terminal, and whether it is still there |
 //! | [`command`] | execve(2) of the command: environment, PATH, 126 and 127 |
 
@@ -24,6 +24,7 @@ pub mod command;
 pub mod command_line;
 pub mod rootfs;
 pub mod rootless;
+mod signals;
 mod system_calls;
 pub mod terminal;
 

@@ -1,0 +1,63 @@
+//! Which signals a supervisor takes, which the command starts with, and the count of Ctrl-C.
+
+use crate::rootless::status_mask;
+use crate::system_calls::default_action;
+use anyhow::{Result, anyhow};
+use nix::sys::signal::{SigSet, Signal};
+use std::time::{Duration, Instant};
+
+/// The signals that a supervisor passes on to its container.
+const PASSED_ON: [Signal; 6] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+];
+
+/// The signals that this process ignores, as a bit mask: bit N-1 for signal N (proc_pid_status(5)).
+pub(crate) fn ignored_signals() -> Result<u64> {
+    status_mask("SigIgn:")
+}
+
+fn is_ignored(ignored: u64, signal: Signal) -> bool {
+    ignored & (1 << (signal as i32 - 1)) != 0
+}
+
+/// The signals that a supervisor reads from its signalfd.
+pub(crate) fn signals_to_take(ignored: u64) -> SigSet {
+    let mut set: SigSet = PASSED_ON.into_iter().collect();
+    set.add(Signal::SIGCHLD);
+    if is_ignored(ignored, Signal::SIGHUP) {
+        set.remove(Signal::SIGHUP); // nohup(1): the hang-up is meant to pass us by
+    }
+    set
+}
+
+/// Sets what is ignored back to the default action: execve(2) keeps "ignored" (signal(7)), and
+/// Rust's runtime ignores SIGPIPE in every program. SIGHUP stays ignored: that is nohup(1).
+pub(crate) fn default_actions(ignored: u64) -> Result<()> {
+    for number in 1..=64 {
+        let is_nohup = number == Signal::SIGHUP as i32;
+        if ignored & (1 << (number - 1)) != 0 && !is_nohup {
+            default_action(number)
+                .map_err(|errno| anyhow!("cannot reset signal {number}: {errno}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Counts the Ctrl-C of the last two seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Interrupts([Option<Instant>; 2]);
+
+impl Interrupts {
+    /// Counts one more, and tells whether it is the third within two seconds.
+    pub(crate) fn third_in_a_row(&mut self) -> bool {
+        let now = Instant::now();
+        let [first, second] = self.0;
+        self.0 = [second, Some(now)];
+        first.is_some_and(|first| now.duration_since(first) <= Duration::from_secs(2))
+    }
+}
