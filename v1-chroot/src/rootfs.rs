@@ -127,33 +127,38 @@ fn is_sealed(directory: &FileStat, busybox: &FileStat) -> bool {
 /// Makes the rootfs, or mends it. Two first runs at the same moment take turns.
 fn make_complete(rootfs: &Path) -> Result<()> {
     let cache = rootfs.parent().context("the rootfs has no parent directory")?;
-    make_complete_in(cache, rootfs).map_err(|error| {
-        anyhow!(
-            "cannot prepare {rootfs:?}: {} (another place: XDG_CACHE_HOME for an ordinary user, or \
-             a directory of your own with --rootfs)",
-            one_line(&error)
-        )
-    })
-}
-
-fn make_complete_in(cache: &Path, rootfs: &Path) -> Result<()> {
-    fs::create_dir_all(cache).with_context(|| format!("cannot make {cache:?}"))?;
-    let lock = File::open(cache).with_context(|| format!("cannot open {cache:?}"))?;
-    let _lock = Flock::lock(lock, FlockArg::LockExclusive)
-        .map_err(|(_, errno)| anyhow!("cannot lock {cache:?}: {errno}"))?;
+    let _lock = lock(cache).map_err(|error| elsewhere(rootfs, &error))?;
     if is_complete(rootfs) {
         return Ok(()); // the other first run was faster
     }
     let busybox = busybox::find_or_fetch(cache)?;
-    if rootfs.is_dir() {
-        return mend(rootfs, &busybox);
-    }
-    // Complete or not at all: built under another name, then renamed.
-    let unfinished = cache.join("rootfs.unfinished");
+    let made = if rootfs.is_dir() { mend(rootfs, &busybox) } else { build(rootfs, &busybox) };
+    made.map_err(|error| elsewhere(rootfs, &error))
+}
+
+fn elsewhere(rootfs: &Path, error: &anyhow::Error) -> anyhow::Error {
+    anyhow!(
+        "cannot prepare {rootfs:?}: {} (another place: XDG_CACHE_HOME for an ordinary user, or a \
+         directory of your own with --rootfs)",
+        one_line(error)
+    )
+}
+
+/// Makes the cache directory and locks it, until the value is dropped or the process ends.
+fn lock(cache: &Path) -> Result<Flock<File>> {
+    fs::create_dir_all(cache).with_context(|| format!("cannot make {cache:?}"))?;
+    let directory = File::open(cache).with_context(|| format!("cannot open {cache:?}"))?;
+    Flock::lock(directory, FlockArg::LockExclusive)
+        .map_err(|(_, errno)| anyhow!("cannot lock {cache:?}: {errno}"))
+}
+
+/// Builds a rootfs, complete or not at all: under another name first, then renamed.
+fn build(rootfs: &Path, busybox: &Path) -> Result<()> {
+    let unfinished = rootfs.with_extension("unfinished");
     remove(&unfinished)?;
     let built = fs::create_dir(&unfinished)
         .with_context(|| format!("cannot make {unfinished:?}"))
-        .and_then(|()| mend(&unfinished, &busybox))
+        .and_then(|()| mend(&unfinished, busybox))
         .and_then(|()| fs::rename(&unfinished, rootfs).context("cannot rename it"));
     if built.is_err() {
         remove(&unfinished)?;

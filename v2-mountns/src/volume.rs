@@ -5,7 +5,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag, openat};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -97,14 +97,9 @@ impl NewRoot {
                 system_calls::make_read_only(&mounts)
                     .with_context(|| format!("cannot make {source:?} read-only"))?;
             }
-            let target_file = self.volume_target(target, source.is_dir())?;
-            system_calls::attach(&mounts, &target_file).map_err(|errno| {
-                let advice = match errno {
-                    Errno::ENOTDIR => "one is a file, the other a directory",
-                    _ => "see move_mount(2)",
-                };
-                anyhow!("cannot mount {source:?} on {target:?}: {errno} ({advice})")
-            })?;
+            let mount_point = self.volume_target(target, source.is_dir())?;
+            system_calls::attach(&mounts, &mount_point)
+                .with_context(|| format!("cannot mount {source:?} on {target:?}"))?;
         }
         Ok(())
     }
@@ -128,6 +123,10 @@ impl NewRoot {
                 result => result.map_err(failed)?,
             };
         }
+        let found = fstat(&directory).map_err(failed)?;
+        let is_same_kind =
+            is_directory == (found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits());
+        ensure!(is_same_kind, "cannot mount on {target:?}: one is a file, the other a directory");
         Ok(directory)
     }
 }
