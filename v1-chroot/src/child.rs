@@ -2,7 +2,7 @@
 
 use crate::command_line::Failure;
 use crate::signals::{Interrupts, default_actions, ignored_signals, signals_to_take};
-use crate::system_calls::{self, default_action, try_wait};
+use crate::system_calls::{self, default_action, exit_now, try_wait};
 use crate::terminal::Terminal;
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
@@ -50,14 +50,18 @@ impl Child {
         let ignored = ignored_signals()?;
         let (mut report, mut reporter) = io::pipe().context("cannot make a pipe")?;
         let terminal = Terminal::of_caller();
-        let Some(mut child) = Child::fork(&signals_to_take(ignored))? else {
+        let taken = signals_to_take(ignored);
+        taken.thread_block().context("cannot block signals")?;
+        // The kernel tells us of a child's end by SIGCHLD, unless our caller had it ignored.
+        default_action(Signal::SIGCHLD as i32).context("cannot reset SIGCHLD")?;
+        let Some(mut child) = Child::fork(&taken)? else {
             drop(report);
             default_actions(ignored)?;
             let Err(error) = prepare();
             let failure = Failure::from(error);
             // Nobody reads this if the supervisor is gone, and then nobody is left to tell.
             let _ = reporter.write_all(&failure.to_bytes());
-            std::process::exit(failure.code.into());
+            exit_now(failure.code);
         };
         drop(reporter);
         child.terminal = terminal;
@@ -74,14 +78,11 @@ impl Child {
     // ANCHOR_END: spawn
 
     /// fork(2), such that the child is killed when its parent ends, in whatever way: `None` in the
-    /// child. The signals in `taken` are blocked from here on in both, until [`crate::exec`].
+    /// child. The signals in `taken` are to be blocked already; they stay so until [`crate::exec`].
     ///
     /// # Errors
-    /// Those of fork(2), pidfd_open(2), prctl(2), sigprocmask(2) and signalfd(2).
+    /// Those of fork(2), pidfd_open(2), prctl(2) and signalfd(2).
     pub fn fork(taken: &SigSet) -> Result<Option<Child>> {
-        taken.thread_block().context("cannot block signals")?;
-        // The kernel sends us SIGCHLD when a child ends, unless our caller had it ignored.
-        default_action(Signal::SIGCHLD as i32).context("cannot reset SIGCHLD")?;
         let parent = system_calls::pidfd_open(getpid()).context("cannot open a pidfd")?;
         match system_calls::fork()? {
             ForkResult::Child => {
@@ -90,7 +91,7 @@ impl Child {
                 // (getppid(2) cannot tell: in a new PID namespace it is 0 in any case.)
                 let mut ended = [PollFd::new(parent.as_fd(), PollFlags::POLLIN)];
                 if poll(&mut ended, PollTimeout::ZERO).context("cannot poll the parent")? > 0 {
-                    std::process::exit(128 + Signal::SIGKILL as i32);
+                    exit_now(128 + Signal::SIGKILL as u8);
                 }
                 Ok(None)
             }

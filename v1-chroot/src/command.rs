@@ -39,17 +39,18 @@ pub fn exec(command: &[OsString]) -> Result<Infallible> {
     SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
     close_on_exec_from_3().context("cannot mark descriptors close-on-exec")?;
 
-    let mut failure = None;
+    let mut failures = Vec::new();
     for path in candidates(program) {
         let Err(errno) = execve(&c_string(path.as_os_str())?, &arguments, &environment);
-        // Not in this directory of PATH: look in the next one. Any other answer is about a file
-        // that is there, and says more than "not found" does if the search ends without success.
-        let is_there = path.symlink_metadata().is_ok();
-        if is_there && failure.is_none() {
-            failure = Some(explain(program, &path, errno));
-        }
+        failures.push((path, errno));
     }
-    Err(failure.unwrap_or_else(|| not_found(program)).into())
+    // In most directories of PATH there is no such file. An answer about one that is there says
+    // more than that.
+    let is_there = |(path, _): &&(PathBuf, Errno)| path.symlink_metadata().is_ok();
+    let failure = failures.iter().find(is_there);
+    Err(failure
+        .map_or_else(|| not_found(program), |(path, errno)| explain(program, path, *errno))
+        .into())
 }
 // ANCHOR_END: exec
 

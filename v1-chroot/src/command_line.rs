@@ -1,7 +1,7 @@
 //! The command line that all stages share, and how a launcher ends: one line, one exit status.
 
 use crate::rootfs;
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use clap::error::ErrorKind;
 use nix::errno::Errno;
@@ -28,18 +28,20 @@ pub struct ContainerArgs {
 /// # Errors
 /// What is wrong with the command line, in one line.
 pub fn parse<Args: Parser>() -> Result<Args> {
-    let directory = rootfs::default_path().map_or_else(
-        |error| format!("none: {}", one_line(&error)),
-        |path| path.display().to_string(),
-    );
-    let command = Args::command().after_help(format!("Default root directory: {directory}"));
-    let error = match command.try_get_matches().and_then(|matches| Args::from_arg_matches(&matches))
-    {
+    let error = match Args::try_parse() {
         Ok(args) => return Ok(args),
         Err(error) => error,
     };
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        error.exit();
+    match error.kind() {
+        ErrorKind::DisplayHelp => {
+            let place = rootfs::default_path().map(|path| path.display().to_string());
+            let place = place.unwrap_or_else(|error| format!("none: {}", one_line(&error)));
+            let help = format!("Default root directory: {place}");
+            Args::command().after_help(help).print_help().context("cannot print the help")?;
+            std::process::exit(0);
+        }
+        ErrorKind::DisplayVersion => error.exit(),
+        _ => {}
     }
     // clap explains itself in paragraphs: the fault, perhaps tips, then the usage.
     let text = error.to_string();

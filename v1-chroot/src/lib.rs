@@ -32,6 +32,7 @@ pub use child::Child;
 pub use command::exec;
 pub use command_line::{ContainerArgs, finish, parse};
 pub use rootless::become_root;
+pub use system_calls::exit_now;
 
 use anyhow::{Result, anyhow};
 use nix::unistd::{chdir, chroot};

@@ -10,8 +10,8 @@ use crate::busybox;
 use crate::command_line::one_line;
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, OpenHow, RenameFlags, ResolveFlag};
-use nix::fcntl::{openat, openat2, readlinkat, renameat, renameat2};
+use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, OpenHow, ResolveFlag};
+use nix::fcntl::{openat, openat2, readlinkat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags};
 use nix::sys::stat::{fchmod, fstatat, lstat, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
@@ -307,16 +307,17 @@ impl Place {
     /// Renames what stands where something of ours belongs. It is not removed: it may be somebody's
     /// work, or have a file system of the host mounted on it (rename(2) says EBUSY then).
     fn move_aside(&self) -> Result<()> {
-        let mut names = (1..).map(|number| format!("{}.damaged{number}", self.name));
-        let name = self.name.as_str();
-        let moved = names.find_map(|aside| {
-            let flags = RenameFlags::RENAME_NOREPLACE;
-            match renameat2(&self.directory, name, &self.directory, aside.as_str(), flags) {
-                Err(Errno::EEXIST) => None,
-                result => Some(result),
-            }
-        });
-        moved.unwrap_or(Err(Errno::EEXIST)).map_err(|errno| self.failed("move aside", errno))
+        let is_free = |name: &String| {
+            let found = fstatat(&self.directory, name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+            found.err() == Some(Errno::ENOENT)
+        };
+        let mut names = (1..1000).map(|number| format!("{}.damaged{number}", self.name));
+        let aside = names.find(is_free).ok_or(Errno::EEXIST);
+        aside
+            .and_then(|aside| {
+                renameat(&self.directory, self.name.as_str(), &self.directory, aside.as_str())
+            })
+            .map_err(|errno| self.failed("move aside", errno))
     }
 
     fn set_time(&self, time: TimeSpec) -> Result<()> {

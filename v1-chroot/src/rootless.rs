@@ -4,17 +4,15 @@
 //! namespaces want CAP_SYS_ADMIN. An ordinary user has none. But any user may make a *user
 //! namespace*, and its first process has all capabilities, over what belongs to that namespace.
 
-use anyhow::{Context, Result, anyhow};
+use crate::system_calls::root_has_sys_admin;
+use anyhow::{Result, anyhow};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-
-/// The bit of CAP_SYS_ADMIN in a capability set (capabilities(7)).
-const CAP_SYS_ADMIN: u64 = 1 << 21;
 
 // ANCHOR: become_root
 /// Gives this process the capabilities of root, if it has not got them already: by a user namespace
@@ -24,7 +22,7 @@ const CAP_SYS_ADMIN: u64 = 1 << 21;
 /// # Errors
 /// Where the kernel (or who configured it) forbids user namespaces: why, and how to allow them.
 pub fn become_root() -> Result<()> {
-    if geteuid().is_root() && status_mask("CapEff:")? & CAP_SYS_ADMIN != 0 {
+    if geteuid().is_root() && root_has_sys_admin() {
         return Ok(());
     }
     let (user, group) = (geteuid(), getegid()); // inside they would read as 65534, "nobody"
@@ -49,18 +47,6 @@ fn write(name: &str, text: &str) -> Result<()> {
         let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
         refusal(&format!("write {text:?} to {path}"), errno, &Host::look())
     })
-}
-
-/// A bit mask out of /proc/self/status, by the name of its line (proc_pid_status(5)).
-pub(crate) fn status_mask(name: &str) -> Result<u64> {
-    let path = "/proc/self/status";
-    let mut status = [0; 4096]; // about 1500 bytes; the kernel gives them in one read(2)
-    let length = File::open(path).and_then(|mut file| file.read(&mut status));
-    let status = &status[..length.with_context(|| format!("cannot read {path}"))?];
-    let status = String::from_utf8_lossy(status);
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.with_context(|| format!("no line {name:?} in {path}"))
 }
 
 /// What on this host can refuse a user namespace.

@@ -1,9 +1,10 @@
 //! Which signals a supervisor takes, which the command starts with, and the count of Ctrl-C.
 
-use crate::rootless::status_mask;
 use crate::system_calls::default_action;
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::{SigSet, Signal};
+use std::fs::File;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 /// The signals that a supervisor passes on to its container.
@@ -16,9 +17,17 @@ const PASSED_ON: [Signal; 6] = [
     Signal::SIGUSR2,
 ];
 
-/// The signals that this process ignores, as a bit mask: bit N-1 for signal N (proc_pid_status(5)).
+/// The signals that this process ignores, as a bit mask: bit N-1 for signal N (the line SigIgn of
+/// proc_pid_status(5)).
 pub(crate) fn ignored_signals() -> Result<u64> {
-    status_mask("SigIgn:")
+    let path = "/proc/self/status";
+    let mut status = [0; 4096]; // about 1500 bytes; the kernel gives them in one read(2)
+    let length = File::open(path).and_then(|mut file| file.read(&mut status));
+    let status = &status[..length.with_context(|| format!("cannot read {path}"))?];
+    let status = String::from_utf8_lossy(status);
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.with_context(|| format!("no line SigIgn in {path}"))
 }
 
 fn is_ignored(ignored: u64, signal: Signal) -> bool {

@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::unistd::{ForkResult, Pid};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
@@ -84,4 +84,29 @@ pub(crate) fn default_action(signal: i32) -> nix::Result<()> {
         libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), no_previous, mask_size)
     };
     Errno::result(result).map(drop)
+}
+
+/// Whether root has CAP_SYS_ADMIN here: prctl(2), PR_CAPBSET_READ.
+///
+/// execve(2) gives a process of root the whole *bounding set*, from which containers of others
+/// (Docker's) have taken this capability.
+pub(crate) fn root_has_sys_admin() -> bool {
+    const CAP_SYS_ADMIN: libc::c_ulong = 21; // linux/capability.h
+    // SAFETY: two integers; prctl touches no memory of ours for this question.
+    unsafe { libc::prctl(libc::PR_CAPBSET_READ, CAP_SYS_ADMIN) == 1 }
+}
+
+/// Descriptors 0, 1 and 2. (std's `stdin()` and `stdout()` would allocate their buffers.)
+pub(crate) fn standard_descriptors() -> [BorrowedFd<'static>; 3] {
+    // SAFETY: Rust's runtime opens /dev/null for any of them that is closed when the program
+    // starts, and this program never closes them.
+    [0, 1, 2].map(|number| unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// _exit(2): ends this process without the exit handlers of the C library.
+///
+/// They belong to the program that was forked; a copy of it has nothing to say there.
+pub fn exit_now(status: u8) -> ! {
+    // SAFETY: _exit takes an integer, and does not return.
+    unsafe { libc::_exit(status.into()) }
 }

@@ -1,11 +1,11 @@
 //! The terminal that the container inherits: whose turn it is to read, and whether it still exists.
 
+use crate::system_calls;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::unistd::{getpgrp, tcgetpgrp, tcsetpgrp};
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// The caller's controlling terminal, reached through descriptor 0, 1 or 2.
 #[derive(Debug)]
@@ -17,8 +17,7 @@ pub struct Terminal {
 impl Terminal {
     /// The terminal of this process, or `None` if it has none on its standard descriptors.
     pub fn of_caller() -> Option<Terminal> {
-        let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-        [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()].into_iter().find_map(|descriptor| {
+        system_calls::standard_descriptors().into_iter().find_map(|descriptor| {
             let foreground = tcgetpgrp(descriptor).ok()?;
             let descriptor = descriptor.try_clone_to_owned().ok()?;
             Some(Terminal { descriptor, was_in_foreground: foreground == getpgrp() })

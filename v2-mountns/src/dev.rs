@@ -4,9 +4,9 @@ use crate::{NewRoot, open_in, system_calls};
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag, openat};
-use nix::mount::MsFlags;
-use nix::sys::stat::{Mode, SFlag, makedev, mknodat, umask};
-use nix::unistd::symlinkat;
+use nix::mount::{MsFlags, mount};
+use nix::sys::stat::{Mode, SFlag, makedev, mkdirat, mknodat, umask};
+use nix::unistd::{fchdir, symlinkat};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -28,6 +28,12 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
+/// Pseudo-terminals of the container's own, and memory that processes share by name (shm_open(3)).
+const MOUNTS: [(&str, &str, MsFlags, &str); 2] = [
+    ("pts", "devpts", MsFlags::empty(), "mode=620,ptmxmode=666"),
+    ("shm", "tmpfs", MsFlags::MS_NODEV, "mode=1777,size=64m"),
+];
+
 impl NewRoot {
     // ANCHOR: mount_dev
     /// Mounts a /dev in memory: null, zero, full, random, urandom, tty, the links to the open
@@ -37,27 +43,30 @@ impl NewRoot {
     /// If /dev of the rootfs is a symbolic link, or the kernel refuses one of the mounts.
     pub fn mount_dev(&self) -> Result<()> {
         let mode = umask(Mode::empty()); // the modes below are meant as written
-        let no_setuid = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-        self.mount("dev", "tmpfs", no_setuid, "mode=755,size=64k")?;
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+        self.mount_new("dev", "tmpfs", flags, "mode=755,size=64k")?
+            .context("cannot mount tmpfs on /dev")?;
         let dev = self.mount_point("dev")?;
         for (name, major, minor) in DEVICES {
             make_device(&dev, name, makedev(major, minor))?;
         }
         for (name, target) in LINKS {
             symlinkat(target, &dev, name)
-                .map_err(|errno| anyhow!("cannot make the link /dev/{name}: {errno}"))?;
+                .with_context(|| format!("cannot make the link /dev/{name}"))?;
         }
-        self.mount("dev/pts", "devpts", no_setuid, "mode=620,ptmxmode=666")?;
-        self.mount("dev/shm", "tmpfs", no_setuid | MsFlags::MS_NODEV, "mode=1777,size=64m")?;
+        // Nobody but us can put a link into this /dev yet: names are safe below it.
+        fchdir(&dev).context("cannot enter /dev of the rootfs")?;
+        for (name, kind, more_flags, options) in MOUNTS {
+            mkdirat(&dev, name, Mode::from_bits_truncate(0o755))
+                .and_then(|()| {
+                    mount(Some(kind), name, Some(kind), flags | more_flags, Some(options))
+                })
+                .with_context(|| format!("cannot mount {kind} on /dev/{name}"))?;
+        }
         umask(mode);
         Ok(())
     }
     // ANCHOR_END: mount_dev
-
-    fn mount(&self, name: &str, kind: &str, flags: MsFlags, options: &str) -> Result<()> {
-        self.mount_new(name, kind, flags, options)?
-            .map_err(|errno| anyhow!("cannot mount {kind} on /{name}: {errno}"))
-    }
 }
 
 /// Makes a device node; in a user namespace, where nobody may, binds the host's instead.

@@ -7,24 +7,28 @@
 mod system_calls;
 
 use anyhow::{Context, Result};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::getppid;
-use std::process::exit;
 use v1_chroot::child::{Child, Event};
 use v1_chroot::command_line::{one_line, report};
+use v1_chroot::exit_now;
+use v2_mountns::{CloneFlags, unshare};
 
 // ANCHOR: fork_into_pid_namespace
-/// Forks once more, and returns only in the new process: PID 1 of the PID namespace that was made
-/// by unshare(2). The caller stays outside; it waits for PID 1, and ends as PID 1 ends.
+/// Makes a PID namespace, forks once more, and returns only in the new process: PID 1 in there.
+/// The caller stays outside; it waits for PID 1, and ends as PID 1 ends.
 ///
 /// # Errors
-/// Those of [`Child::fork`]; ENOMEM if the namespace has lost the PID 1 that it had.
+/// Those of unshare(2) and [`Child::fork`].
 pub fn fork_into_pid_namespace() -> Result<()> {
-    let mut taken = SigSet::thread_get_mask().context("cannot read the signal mask")?;
+    unshare(CloneFlags::CLONE_NEWPID)?;
+    let stops: SigSet = STOPS.into_iter().collect();
+    let mut taken =
+        stops.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("cannot block signals")?;
     taken.extend(STOPS);
     match Child::fork(&taken)? {
         None => Ok(()),
-        Some(pid1) => exit(stand_in_between(&pid1)),
+        Some(pid1) => exit_now(stand_in_between(&pid1)),
     }
 }
 // ANCHOR_END: fork_into_pid_namespace
@@ -34,16 +38,14 @@ const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
 
 // ANCHOR: stand_in_between
 /// The whole life of the process between supervisor and PID 1: signals go in, the exit status out.
-fn stand_in_between(pid1: &Child) -> i32 {
+fn stand_in_between(pid1: &Child) -> u8 {
     // SAFETY: this process never returns to code that owns a descriptor; it uses only `pid1`'s.
     let closed = unsafe { system_calls::close_all_but(pid1.signals()) };
     let status = closed.context("cannot close descriptors").and_then(|()| wait_for(pid1));
-    status
-        .unwrap_or_else(|error| {
-            report(&one_line(&error));
-            125
-        })
-        .into()
+    status.unwrap_or_else(|error| {
+        report(&one_line(&error));
+        125
+    })
 }
 
 fn wait_for(pid1: &Child) -> Result<u8> {

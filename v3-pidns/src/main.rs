@@ -27,8 +27,8 @@ fn run() -> Result<ExitCode> {
     let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
     become_root()?;
     let container = Child::spawn(|| {
-        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)?;
         fork_into_pid_namespace()?;
+        unshare(CloneFlags::CLONE_NEWNS)?;
         private_mounts()?;
         let root = NewRoot::bind(&rootfs)?;
         root.mount_proc()?;

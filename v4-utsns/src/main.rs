@@ -30,8 +30,8 @@ fn run() -> Result<ExitCode> {
     let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
     become_root()?;
     let container = Child::spawn(|| {
-        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS)?;
         fork_into_pid_namespace()?;
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS)?;
         set_hostname(&args.uts.hostname)?;
         private_mounts()?;
         let root = NewRoot::bind(&rootfs)?;
