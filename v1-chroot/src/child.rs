@@ -2,19 +2,18 @@
 
 use crate::command_line::Failure;
 use crate::signals::{Interrupts, default_actions, ignored_signals, signals_to_take};
-use crate::system_calls::{self, default_action, exit_now, try_wait};
+use crate::system_calls::{self, default_action, exit_now, try_wait, wait_for_signal};
 use crate::terminal::Terminal;
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{ForkResult, Pid, getpid};
 use std::convert::Infallible;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 
@@ -22,7 +21,7 @@ use std::process::{ExitCode, ExitStatus};
 #[derive(Debug)]
 pub struct Child {
     pid: Pid,
-    signals: SignalFd,
+    taken: SigSet,
     terminal: Option<Terminal>,
 }
 
@@ -55,7 +54,6 @@ impl Child {
         // The kernel tells us of a child's end by SIGCHLD, unless our caller had it ignored.
         default_action(Signal::SIGCHLD as i32).context("cannot reset SIGCHLD")?;
         let Some(mut child) = Child::fork(&taken)? else {
-            drop(report);
             default_actions(ignored)?;
             let Err(error) = prepare();
             let failure = Failure::from(error);
@@ -81,7 +79,7 @@ impl Child {
     /// child. The signals in `taken` are to be blocked already; they stay so until [`crate::exec`].
     ///
     /// # Errors
-    /// Those of fork(2), pidfd_open(2), prctl(2) and signalfd(2).
+    /// Those of fork(2), pidfd_open(2) and prctl(2).
     pub fn fork(taken: &SigSet) -> Result<Option<Child>> {
         let parent = system_calls::pidfd_open(getpid()).context("cannot open a pidfd")?;
         match system_calls::fork()? {
@@ -96,9 +94,7 @@ impl Child {
                 Ok(None)
             }
             ForkResult::Parent { child: pid } => {
-                let signals = SignalFd::with_flags(taken, SfdFlags::SFD_CLOEXEC)
-                    .context("cannot make a signalfd")?;
-                Ok(Some(Child { pid, signals, terminal: None }))
+                Ok(Some(Child { pid, taken: *taken, terminal: None }))
             }
         }
     }
@@ -111,7 +107,7 @@ impl Child {
     /// seconds is ours, and the hang-up of the terminal: they kill the container.
     ///
     /// # Errors
-    /// Those of waitpid(2) and of reading the signalfd: none is expected.
+    /// Those of waitpid(2) and sigwaitinfo(2): none is expected.
     pub fn wait(self) -> Result<ExitCode> {
         let mut interrupts = Interrupts::default();
         let code = loop {
@@ -139,16 +135,13 @@ impl Child {
     /// Blocks until the child ends or one of the taken signals arrives.
     ///
     /// # Errors
-    /// Those of waitpid(2) and of reading the signalfd.
+    /// Those of waitpid(2) and sigwaitinfo(2).
     pub fn next_event(&self) -> Result<Event> {
         loop {
-            let info = match self.signals.read_signal() {
-                Ok(Some(info)) => info,
-                Ok(None) | Err(Errno::EINTR) => continue,
-                Err(errno) => return Err(anyhow!("cannot read the signalfd: {errno}")),
-            };
-            let number = i32::try_from(info.ssi_signo).unwrap_or(0);
-            let signal = Signal::try_from(number).context("the signalfd gave a bad signal")?;
+            let info = wait_for_signal(&self.taken)
+                .map_err(|errno| anyhow!("cannot wait for signals: {errno}"))?;
+            let signal =
+                Signal::try_from(info.number).context("a signal that was not asked for")?;
             if signal == Signal::SIGCHLD {
                 let ended = try_wait(self.pid)
                     .map_err(|errno| anyhow!("cannot wait for process {}: {errno}", self.pid))?;
@@ -158,17 +151,11 @@ impl Child {
                 }
             }
             // man 2 sigaction, si_code: positive if the kernel made it, else a process did.
-            if info.ssi_code > 0 {
-                return Ok(Event::FromTerminal(signal));
-            }
-            let sender = Pid::from_raw(i32::try_from(info.ssi_pid).unwrap_or(0));
-            return Ok(Event::FromProcess(signal, sender));
+            return Ok(match info.code {
+                1.. => Event::FromTerminal(signal),
+                _ => Event::FromProcess(signal, info.sender),
+            });
         }
-    }
-
-    /// The descriptor that [`Child::next_event`] reads.
-    pub fn signals(&self) -> BorrowedFd<'_> {
-        self.signals.as_fd()
     }
 
     /// Sends a signal to the child. Its number cannot be another's yet: only we reap it.

@@ -34,7 +34,7 @@ fn is_ignored(ignored: u64, signal: Signal) -> bool {
     ignored & (1 << (signal as i32 - 1)) != 0
 }
 
-/// The signals that a supervisor reads from its signalfd.
+/// The signals that a supervisor blocks, and waits for instead.
 pub(crate) fn signals_to_take(ignored: u64) -> SigSet {
     let mut set: SigSet = PASSED_ON.into_iter().collect();
     set.add(Signal::SIGCHLD);

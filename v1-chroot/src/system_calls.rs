@@ -2,6 +2,7 @@
 
 use anyhow::{Result, anyhow, bail};
 use nix::errno::Errno;
+use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid};
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
@@ -46,6 +47,31 @@ pub(crate) fn wait(pid: Pid, options: i32) -> nix::Result<Option<(Pid, ExitStatu
             Ok(pid) => return Ok(Some((Pid::from_raw(pid), ExitStatus::from_raw(status)))),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// A signal that was waited for: its number, si_code of sigaction(2), and who sent it.
+pub(crate) struct SignalInfo {
+    pub(crate) number: i32,
+    pub(crate) code: i32,
+    pub(crate) sender: Pid,
+}
+
+/// sigwaitinfo(2): takes the next of the blocked signals in `set`, and sleeps until there is one.
+pub(crate) fn wait_for_signal(set: &SigSet) -> nix::Result<SignalInfo> {
+    // SAFETY: siginfo_t is made of integers and pointers: all zero is a value of it.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: the set is only read, and `info` is the one place that is written.
+        match Errno::result(unsafe { libc::sigwaitinfo(set.as_ref(), &raw mut info) }) {
+            Err(Errno::EINTR) => {} // stopped and continued
+            Err(errno) => return Err(errno),
+            Ok(number) => {
+                // SAFETY: any signal's information is integers in that place, and it was zero before.
+                let sender = Pid::from_raw(unsafe { info.si_pid() });
+                return Ok(SignalInfo { number, code: info.si_code, sender });
+            }
         }
     }
 }

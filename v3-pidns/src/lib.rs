@@ -39,8 +39,10 @@ const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
 // ANCHOR: stand_in_between
 /// The whole life of the process between supervisor and PID 1: signals go in, the exit status out.
 fn stand_in_between(pid1: &Child) -> u8 {
-    // SAFETY: this process never returns to code that owns a descriptor; it uses only `pid1`'s.
-    let closed = unsafe { system_calls::close_all_but(pid1.signals()) };
+    // Among them the report pipe, which must close when the command runs, and whatever lock the
+    // supervisor holds, which must open when it ends.
+    // SAFETY: this process never returns to code that owns a descriptor, and `pid1` has none.
+    let closed = unsafe { system_calls::close_from_3() };
     let status = closed.context("cannot close descriptors").and_then(|()| wait_for(pid1));
     status.unwrap_or_else(|error| {
         report(&one_line(&error));
@@ -49,12 +51,11 @@ fn stand_in_between(pid1: &Child) -> u8 {
 }
 
 fn wait_for(pid1: &Child) -> Result<u8> {
-    let supervisor = getppid();
     loop {
         match pid1.next_event()? {
             Event::Ended(status) => return Ok(status),
             // What others send to our process group reaches the supervisor too, who passes it on.
-            Event::FromProcess(signal, sender) if sender == supervisor => pid1.kill(signal)?,
+            Event::FromProcess(signal, sender) if sender == getppid() => pid1.kill(signal)?,
             // A PID 1 has no default actions, so it does not stop with the others of its group.
             // SIGSTOP from outside cannot be declined. SIGCONT needs no help: it always works.
             Event::FromTerminal(signal) if STOPS.contains(&signal) => pid1.kill(Signal::SIGSTOP)?,

@@ -1,0 +1,328 @@
+//! The book is executed: every command in it is typed, and what comes out is compared with
+//! what the page says. `BLESS=1 cargo test -p testbed --test book` rewrites the pages.
+//!
+//! # How to write a console block
+//!
+//! ````text
+//! ```console
+//! $ v3-pidns sh -c 'echo $$'
+//! 1
+//! ```
+//! ````
+//!
+//! * `$ ` is typed by the ordinary user `learner`, `# ` by root, into a bash that lives as long as
+//!   the page: variables, files and the working directory stay. Both begin in `~/course`, a
+//!   read-only view of this workspace, with the stages on `PATH`. The host is a new one for each
+//!   page; its name is `laptop`.
+//! * Lines up to the next prompt are what must come out. `[..]` stands for any text within a line.
+//!   A line of nothing but `[..]` is refused. Spaces at a line's end do not count.
+//! * The rest of a command of several lines follows behind `> `, as the shell shows it.
+//! * A command that starts a container's shell is followed by lines at its prompt, which is the
+//!   working directory, `#` or `$`: `/ # ps`, `/tmp # exit`. They go to the same terminal.
+//! * The greeting of busybox's shell is left out: some builds have none.
+//! * A line `^C`, `^Z`, `^D` or `^\` presses that key. Wait for what must be printed before it: the
+//!   lines above it have come when the key is pressed.
+//! * ```` ```console,second ```` is the second terminal, with shells of its own. If the last
+//!   command of a block is followed by a block of another terminal, it may go on running meanwhile.
+//!   What it prints later stands at the start of a later block of its own terminal.
+//! * A page ends with no command running. A command has 20 seconds.
+//! * `cargo run -q -p STAGE -- ARGS` and `cargo workshop ARGS` run what is already built; any other
+//!   use of cargo fails.
+//! * A block that cannot be executed is ```` ```console,not-run ````, below a line
+//!   `<!-- not run: REASON -->`. `book/not-run.txt` has their number, which may only fall.
+//!
+//! Blocks in which root types are left out when the tests are not run by root; a page that calls
+//! a program that the machine lacks (`TOOLS`) is left out. Both are reported as skips.
+//!
+//! # What else is checked
+//!
+//! Between `<!-- diff v2-mountns v3-pidns -->` and `<!-- end -->` stands what changed in main.rs,
+//! and it is made from the sources. Rust code and scripts are included from files, by anchor;
+//! every anchor of the stages is included somewhere. Links, headings and pictures exist.
+
+pub mod derived;
+pub mod page;
+pub mod session;
+pub mod sources;
+pub mod transcript;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::unistd::{gethostname, sethostname};
+
+use crate::terminal::Terminal;
+use crate::{BIN, Host};
+use page::Page;
+use session::{Session, make_bash};
+use transcript::{Compared, Identity, Input, ShellId, Transcript, blessed, compare, is_same};
+
+/// Where a host sees the workspace, writable, so that a page can be rewritten.
+pub const WORKSPACE: &str = "/run/testbed/workspace";
+/// Where the reader has it.
+const COURSE: &str = "/home/learner/course";
+/// Comes before all other directories on PATH.
+const CARGO: &str = "/home/learner/.cargo/bin";
+
+/// What the pages call that a small machine may lack, and where it comes from.
+const TOOLS: [(&str, &str); 6] = [
+    ("pgrep", "procps"),
+    ("ps", "procps"),
+    ("findmnt", "util-linux"),
+    ("nsenter", "util-linux"),
+    ("unshare", "util-linux"),
+    ("hostname", "hostname"),
+];
+
+/// The book, and what to do with a page that says something else than what comes out.
+pub struct Book {
+    workspace: PathBuf,
+    pages: Vec<Page>,
+    bless: bool,
+}
+
+impl Book {
+    /// Read the pages. `BLESS` in the environment asks for new ones.
+    pub fn read(workspace: &Path) -> Result<Book> {
+        let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
+        let pages = Page::read_all(&workspace.join("book/src"))?;
+        Ok(Book { workspace: workspace.to_owned(), pages, bless })
+    }
+
+    /// Whether the pages are to be rewritten.
+    pub fn is_blessed(&self) -> bool {
+        self.bless
+    }
+
+    /// The pages with console blocks.
+    pub fn pages_to_run(&self) -> Vec<Page> {
+        let has_console =
+            |page: &&Page| page.lines.iter().any(|line| line.starts_with("```console"));
+        self.pages.iter().filter(has_console).cloned().collect()
+    }
+
+    /// All that is wrong with the book apart from its console blocks. Diffs are mended if asked.
+    pub fn problems(&mut self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for page in &mut self.pages {
+            match derived::with_fresh_diffs(page, &self.workspace) {
+                Ok(fresh) if fresh.lines == page.lines => {}
+                Ok(fresh) if self.bless => {
+                    rewrite(&self.workspace, page, &fresh)?;
+                    *page = fresh;
+                }
+                Ok(_) => found.push(format!(
+                    "book/src/{}: a diff of main.rs is stale: BLESS=1 makes it anew",
+                    page.name
+                )),
+                Err(error) => found.push(format!("{error:#}")),
+            }
+        }
+        found.extend(sources::problems(&self.pages, &self.workspace)?);
+        found.extend(self.problem_of_not_run()?);
+        Ok(found)
+    }
+
+    /// Compare the number of blocks that are not run with the number in the repository.
+    fn problem_of_not_run(&self) -> Result<Option<String>> {
+        let path = "book/not-run.txt";
+        let text = fs::read_to_string(self.workspace.join(path)).context(path)?;
+        let allowed: usize = text.trim().parse().context(path)?;
+        let mut count = 0;
+        for page in &self.pages {
+            count += Transcript::of(page, true)?.not_run;
+        }
+        Ok(match count.cmp(&allowed) {
+            std::cmp::Ordering::Equal => None,
+            std::cmp::Ordering::Less => {
+                Some(format!("only {count} blocks are not run: lower the number in {path}"))
+            }
+            std::cmp::Ordering::Greater => Some(format!(
+                "{count} blocks are not run; {path} allows {allowed}, and it may only fall"
+            )),
+        })
+    }
+}
+
+/// Run a page in a host; ends the trial as failed if something else comes out than it says.
+pub fn run_page(page: &Page, host: &Host, bless: bool) {
+    if let Some((tool, package)) = missing_tool(page) {
+        host.skip(format!("no {tool} on this machine: install {package}"));
+    }
+    // What a page writes is no leak; nor is the note that mount(8) keeps of its work.
+    for path in ["/home/learner", "/root", "/tmp", "/var/cache/container-steps", "/run/mount"] {
+        host.own(path);
+    }
+    let with_root = !host.has_user_namespace();
+    let hostname = gethostname().expect("the host has a name");
+    let outcome = furnish(host).and_then(|()| execute(page, host, with_root, bless));
+    sethostname(&hostname).expect("give the host its name back");
+    umount2(COURSE, MntFlags::MNT_DETACH).expect("unmount the course");
+    let blocks_of_root = match outcome {
+        Ok(blocks_of_root) => blocks_of_root,
+        Err(error) => {
+            // Not a panic: where in this program it was noticed is of no interest.
+            eprintln!("{error:#}");
+            std::process::exit(1);
+        }
+    };
+    if blocks_of_root > 0 {
+        host.skip(format!("{blocks_of_root} blocks need root; the others say the truth"));
+    }
+}
+
+/// A program that the page calls and that is not here.
+fn missing_tool(page: &Page) -> Option<(&'static str, &'static str)> {
+    let transcript = Transcript::of(page, true).ok()?;
+    let is_typed = |tool: &str| {
+        transcript.entries.iter().any(|entry| match &entry.input {
+            Input::Line(line) => {
+                line.split(|c: char| !c.is_alphanumeric()).any(|word| word == tool)
+            }
+            _ => false,
+        })
+    };
+    let is_here = |tool: &str| {
+        let directories = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"];
+        directories.iter().any(|directory| Path::new(directory).join(tool).exists())
+    };
+    TOOLS.into_iter().find(|(tool, _)| is_typed(tool) && !is_here(tool))
+}
+
+/// Type the whole page and compare, or rewrite it. Returns how many blocks were left out.
+fn execute(page: &Page, host: &Host, with_root: bool, bless: bool) -> Result<usize> {
+    let transcript = Transcript::of(page, with_root)?;
+    let mut told = Told { page, transcript: &transcript, report: String::new(), lines: Vec::new() };
+    let outcome = told.type_all(host);
+    if bless {
+        let lines = told.new_lines();
+        rewrite(Path::new(WORKSPACE), page, &Page { name: page.name.clone(), lines })?;
+        outcome?;
+    } else {
+        if let Err(error) = outcome {
+            bail!("{}{error:#}", told.report);
+        }
+        ensure!(told.report.is_empty(), "{}", told.report);
+    }
+    Ok(transcript.blocks_of_root)
+}
+
+/// What a page says, against what comes out.
+struct Told<'a> {
+    page: &'a Page,
+    transcript: &'a Transcript,
+    /// What does not agree.
+    report: String,
+    /// For each entry that was typed, the lines that should stand below it.
+    lines: Vec<Vec<String>>,
+}
+
+impl Told<'_> {
+    fn type_all(&mut self, host: &Host) -> Result<()> {
+        let start = |shell: ShellId| start_shell(host, shell);
+        let mut session = Session::new(self.page, self.transcript, &start);
+        for (index, entry) in self.transcript.entries.iter().enumerate() {
+            let place =
+                format!("{}: `{}`", self.page.place(entry.line), self.page.lines[entry.line]);
+            let actual = session.run(index).context(place.clone())?;
+            let comparison = compare(&self.page.lines[entry.output.clone()], &actual);
+            if !is_same(&comparison) {
+                self.report += &format!("\n{place} prints something else:\n");
+                self.report.extend(comparison.iter().map(marked));
+            }
+            self.lines.push(blessed(&comparison));
+        }
+        session.end().context(self.page.name.clone())
+    }
+
+    /// The page with the lines that should stand there, as far as it was typed.
+    fn new_lines(&self) -> Vec<String> {
+        let mut new = Vec::new();
+        let mut copied = 0;
+        for (entry, lines) in self.transcript.entries.iter().zip(&self.lines) {
+            new.extend_from_slice(&self.page.lines[copied..entry.output.start]);
+            new.extend_from_slice(lines);
+            copied = entry.output.end;
+        }
+        new.extend_from_slice(&self.page.lines[copied..]);
+        new
+    }
+}
+
+/// A line of the comparison, as a diff shows it.
+fn marked(line: &Compared) -> String {
+    match line {
+        Compared::Same(line) => format!("     {line}\n"),
+        Compared::Missing(line) => format!("    -{line}\n"),
+        Compared::New(line) => format!("    +{line}\n"),
+    }
+}
+
+/// Write a page back, unless somebody has changed it since it was read.
+fn rewrite(workspace: &Path, old: &Page, new: &Page) -> Result<()> {
+    if old.lines == new.lines {
+        return Ok(());
+    }
+    let path = workspace.join("book/src").join(&old.name);
+    ensure!(
+        fs::read_to_string(&path)? == old.text(),
+        "{} was changed in the meantime: run again",
+        old.name
+    );
+    fs::write(&path, new.text()).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Make the host look like the reader's machine.
+fn furnish(host: &Host) -> Result<()> {
+    fs::create_dir(COURSE)?;
+    let none = None::<&str>;
+    mount(Some(WORKSPACE), COURSE, none, MsFlags::MS_BIND, none).context("bind the course")?;
+    crate::mounts::set_read_only(Path::new(COURSE))?;
+    sethostname("laptop")?;
+    fs::create_dir_all(CARGO)?;
+    let cargo = Path::new(CARGO).join("cargo");
+    fs::write(&cargo, include_str!("book/cargo.sh"))?;
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755))?;
+    host.give(Path::new(CARGO));
+    Ok(())
+}
+
+/// A bash of the user or of the host's root, on a new terminal.
+fn start_shell(host: &Host, shell: ShellId) -> Result<Terminal> {
+    let mut command = match shell.identity {
+        Identity::User => host.command("bash"),
+        Identity::Root => root_command(host, "bash"),
+    };
+    let user = if shell.identity == Identity::User { "learner" } else { "root" };
+    command
+        .env("PATH", format!("{CARGO}:{}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", stages()))
+        .envs([("USER", user), ("LOGNAME", user), ("LC_ALL", "C.UTF-8")])
+        .current_dir(COURSE);
+    make_bash(&mut command);
+    let terminal = Terminal::start(&mut command)?;
+    if shell.identity == Identity::User {
+        host.give(terminal.path());
+    }
+    Ok(terminal)
+}
+
+fn root_command(host: &Host, program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .envs([("HOME", "/root"), ("TERM", "xterm")])
+        .env("BUSYBOX", host.busybox())
+        .stdin(Stdio::null());
+    command
+}
+
+/// Where the reader finds the stages, if they were built there.
+fn stages() -> String {
+    let usual = format!("{COURSE}/target/debug");
+    let inode = |path: &str| fs::metadata(path).map(|it| (it.dev(), it.ino())).ok();
+    if inode(&usual) == inode(BIN) { usual } else { BIN.to_owned() }
+}

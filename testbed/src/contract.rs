@@ -1,0 +1,39 @@
+//! What every stage keeps, whatever else it isolates. Each stage's suite runs all of it.
+
+mod arguments;
+mod bad_input;
+mod environment;
+mod exit_status;
+mod hostname;
+mod inheritance;
+mod mounts;
+mod processes;
+mod refusals;
+mod rootfs;
+mod signals;
+mod stdio;
+mod terminal;
+mod volumes;
+
+use crate::suite::Suite;
+
+/// Adds the tests that hold for the stage of this suite.
+pub fn add(suite: Suite) -> Suite {
+    let parts: [fn(Suite) -> Suite; 14] = [
+        arguments::add,
+        environment::add,
+        exit_status::add,
+        stdio::add,
+        inheritance::add,
+        signals::add,
+        terminal::add,
+        rootfs::add,
+        mounts::add,
+        volumes::add,
+        processes::add,
+        hostname::add,
+        bad_input::add,
+        refusals::add,
+    ];
+    parts.into_iter().fold(suite, |suite, add| add(suite))
+}

@@ -1,0 +1,90 @@
+//! The exit status is the command's own, or 128+N after a death by signal N.
+
+use std::time::Duration;
+
+use crate::running::{children, program, send, within};
+use crate::{Host, Suite};
+
+pub fn add(suite: Suite) -> Suite {
+    let stage = suite.stage();
+    let suite = suite
+        .both("every_exit_status_passes", every_exit_status_passes)
+        .both("sigkill_from_outside_is_137", sigkill_from_outside_is_137)
+        .both("a_caller_that_ignores_sigchld_gets_the_status", sigchld_ignored_by_the_caller);
+    if stage.pid_namespace {
+        suite
+            .both("below_a_shell_every_signal_is_128_more", below_a_shell)
+            .both("pid_one_has_no_default_actions", pid_one_has_no_default_actions)
+    } else {
+        suite.both("death_by_any_signal_is_128_more", death_by_any_signal)
+    }
+}
+
+fn every_exit_status_passes(host: &Host) {
+    for code in 0..=255 {
+        let outcome = host.sh(&format!("exit {code}"));
+        assert_eq!((outcome.code(), outcome.complaints().len()), (code, 0), "{outcome:?}");
+    }
+}
+
+/// All signals whose default action is to end the process (man 7 signal). 32 and 33 are the C
+/// library's own.
+fn deadly_signals() -> impl Iterator<Item = i32> {
+    let harmless = [
+        libc::SIGCHLD,
+        libc::SIGCONT,
+        libc::SIGSTOP,
+        libc::SIGTSTP,
+        libc::SIGTTIN,
+        libc::SIGTTOU,
+        libc::SIGURG,
+        libc::SIGWINCH,
+    ];
+    (1..=31).chain(34..=64).filter(move |signal| !harmless.contains(signal))
+}
+
+fn death_by_any_signal(host: &Host) {
+    for signal in deadly_signals() {
+        let mut running = host.start_sleep();
+        send(running.command(), signal);
+        assert_eq!(running.code(), 128 + signal);
+    }
+}
+
+fn below_a_shell(host: &Host) {
+    for signal in deadly_signals() {
+        let mut running = host.start(["sh", "-c", "sleep 1000; exit $?"]);
+        running.wait_for_program("sh");
+        let shell = running.command();
+        let sleeps = || children(shell).first().is_some_and(|child| program(*child) == "sleep");
+        within(Duration::from_secs(10), "sleep runs", sleeps);
+        send(children(shell)[0], signal);
+        assert_eq!(running.code(), 128 + signal);
+    }
+}
+
+fn pid_one_has_no_default_actions(host: &Host) {
+    // Not even SIGKILL, from inside. For SIGINT the shell has a handler.
+    for signal in deadly_signals().filter(|signal| *signal != libc::SIGINT) {
+        let outcome = host.sh(&format!("kill -{signal} $$; echo alive; exit 7"));
+        assert_eq!((outcome.code(), &outcome.stdout[..]), (7, &b"alive\n"[..]), "{signal}");
+    }
+}
+
+fn sigkill_from_outside_is_137(host: &Host) {
+    let mut running = host.start_sleep();
+    send(running.command(), libc::SIGKILL);
+    assert_eq!(running.code(), 137);
+}
+
+fn sigchld_ignored_by_the_caller(host: &Host) {
+    // With SIGCHLD ignored the kernel reaps children itself, and wait() says ECHILD.
+    let launcher = host.launcher();
+    let outcome = host
+        .command("/bin/sh")
+        .args(["-c", "trap '' CHLD; exec \"$0\" sh -c 'exit 7'"])
+        .arg(launcher.get_program())
+        .status()
+        .unwrap();
+    assert_eq!(outcome.code(), Some(7));
+}

@@ -1,0 +1,91 @@
+//! What the command must not inherit: descriptors, a signal mask, ignored signals.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+
+use crate::running::status_line;
+use crate::{Host, Suite};
+
+pub fn add(suite: Suite) -> Suite {
+    suite
+        .both("only_0_1_2_are_open", only_0_1_2_are_open)
+        .both("signal_mask_and_actions_are_default", signal_mask_and_actions_are_default)
+        .both("nohup_stays", nohup_stays)
+}
+
+fn only_0_1_2_are_open(host: &Host) {
+    let open: Vec<fs::File> = (0..20).map(|_| fs::File::open("/dev/null").unwrap()).collect();
+    for file in &open {
+        fcntl(file, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    }
+    // A directory would be a way out of the root directory, and a high number is easily missed.
+    let directory = fs::File::open("/").unwrap();
+    let high: RawFd = 900;
+    // SAFETY: nothing in this process uses that number.
+    assert_eq!(unsafe { libc::dup2(directory.as_raw_fd(), high) }, high);
+
+    let running = host.start_sleep();
+    let of_the_caller = open_descriptors(std::process::id());
+    assert!(of_the_caller.len() > 20 && of_the_caller.contains(&high), "{of_the_caller:?}");
+    assert!(open_descriptors(running.pid()).len() > 20, "the launcher inherited none of them");
+    assert_eq!(open_descriptors(running.command()), [0, 1, 2]);
+}
+
+fn open_descriptors(pid: u32) -> Vec<RawFd> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let mut numbers: Vec<RawFd> = entries
+        .map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap())
+        .collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Blocks and ignores signals in the launcher, before its first instruction.
+fn block_and_ignore(command: &mut Command, ignored: &'static [libc::c_int]) {
+    let prepare = move || {
+        for signal in ignored {
+            // SAFETY: SIG_IGN is no function of ours that could be called at a bad moment.
+            unsafe { libc::signal(*signal, libc::SIG_IGN) };
+        }
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), None)?;
+        io::Result::Ok(())
+    };
+    // SAFETY: the closure makes system calls only.
+    unsafe { command.pre_exec(prepare) };
+}
+
+fn signal_mask_and_actions_are_default(host: &Host) {
+    let ignored = &[libc::SIGPIPE, libc::SIGCHLD, libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, 40];
+    for is_bad_caller in [false, true] {
+        let mut launcher = host.launcher();
+        if is_bad_caller {
+            block_and_ignore(&mut launcher, ignored);
+        }
+        let running = host.follow(launcher.args(["sleep", "1000"]));
+        running.wait_for_program("sleep");
+        for name in ["SigBlk", "SigIgn", "SigCgt"] {
+            let mask = status_line(running.command(), name);
+            assert_eq!(mask, "0000000000000000", "{name}, bad caller: {is_bad_caller}");
+        }
+    }
+}
+
+fn nohup_stays(host: &Host) {
+    let mut launcher = host.launcher();
+    let ignore = || {
+        // SAFETY: SIG_IGN is no function of ours that could be called at a bad moment.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+        io::Result::Ok(())
+    };
+    // SAFETY: the closure makes a system call only.
+    unsafe { launcher.pre_exec(ignore) };
+    let running = host.follow(launcher.args(["sleep", "1000"]));
+    running.wait_for_program("sleep");
+    assert_eq!(status_line(running.command(), "SigIgn"), "0000000000000001");
+}

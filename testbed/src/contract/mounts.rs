@@ -1,0 +1,198 @@
+//! From v2 on: mounts of its own, a root nobody gets out of, /proc and /dev.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use nix::mount::{MsFlags, mount, umount};
+
+use crate::elsewhere::mount_tmpfs;
+use crate::{Host, Outcome, Suite};
+
+pub fn add(suite: Suite) -> Suite {
+    if !suite.stage().mount_namespace {
+        return suite;
+    }
+    suite
+        .both("mounts_do_not_reach_the_host", mounts_do_not_reach_the_host)
+        .both("mounts_of_the_host_do_not_reach_the_container", mounts_of_the_host_stay_out)
+        .both("no_mount_of_the_host_is_left_inside", no_mount_of_the_host_is_left)
+        .both("the_chroot_escape_fails", the_chroot_escape_fails)
+        .both("no_path_leads_to_the_hosts_root", no_path_leads_to_the_hosts_root)
+        .both("dev_has_the_usual_nodes", dev_has_the_usual_nodes)
+        .both("devices_work", devices_work)
+        .both("proc_is_mounted_safely", proc_is_mounted_safely)
+        .both("the_rootfs_may_be_a_mount_point_itself", rootfs_on_a_mount)
+        .both("missing_mount_points_are_made", missing_mount_points_are_made)
+        .both("links_in_place_of_mount_points_are_refused", links_are_refused)
+}
+
+fn host_mounts() -> String {
+    fs::read_to_string("/proc/self/mountinfo").unwrap()
+}
+
+fn mounts_do_not_reach_the_host(host: &Host) {
+    let before = host_mounts();
+    assert!(before.lines().all(|line| line.contains(" shared:")), "the host's mounts are shared");
+    let volume = host.dir("volume");
+    let volume = format!("{}:/mnt", volume.display());
+    let script =
+        "mount -t tmpfs inner /home && mount -t tmpfs inner /mnt && echo ready; sleep 1000";
+    let mut running = host.start(["--volume", &volume, "sh", "-c", script]);
+    running.expect_line("ready");
+    let inside = fs::read_to_string(format!("/proc/{}/mountinfo", running.command())).unwrap();
+    assert_eq!(inside.matches("tmpfs inner ").count(), 2, "{inside}");
+    assert_eq!(host_mounts(), before);
+}
+
+fn mounts_of_the_host_stay_out(host: &Host) {
+    let volume = host.dir("volume");
+    fs::create_dir(volume.join("later")).unwrap();
+    let argument = format!("{}:/mnt", volume.display());
+    let script = "echo ready; read line; ls /mnt/later; echo end";
+    let mut launcher = host.launcher();
+    launcher.stdin(std::process::Stdio::piped());
+    let mut running = host.follow(launcher.args(["-v", &argument, "sh", "-c", script]));
+    running.expect_line("ready");
+    let later = volume.join("later");
+    mount_tmpfs(later.to_str().unwrap()).unwrap();
+    fs::write(later.join("of the host"), "").unwrap();
+    drop(running.supervisor.stdin.take());
+    running.expect_line("end");
+    assert_eq!(running.code(), 0);
+    umount(&later).unwrap();
+}
+
+fn no_mount_of_the_host_is_left(host: &Host) {
+    let mounts = host.run(["cat", "/proc/self/mountinfo"]);
+    let places: BTreeSet<&str> =
+        mounts.text().lines().map(|line| line.split(' ').nth(4).unwrap()).collect();
+    let expected = ["/", "/proc", "/dev", "/dev/pts", "/dev/shm"];
+    for place in expected {
+        assert!(places.contains(place), "{place} is no mount: {places:?}");
+    }
+    for place in places {
+        // Without root, devices are binds, and the bound /proc of v2 has mounts of its own.
+        let is_below = ["/dev/", "/proc/"].iter().any(|parent| place.starts_with(parent));
+        assert!(expected.contains(&place) || is_below, "a mount of the host: {place}");
+    }
+    let shared =
+        mounts.text().lines().find(|line| line.contains(" shared:") || line.contains(" master:"));
+    assert_eq!(shared, None, "the container hears of the host's mounts");
+}
+
+fn the_chroot_escape_fails(host: &Host) {
+    let rootfs = host.own_rootfs();
+    let probe = host.install_probe(&rootfs, "escape");
+    let outcome = Outcome::of(host.launcher().arg("--rootfs").arg(&rootfs).args(probe));
+    assert_eq!(outcome.text(), "inside\n");
+}
+
+fn no_path_leads_to_the_hosts_root(host: &Host) {
+    let script = "for way in / /.. /proc/1/root /proc/self/root /proc/self/cwd/..; do
+        [ ! -e $way/run/testbed ] || echo $way
+    done";
+    let ways = host.sh(script);
+    // Where the processes are the host's, so is process 1: a PID namespace cures that. (Without
+    // root, the kernel does not let us look.)
+    let has_own_pid_one = host.stage_facts().pid_namespace;
+    let expected = if has_own_pid_one || !host.is_root() { "" } else { "/proc/1/root\n" };
+    assert_eq!(ways.text(), expected);
+}
+
+fn dev_has_the_usual_nodes(host: &Host) {
+    let nodes = "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero";
+    assert_eq!(host.sh("echo $(ls /dev)").text().trim(), nodes);
+    let numbers = host.sh("cd /dev; stat -c '%n %F %t:%T %a' null zero full random urandom tty");
+    let expected: String =
+        ["null 1:3", "zero 1:5", "full 1:7", "random 1:8", "urandom 1:9", "tty 5:0"]
+            .map(|node| node.replace(' ', " character special file ") + " 666\n")
+            .concat();
+    assert_eq!(numbers.text(), expected);
+    let links = host
+        .sh("cd /dev; for n in fd stdin stdout stderr ptmx; do readlink $n; done; stat -c %a shm");
+    let expected =
+        "/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\npts/ptmx\n1777\n";
+    assert_eq!(links.text(), expected);
+}
+
+fn devices_work(host: &Host) {
+    for (script, expected) in [
+        ("echo gone >/dev/null; cat /dev/null", ""),
+        ("head -c 4 /dev/zero | od -An -tx1 | tr -d ' '", "00000000\n"),
+        (
+            "head -c 2 /dev/full | od -An -tx1 | tr -d ' '; echo x 2>/dev/null >/dev/full || echo full",
+            "0000\nfull\n",
+        ),
+        ("head -c 64 /dev/urandom | wc -c; head -c 64 /dev/random | wc -c", "64\n64\n"),
+        (
+            "(echo out >/dev/stdout) | cat; echo in | cat /dev/stdin; echo fd | cat /dev/fd/0",
+            "out\nin\nfd\n",
+        ),
+        ("echo shared >/dev/shm/x; cat /dev/shm/x", "shared\n"),
+        // A pseudo-terminal of the container's own: script(1) is not in busybox, a plain open is.
+        ("exec 3<>/dev/ptmx && ls /dev/pts", "0\nptmx\n"),
+        ("[ -c /dev/tty ] && echo device", "device\n"),
+    ] {
+        assert_eq!(host.sh(script).text(), expected, "{script}");
+    }
+    assert!(!Path::new("/dev/shm/x").exists(), "/dev/shm is the container's own");
+}
+
+fn proc_is_mounted_safely(host: &Host) {
+    let mounts = host.run(["cat", "/proc/self/mountinfo"]);
+    let proc = mounts.text().lines().find(|line| line.contains(" /proc ")).unwrap();
+    let options = proc.split(' ').nth(5).unwrap();
+    for flag in ["nosuid", "nodev", "noexec"] {
+        assert!(options.split(',').any(|option| option == flag), "{flag}: {proc}");
+    }
+}
+
+fn rootfs_on_a_mount(host: &Host) {
+    let rootfs = host.own_rootfs();
+    let parent = rootfs.parent().unwrap();
+    let place = parent.join("place");
+    fs::create_dir(&place).unwrap();
+    mount(Some(&rootfs), &place, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+    mount_tmpfs(place.join("home").to_str().unwrap()).unwrap();
+    fs::write(place.join("home/file"), "on another file system\n").unwrap();
+    let outcome = host.run(["--rootfs", place.to_str().unwrap(), "cat", "/home/file"]);
+    umount(&place.join("home")).unwrap();
+    umount(&place).unwrap();
+    assert_eq!(outcome.text(), "on another file system\n");
+}
+
+fn missing_mount_points_are_made(host: &Host) {
+    let rootfs = host.own_rootfs();
+    fs::remove_dir(rootfs.join("proc")).unwrap();
+    fs::remove_dir(rootfs.join("dev")).unwrap();
+    let outcome =
+        host.run(["--rootfs", rootfs.to_str().unwrap(), "ls", "/proc/self/stat", "/dev/null"]);
+    assert_eq!(outcome.text(), "/dev/null\n/proc/self/stat\n");
+}
+
+fn links_are_refused(host: &Host) {
+    let outside = host.dir("outside");
+    fs::write(outside.join("file"), "untouched").unwrap();
+    for name in ["proc", "dev"] {
+        for target in [outside.to_str().unwrap(), "../../outside", "etc"] {
+            let rootfs = host.own_rootfs();
+            fs::remove_dir(rootfs.join(name)).unwrap();
+            symlink(target, rootfs.join(name)).unwrap();
+            let outcome = host.run(["--rootfs", rootfs.to_str().unwrap(), "sh"]);
+            outcome.assert_refused(125, &[&format!("/{name}"), "symbolic link"]);
+            fs::remove_dir_all(rootfs.parent().unwrap()).unwrap();
+        }
+    }
+    let left: Vec<_> = fs::read_dir(&outside).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert_eq!(left, ["file"]);
+    for name in ["proc", "dev"] {
+        let rootfs = host.own_rootfs();
+        fs::remove_dir(rootfs.join(name)).unwrap();
+        fs::write(rootfs.join(name), "").unwrap();
+        let outcome = host.run(["--rootfs", rootfs.to_str().unwrap(), "sh"]);
+        outcome.assert_refused(125, &[&format!("/{name}"), "ENOTDIR"]);
+        fs::remove_dir_all(rootfs.parent().unwrap()).unwrap();
+    }
+}

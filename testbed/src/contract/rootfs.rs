@@ -1,0 +1,145 @@
+//! The root directory: the busybox rootfs made on first use, or the caller's own.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use crate::running::link;
+use crate::{Host, Outcome, Suite};
+
+pub fn add(suite: Suite) -> Suite {
+    suite
+        .both("first_start_makes_a_rootfs", first_start_makes_a_rootfs)
+        .both("every_applet_has_a_link", every_applet_has_a_link)
+        .both("the_root_is_the_rootfs_and_nothing_else", the_root_is_the_rootfs)
+        .both("what_is_written_stays", what_is_written_stays)
+        .both("a_damaged_rootfs_is_mended", a_damaged_rootfs_is_mended)
+        .both("first_runs_at_the_same_moment", first_runs_at_the_same_moment)
+        .both("own_rootfs", own_rootfs)
+        .user("xdg_cache_home_is_respected", xdg_cache_home_is_respected)
+        .root("roots_cache_is_never_in_home", roots_cache_is_never_in_home)
+}
+
+fn first_start_makes_a_rootfs(host: &Host) {
+    assert!(!host.cache().exists());
+    assert_eq!(host.run(["echo", "hello"]).text(), "hello\n");
+    assert_eq!(entries(&host.cache()), ["rootfs"], "nothing else is left in the cache");
+}
+
+fn entries(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+fn every_applet_has_a_link(host: &Host) {
+    host.warm_up();
+    let list = Outcome::of(host.command(host.busybox()).arg("--list"));
+    let applets = list.text();
+    assert!(applets.lines().count() > 100, "{applets}");
+    let bin = host.rootfs().join("bin");
+    for applet in applets.lines().filter(|applet| *applet != "busybox") {
+        assert!(link(bin.join(applet)).ends_with("busybox"), "{applet}");
+    }
+    let of_busybox = fs::symlink_metadata(bin.join("busybox")).unwrap();
+    assert!(of_busybox.is_file(), "the list holds `busybox` too; it must not become a link");
+    assert_eq!(host.sh("ls /sbin/init /usr/bin/env /usr/sbin/chroot | wc -l").text(), "3\n");
+}
+
+fn the_root_is_the_rootfs(host: &Host) {
+    host.warm_up();
+    fs::write(host.rootfs().join("marker"), "").unwrap();
+    assert_eq!(
+        host.run(["ls", "-a", "/"])
+            .text()
+            .lines()
+            .filter(|name| !name.starts_with('.'))
+            .collect::<Vec<_>>(),
+        entries(&host.rootfs())
+    );
+    assert_eq!(host.sh("ls /../../marker; cd ..; pwd").text(), "/../../marker\n/\n");
+}
+
+fn what_is_written_stays(host: &Host) {
+    host.sh("echo written >/root/file; mkdir /new").text();
+    assert_eq!(host.sh("cat /root/file; rm /root/file; rmdir /new").text(), "written\n");
+}
+
+fn a_damaged_rootfs_is_mended(host: &Host) {
+    host.warm_up();
+    fs::write(host.rootfs().join("home/kept"), "mine\n").unwrap();
+    for damage in [
+        "rm bin/sh",
+        "rm bin/busybox",
+        "echo broken >tmp/x; mv tmp/x bin/busybox",
+        "rm bin/ls; mkdir bin/ls; touch bin/ls/full",
+        "rm -r tmp root proc dev",
+        "rmdir proc; ln -s /nowhere proc",
+        "rm sbin",
+        "rm etc/passwd",
+        "rm -r bin etc",
+    ] {
+        // As a container could do it, but that has /proc and /dev mounted.
+        let mut shell = host.command("/bin/sh");
+        shell.args(["-e", "-c", damage]).current_dir(host.rootfs());
+        Outcome::of(&mut shell).text();
+        let check = "cat /home/kept; ls /bin/ls /sbin/sh >/dev/null; id -un; cd /tmp; cd /root";
+        assert_eq!(host.sh(check).text(), "mine\nroot\n", "after {damage}");
+    }
+}
+
+fn first_runs_at_the_same_moment(host: &Host) {
+    let mut all: Vec<_> = (0..8).map(|n| host.start(["sh", "-c", &format!("echo {n}")])).collect();
+    for (n, running) in all.iter_mut().enumerate() {
+        running.expect_line(&n.to_string());
+        assert_eq!(running.code(), 0);
+    }
+    assert_eq!(entries(&host.cache()), ["rootfs"]);
+}
+
+fn own_rootfs(host: &Host) {
+    let rootfs = host.own_rootfs();
+    let parent = rootfs.parent().unwrap();
+    symlink(&rootfs, parent.join("link to it")).unwrap();
+    let home = host.home();
+    symlink(&rootfs, home.join("in-home")).unwrap();
+    host.own(home.join("in-home"));
+    fs::write(rootfs.join("marker"), "mine\n").unwrap();
+    for directory in [
+        rootfs.to_str().unwrap(),
+        &format!("{}/", rootfs.display()),
+        &format!("{}/link to it", parent.display()),
+        "in-home",
+        "./in-home/.",
+    ] {
+        let outcome = host.run(["--rootfs", directory, "/bin/busybox", "cat", "/marker"]);
+        assert_eq!(outcome.text(), "mine\n", "{directory}");
+        let outcome = host.run([&format!("--rootfs={directory}"), "/bin/busybox", "cat", "marker"]);
+        assert_eq!(outcome.text(), "mine\n", "{directory}");
+    }
+    assert!(!host.cache().exists(), "the cache is not needed then");
+}
+
+fn xdg_cache_home_is_respected(host: &Host) {
+    let caches = host.dir("caches");
+    let mut launcher = host.launcher();
+    assert_eq!(
+        Outcome::of(launcher.env("XDG_CACHE_HOME", &caches).args(["echo", "x"])).text(),
+        "x\n"
+    );
+    assert!(caches.join("container-steps/rootfs/bin/busybox").exists());
+    assert!(!host.cache().exists());
+}
+
+fn roots_cache_is_never_in_home(host: &Host) {
+    let caches = host.dir("caches");
+    let mut launcher = host.launcher();
+    let launcher = launcher.env("XDG_CACHE_HOME", &caches).env("HOME", "/home/learner");
+    assert_eq!(Outcome::of(launcher.args(["echo", "x"])).text(), "x\n");
+    assert_eq!(entries(&caches), Vec::<String>::new());
+    assert_eq!(entries(Path::new("/home/learner")), Vec::<String>::new());
+    let mode = fs::metadata(host.rootfs()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o022, 0, "others may not write root's rootfs");
+}

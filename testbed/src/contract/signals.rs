@@ -1,0 +1,155 @@
+//! Signals sent to the supervisor, and the supervisor's sudden death.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::running::{children, descendants, is_alive, send, within};
+use crate::{Host, Suite};
+
+pub fn add(suite: Suite) -> Suite {
+    let stage = suite.stage();
+    let suite = suite
+        .both("a_signal_reaches_the_command_once", a_signal_reaches_the_command_once)
+        .both("signals_in_a_burst_are_passed_on", signals_in_a_burst_are_passed_on)
+        .both("a_stopped_command_goes_on", a_stopped_command_goes_on)
+        .both("an_idle_supervisor_sleeps", an_idle_supervisor_sleeps)
+        .both("sigkill_of_the_supervisor_at_any_time", sigkill_of_the_supervisor_at_any_time);
+    if stage.pid_namespace {
+        suite
+            .both("pid_one_ignores_term_without_a_handler", pid_one_ignores_term)
+            .both("sigkill_of_the_supervisor_ends_everything", sigkill_ends_everything)
+            .both("sigkill_of_the_waiting_process_ends_everything", sigkill_of_the_waiting_process)
+    } else {
+        suite
+            .both("term_ends_the_command", term_ends_the_command)
+            .both("sigkill_of_the_supervisor_ends_the_command", sigkill_ends_the_command)
+    }
+}
+
+const PASSED_ON: [Signal; 6] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+];
+
+/// A shell that prints each signal it gets, until it has been told to stop by the file /tmp/stop.
+const PRINT_SIGNALS: &str = "
+    for name in INT TERM HUP QUIT USR1 USR2; do trap \"echo SIG$name\" $name; done
+    echo ready
+    while [ ! -e /tmp/stop ]; do sleep 0.02; done
+    rm /tmp/stop
+    exit 7";
+
+fn a_signal_reaches_the_command_once(host: &Host) {
+    let mut running = host.start_sh(PRINT_SIGNALS);
+    for signal in PASSED_ON {
+        running.signal(signal);
+        running.expect_line(signal.as_str());
+    }
+    // A second copy of one of them would come within this time.
+    sleep(Duration::from_millis(200));
+    fs::write(host.rootfs().join("tmp/stop"), "").unwrap();
+    assert_eq!(running.line(), "");
+    assert_eq!(running.code(), 7);
+}
+
+fn signals_in_a_burst_are_passed_on(host: &Host) {
+    let mut running = host.start_sh(PRINT_SIGNALS);
+    for signal in PASSED_ON {
+        running.signal(signal);
+    }
+    let mut got: Vec<String> = PASSED_ON.iter().map(|_| running.line()).collect();
+    got.sort_unstable();
+    assert_eq!(got, ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"]);
+    fs::write(host.rootfs().join("tmp/stop"), "").unwrap();
+    assert_eq!((running.line(), running.code()), (String::new(), 7));
+}
+
+fn a_stopped_command_goes_on(host: &Host) {
+    let mut running = host.start_sh("echo ready; sleep 0.2; echo went on; exit 7");
+    let command = running.command();
+    send(command, libc::SIGSTOP);
+    sleep(Duration::from_millis(300));
+    assert_eq!(running.supervisor.try_wait().unwrap(), None, "a stop is no end");
+    send(command, libc::SIGCONT);
+    running.expect_line("went on");
+    assert_eq!(running.code(), 7);
+}
+
+fn an_idle_supervisor_sleeps(host: &Host) {
+    let running = host.start_sleep();
+    sleep(Duration::from_millis(50));
+    let switches = || crate::running::status_line(running.pid(), "voluntary_ctxt_switches");
+    let before = switches();
+    sleep(Duration::from_millis(500));
+    assert_eq!(switches(), before, "it woke up");
+}
+
+fn term_ends_the_command(host: &Host) {
+    let mut running = host.start_sleep();
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.code(), 128 + libc::SIGTERM);
+}
+
+fn pid_one_ignores_term(host: &Host) {
+    let mut running = host.start_sleep();
+    for signal in PASSED_ON {
+        running.signal(signal);
+        send(running.command(), signal as libc::c_int);
+    }
+    sleep(Duration::from_millis(300));
+    assert_eq!(running.supervisor.try_wait().unwrap(), None);
+    send(running.command(), libc::SIGKILL);
+    assert_eq!(running.code(), 137);
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn sigkill_ends_the_command(host: &Host) {
+    let mut running = host.start_sh("echo ready; sleep 1000; exit 7");
+    let command = running.command();
+    within(SECOND, "sleep runs", || !children(command).is_empty());
+    let [started_by_it] = children(command)[..] else { panic!("one child") };
+    running.supervisor.kill().unwrap();
+    within(SECOND, "the command ends", || !is_alive(command));
+    // This is what a PID namespace cures.
+    sleep(Duration::from_millis(100));
+    assert!(is_alive(started_by_it), "what it started lives on in v1 and v2");
+    send(started_by_it, libc::SIGKILL);
+}
+
+fn sigkill_ends_everything(host: &Host) {
+    let script = "sleep 1000 & (setsid sleep 1000 &) ; trap '' TERM HUP; echo ready; wait";
+    let mut running = host.start_sh(script);
+    let command = running.command();
+    within(SECOND, "three processes run", || descendants(command).len() == 2);
+    let all = descendants(running.pid());
+    assert_eq!(all.len(), 4, "the waiting process, PID 1, two sleeps");
+    running.supervisor.kill().unwrap();
+    within(SECOND, "all ends", || !all.iter().any(|pid| is_alive(*pid)));
+}
+
+fn sigkill_of_the_waiting_process(host: &Host) {
+    let mut running = host.start_sh("sleep 1000 & echo ready; wait");
+    let all = descendants(running.pid());
+    send(all[0], libc::SIGKILL);
+    within(SECOND, "all ends", || !all.iter().any(|pid| is_alive(*pid)));
+    assert_eq!(running.code(), 137);
+}
+
+/// Kills the supervisor at many moments of its start. The leak check finds what lives on.
+fn sigkill_of_the_supervisor_at_any_time(host: &Host) {
+    host.warm_up();
+    for delay in 0..100 {
+        let mut running = host.start(["sleep", "1000"]);
+        sleep(Duration::from_micros(delay * 100));
+        running.supervisor.kill().unwrap();
+        running.supervisor.wait().unwrap();
+    }
+}

@@ -1,0 +1,217 @@
+//! Standard input, output and error as a terminal: the container inherits the caller's.
+//!
+//! In front of the terminal is bash where there is one, as for a person who types: job control
+//! needs a shell outside, too.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::running::{children, descendants, is_alive, program, send, within};
+use crate::terminal::{Key, Terminal};
+use crate::{Host, Suite};
+
+pub fn add(suite: Suite) -> Suite {
+    suite
+        .both("a_shell_on_the_terminal_has_job_control", a_shell_has_job_control)
+        .both("ctrl_c_reaches_the_command_once", ctrl_c_reaches_the_command_once)
+        .both("ctrl_c_interrupts_the_foreground_job_only", ctrl_c_interrupts_the_foreground_job)
+        .both("ctrl_z_stops_and_fg_goes_on", ctrl_z_stops_and_fg_goes_on)
+        .both("ctrl_z_inside_stops_the_job_only", ctrl_z_inside_stops_the_job_only)
+        .both("the_windows_size_is_seen", the_windows_size_is_seen)
+        .both("the_third_ctrl_c_kills", the_third_ctrl_c_kills)
+        .both("slow_ctrl_c_do_not_kill", slow_ctrl_c_do_not_kill)
+        .both("a_hang_up_kills", a_hang_up_kills)
+        .both("a_hang_up_kills_below_a_shell", a_hang_up_kills_below_a_shell)
+        .both("the_terminal_is_usable_afterwards", the_terminal_is_usable_afterwards)
+        .both("ctrl_d_ends_the_shell", ctrl_d_ends_the_shell)
+}
+
+/// The launcher on a terminal.
+fn on_terminal(host: &Host, arguments: &[&str]) -> Terminal {
+    host.warm_up();
+    start(host, host.launcher().args(arguments))
+}
+
+fn start(host: &Host, command: &mut std::process::Command) -> Terminal {
+    let terminal = Terminal::start(command).unwrap();
+    // A login would give the terminal to the user, too.
+    host.give(terminal.path());
+    terminal
+}
+
+/// A shell of the host on a terminal, with a prompt that is easy to find.
+fn outer_shell(host: &Host) -> Terminal {
+    host.warm_up();
+    let mut shell = host.command("/bin/bash");
+    shell.args(["--norc", "--noprofile", "-i"]).env("PS1", "host$ ").env("HISTFILE", "");
+    let mut terminal = start(host, &mut shell);
+    terminal.read_until("host$ ").unwrap();
+    terminal
+}
+
+fn command_of(host: &Host, launcher: u32) -> u32 {
+    let child = children(launcher)[0];
+    if host.stage_facts().pid_namespace { children(child)[0] } else { child }
+}
+
+fn a_shell_has_job_control(host: &Host) {
+    let mut terminal = on_terminal(host, &[]);
+    terminal.read_until("# ").unwrap();
+    terminal.type_line("tty >/dev/null; test -t 0 && echo a-$((1))-terminal").unwrap();
+    let printed = terminal.read_until("a-1-terminal").unwrap();
+    assert!(!printed.contains("job control"), "{printed}");
+    terminal.type_line("sleep 1000 | cat").unwrap();
+    sleep(Duration::from_millis(200));
+    terminal.press(Key::CtrlZ).unwrap();
+    terminal.read_until("Stopped").unwrap();
+    terminal.type_line("bg; jobs; kill %1; wait; exit 7").unwrap();
+    assert_eq!(terminal.wait().unwrap().code(), Some(7), "{}", terminal.transcript());
+}
+
+fn ctrl_c_reaches_the_command_once(host: &Host) {
+    let script = "trap 'echo got' INT; echo ready; n=0; while [ $n -lt 8 ]; do sleep 0.1; n=$((n+1)); done; exit 7";
+    let mut terminal = on_terminal(host, &["sh", "-c", script]);
+    terminal.read_until("ready").unwrap();
+    terminal.press(Key::CtrlC).unwrap();
+    let printed = terminal.read_to_end().unwrap();
+    assert_eq!(printed.matches("got").count(), 1, "{printed}");
+    assert_eq!(terminal.wait().unwrap().code(), Some(7));
+}
+
+fn ctrl_c_interrupts_the_foreground_job(host: &Host) {
+    let mut terminal = on_terminal(host, &[]);
+    terminal.read_until("# ").unwrap();
+    terminal.type_line("sleep 1000").unwrap();
+    sleep(Duration::from_millis(200));
+    terminal.press(Key::CtrlC).unwrap();
+    terminal.read_until("# ").unwrap();
+    terminal.type_line("echo status-$?; exit 7").unwrap();
+    terminal.read_until("status-130").unwrap();
+    assert_eq!(terminal.wait().unwrap().code(), Some(7));
+}
+
+fn ctrl_z_stops_and_fg_goes_on(host: &Host) {
+    // PID 1 is not stopped by SIGTSTP, which has a default action: its child is, and below a shell
+    // without job control both are in the foreground group.
+    let mut terminal = outer_shell(host);
+    let launcher = host.stage_facts().name;
+    let script = "sh -c \"echo ready; sleep 0.5; echo went on\"; exit 7";
+    terminal.type_line(&format!("{launcher} sh -c '{script}'")).unwrap();
+    terminal.read_until("ready\r").unwrap();
+    terminal.press(Key::CtrlZ).unwrap();
+    terminal.read_until("Stopped").unwrap();
+    terminal.read_until("host$ ").unwrap();
+    sleep(Duration::from_millis(700));
+    terminal.type_line("echo meanwhile; fg; echo status-$?").unwrap();
+    let printed = terminal.read_until("went on\r").unwrap();
+    assert!(printed.contains("meanwhile\r\n"), "{printed}");
+    terminal.read_until("status-7").unwrap();
+    terminal.type_line("exit").unwrap();
+    terminal.wait().unwrap();
+}
+
+fn ctrl_z_inside_stops_the_job_only(host: &Host) {
+    let mut terminal = outer_shell(host);
+    terminal.type_line(host.stage_facts().name).unwrap();
+    terminal.read_until("# ").unwrap();
+    terminal.type_line("sleep 1000").unwrap();
+    sleep(Duration::from_millis(200));
+    terminal.press(Key::CtrlZ).unwrap();
+    terminal.read_until("Stopped").unwrap();
+    terminal.read_until("# ").unwrap();
+    // The shell must have seen its end, else it asks back.
+    terminal.type_line("kill -9 %1; sleep 0.1").unwrap();
+    terminal.read_until("# ").unwrap();
+    terminal.type_line("exit 7").unwrap();
+    terminal.read_until("host$ ").unwrap();
+    terminal.type_line("echo status-$?; exit").unwrap();
+    terminal.read_until("status-7").unwrap();
+    terminal.wait().unwrap();
+}
+
+fn the_windows_size_is_seen(host: &Host) {
+    let script = "trap 'stty size; exit 7' WINCH; stty size; while :; do sleep 0.05; done";
+    let mut terminal = on_terminal(host, &["sh", "-c", script]);
+    terminal.read_until("24 80").unwrap();
+    terminal.resize(31, 101).unwrap();
+    terminal.read_until("31 101").unwrap();
+    assert_eq!(terminal.wait().unwrap().code(), Some(7));
+}
+
+/// Ignores Ctrl-C, as PID 1 does without a handler; a handler would be the same.
+const IGNORE_INTERRUPTS: &str = "trap '' INT; echo ready; sleep 1000";
+
+fn the_third_ctrl_c_kills(host: &Host) {
+    let mut terminal = on_terminal(host, &["sh", "-c", IGNORE_INTERRUPTS]);
+    terminal.read_until("ready").unwrap();
+    let all = descendants(terminal.pid());
+    for press in 1..=3 {
+        assert!(all.iter().all(|pid| is_alive(*pid)), "before the {press}. Ctrl-C");
+        terminal.press(Key::CtrlC).unwrap();
+        sleep(Duration::from_millis(300));
+    }
+    assert_eq!(terminal.wait().unwrap().code(), Some(137));
+    assert!(!all.iter().any(|pid| is_alive(*pid)), "nothing of the container is left");
+}
+
+fn slow_ctrl_c_do_not_kill(host: &Host) {
+    let mut terminal = on_terminal(host, &["sh", "-c", IGNORE_INTERRUPTS]);
+    terminal.read_until("ready").unwrap();
+    for _ in 0..4 {
+        terminal.press(Key::CtrlC).unwrap();
+        sleep(Duration::from_millis(1100));
+    }
+    let command = command_of(host, terminal.pid());
+    assert!(is_alive(command));
+    send(command, libc::SIGKILL);
+    assert_eq!(terminal.wait().unwrap().code(), Some(137));
+}
+
+const IGNORE_HANG_UPS: &str = "trap '' HUP TERM INT; echo ready; sleep 1000; sleep 1000";
+
+fn a_hang_up_kills(host: &Host) {
+    let mut terminal = on_terminal(host, &["sh", "-c", IGNORE_HANG_UPS]);
+    terminal.read_until("ready").unwrap();
+    sleep(Duration::from_millis(100));
+    let all = descendants(terminal.pid());
+    assert!(all.len() >= 2, "{all:?}");
+    terminal.hang_up();
+    within(Duration::from_secs(1), "the container ends", || !all.iter().any(|pid| is_alive(*pid)));
+    terminal.wait().unwrap();
+}
+
+fn a_hang_up_kills_below_a_shell(host: &Host) {
+    let mut terminal = outer_shell(host);
+    let launcher = host.stage_facts().name;
+    terminal.type_line(&format!("{launcher} sh -c \"{IGNORE_HANG_UPS}\"")).unwrap();
+    terminal.read_until("ready\r").unwrap();
+    sleep(Duration::from_millis(100));
+    let all = descendants(terminal.pid());
+    assert!(all.iter().any(|pid| program(*pid) == launcher), "{all:?}");
+    terminal.hang_up();
+    within(Duration::from_secs(1), "all end", || !all.iter().any(|pid| is_alive(*pid)));
+    terminal.wait().unwrap();
+}
+
+fn the_terminal_is_usable_afterwards(host: &Host) {
+    let mut terminal = outer_shell(host);
+    // The shell inside takes the terminal for its own group, and is killed before it gives it back.
+    terminal.type_line(host.stage_facts().name).unwrap();
+    terminal.read_until("# ").unwrap();
+    let launcher = children(terminal.pid())[0];
+    send(command_of(host, launcher), libc::SIGKILL);
+    terminal.read_until("host$ ").unwrap();
+    terminal.type_line("read x; echo status-$? got-$x").unwrap();
+    sleep(Duration::from_millis(100));
+    terminal.type_line("typed").unwrap();
+    terminal.read_until("status-0 got-typed").unwrap();
+    terminal.type_line("exit").unwrap();
+    terminal.wait().unwrap();
+}
+
+fn ctrl_d_ends_the_shell(host: &Host) {
+    let mut terminal = on_terminal(host, &[]);
+    terminal.read_until("# ").unwrap();
+    terminal.press(Key::CtrlD).unwrap();
+    assert_eq!(terminal.wait().unwrap().code(), Some(0));
+}

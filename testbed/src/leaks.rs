@@ -1,0 +1,207 @@
+//! The leak check: two looks at the host, and what differs between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Where a launcher could leave files.
+const WATCHED: [&str; 6] = ["/tmp", "/run", "/home", "/root", "/var/cache", "/dev"];
+
+/// What the stages keep on purpose in their cache directory. A temporary file is not among it.
+const KEPT_IN_CACHE: [&str; 2] = ["rootfs", "busybox"];
+
+/// cgroups of the project have this in their names. They are the only thing here that a
+/// throw-away host cannot hide from the rest of the machine.
+const CGROUP_NAME: &str = "container-steps";
+
+/// How long what is dying may take to be gone.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What a test may leave behind.
+#[derive(Clone, Debug, Default)]
+pub struct Allowed {
+    /// Paths the test itself made, with all below.
+    pub own: BTreeSet<PathBuf>,
+    /// The project's cache directory.
+    pub cache: PathBuf,
+}
+
+impl Allowed {
+    fn covers(&self, path: &Path) -> bool {
+        self.own.iter().any(|own| path.starts_with(own))
+            || KEPT_IN_CACHE.iter().any(|name| path.starts_with(self.cache.join(name)))
+            // The first start makes the cache, and ~/.cache where there was none.
+            || path == self.cache
+            || self.cache.parent() == Some(path)
+    }
+}
+
+/// One kind of resource and how to list what there is of it.
+type Look = (&'static str, fn() -> io::Result<BTreeSet<String>>);
+
+const LOOKS: [Look; 8] = [
+    ("mount", || lines_of("/proc/self/mountinfo")),
+    ("network link", network_links),
+    ("nft table", nft_tables),
+    ("cgroup", cgroups),
+    ("process", processes),
+    ("ipc object", ipc_objects),
+    ("hostname", || lines_of("/proc/sys/kernel/hostname")),
+    ("ip_forward", || lines_of("/proc/sys/net/ipv4/ip_forward")),
+];
+
+/// The state of a host: for each kind of resource, what there is.
+pub struct Snapshot(BTreeMap<&'static str, BTreeSet<String>>);
+
+impl Snapshot {
+    /// Looks at the host this process is in.
+    pub fn take(allowed: &Allowed) -> io::Result<Snapshot> {
+        let mut seen = BTreeMap::from([("file", files(allowed))]);
+        for (kind, look) in LOOKS {
+            seen.insert(kind, look()?);
+        }
+        Ok(Snapshot(seen))
+    }
+
+    /// What differs now, one line each. Waits a moment for what is about to go away.
+    pub fn leaks_since(&self, allowed: &Allowed) -> io::Result<Vec<String>> {
+        let start = Instant::now();
+        loop {
+            let leaks = self.differences(&Snapshot::take(allowed)?, allowed);
+            if leaks.is_empty() || start.elapsed() > GRACE {
+                return Ok(leaks);
+            }
+            sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn differences(&self, now: &Snapshot, allowed: &Allowed) -> Vec<String> {
+        let mut leaks = Vec::new();
+        for (kind, before) in &self.0 {
+            let after = &now.0[kind];
+            let is_leak = |line: &&String| *kind != "file" || !allowed.covers(path_of(line));
+            let new = after.difference(before).filter(is_leak);
+            leaks.extend(new.map(|line| format!("new {kind}: {line}")));
+            let gone = before.difference(after).filter(is_leak);
+            leaks.extend(gone.map(|line| format!("gone {kind}: {line}")));
+        }
+        leaks
+    }
+}
+
+fn lines_of(path: &str) -> io::Result<BTreeSet<String>> {
+    Ok(fs::read_to_string(path)?.lines().map(str::to_owned).collect())
+}
+
+/// The names of the links. /sys would show those of the machine.
+fn network_links() -> io::Result<BTreeSet<String>> {
+    let table = fs::read_to_string("/proc/self/net/dev")?;
+    let names = table.lines().filter_map(|line| line.split_once(':'));
+    Ok(names.map(|(name, _)| name.trim().to_owned()).collect())
+}
+
+/// The nft tables, where there is an `nft` to ask.
+fn nft_tables() -> io::Result<BTreeSet<String>> {
+    match Command::new("nft").args(["list", "tables"]).output() {
+        Ok(output) => {
+            Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The cgroups with the project's name, in all hierarchies.
+fn cgroups() -> io::Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    let mut to_visit = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(directory) = to_visit.pop() {
+        // Any of them may be removed while we look.
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            if entry.file_name().to_string_lossy().contains(CGROUP_NAME) {
+                found.insert(entry.path().display().to_string());
+            }
+            to_visit.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// Everything alive in this PID namespace but its init and this process. A zombie counts.
+fn processes() -> io::Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let is_other = name.parse::<u32>().is_ok_and(|pid| pid != 1 && pid != std::process::id());
+        if !is_other {
+            continue;
+        }
+        // "PID (COMMAND) STATE PARENT ...": man 5 proc_pid_stat. Gone by now is fine.
+        if let Ok(stat) = fs::read_to_string(format!("/proc/{name}/stat")) {
+            let end_of_parent = stat.rfind(')').map_or(0, |end| end + 4);
+            found.insert(stat.get(..end_of_parent).unwrap_or(&stat).to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// System V shared memory, semaphores and message queues (man 7 sysvipc).
+fn ipc_objects() -> io::Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for kind in ["shm", "sem", "msg"] {
+        let table = fs::read_to_string(format!("/proc/sysvipc/{kind}"))?;
+        for line in table.lines().skip(1) {
+            let columns: Vec<&str> = line.split_whitespace().take(2).collect();
+            found.insert(format!("{kind} {}", columns.join(" ")));
+        }
+    }
+    Ok(found)
+}
+
+/// Every file below the watched directories, with what a launcher could change about it.
+fn files(allowed: &Allowed) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for root in WATCHED {
+        let device = fs::symlink_metadata(root).map(|of_root| of_root.dev());
+        let mut to_visit = vec![PathBuf::from(root)];
+        while let Some(directory) = to_visit.pop() {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+                let path = entry.path();
+                let Ok(of_file) = fs::symlink_metadata(&path) else {
+                    continue;
+                };
+                // Another file system is mounted here: `mount` tells of it.
+                if device.as_ref().is_ok_and(|device| *device != of_file.dev()) {
+                    continue;
+                }
+                let is_allowed = allowed.covers(&path);
+                if of_file.is_dir() && (!is_allowed || allowed.cache.starts_with(&path)) {
+                    to_visit.push(path.clone());
+                }
+                if !is_allowed {
+                    found.insert(describe(&path, &of_file));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// A directory's size says nothing; its entries are looked at one by one.
+fn describe(path: &Path, of_file: &fs::Metadata) -> String {
+    let size = if of_file.is_dir() { 0 } else { of_file.size() };
+    let (mode, uid, gid) = (of_file.mode(), of_file.uid(), of_file.gid());
+    format!("{}\tmode {mode:o}, owner {uid}:{gid}, {size} bytes", path.display())
+}
+
+fn path_of(line: &str) -> &Path {
+    Path::new(line.split('\t').next().unwrap_or_default())
+}

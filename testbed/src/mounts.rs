@@ -1,0 +1,160 @@
+//! The mounts of a throw-away host: what is fresh, what is the machine's.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::mount::{MsFlags, mount};
+
+use crate::identity::LEARNER;
+
+const NONE: Option<&str> = None;
+
+/// Directories that are empty in every host, with their modes.
+const FRESH: [(&str, &str); 6] = [
+    ("/tmp", "mode=1777"),
+    ("/run", "mode=755"),
+    ("/var/cache", "mode=755"),
+    ("/home", "mode=755"),
+    ("/root", "mode=700"),
+    ("/dev", "mode=755"),
+];
+
+/// Devices every host has; bound from the machine, because mknod needs real root.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/// Something of the machine that a host shall see at another place.
+pub struct Bind {
+    source: File,
+    target: PathBuf,
+    read_only: bool,
+}
+
+impl Bind {
+    /// Opens `source` now; it may be covered by the time it is mounted.
+    pub fn open(source: &Path, target: &Path, read_only: bool) -> Result<Bind> {
+        let source = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH)
+            .open(source)
+            .with_context(|| format!("open {}", source.display()))?;
+        Ok(Bind { source, target: target.to_owned(), read_only })
+    }
+
+    fn mount(&self) -> Result<()> {
+        let source = format!("/proc/self/fd/{}", self.source.as_raw_fd());
+        if self.source.metadata()?.is_dir() {
+            fs::create_dir_all(&self.target)?;
+        } else {
+            fs::create_dir_all(self.target.parent().context("no parent")?)?;
+            File::create(&self.target)?;
+        }
+        mount(Some(source.as_str()), &self.target, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
+            .with_context(|| format!("bind {}", self.target.display()))?;
+        if self.read_only { set_read_only(&self.target) } else { Ok(()) }
+    }
+}
+
+/// Turns the mounts of this mount namespace into those of a throw-away host.
+///
+/// The caller is PID 1 of the host's PID namespace, so that the new /proc is the host's.
+pub fn furnish(binds: &[Bind]) -> Result<()> {
+    change_propagation(MsFlags::MS_PRIVATE)?;
+    let devices: Vec<Bind> = DEVICES
+        .iter()
+        .map(|name| Path::new("/dev").join(name))
+        .map(|node| Bind::open(&node, &node, false))
+        .collect::<Result<_>>()?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), "/proc", Some("proc"), flags, NONE).context("mount /proc")?;
+    for (path, options) in FRESH {
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        mount(Some("tmpfs"), path, Some("tmpfs"), flags, Some(options))
+            .with_context(|| format!("mount {path}"))?;
+    }
+    furnish_dev(&devices)?;
+    for bind in binds {
+        bind.mount()?;
+    }
+    furnish_accounts()?;
+    // mount(8) makes this directory when it is missing, and it never is.
+    fs::create_dir("/run/mount")?;
+    set_read_only(Path::new("/"))?;
+    // systemd makes every mount shared: a launcher that forgets to cut itself off is found out.
+    change_propagation(MsFlags::MS_SHARED)
+}
+
+fn change_propagation(propagation: MsFlags) -> Result<()> {
+    mount(NONE, "/", NONE, MsFlags::MS_REC | propagation, NONE).context("propagation of /")
+}
+
+fn furnish_dev(devices: &[Bind]) -> Result<()> {
+    for device in devices {
+        device.mount()?;
+    }
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
+    ] {
+        symlink(target, Path::new("/dev").join(name))?;
+    }
+    fs::create_dir("/dev/pts")?;
+    let options = "newinstance,ptmxmode=0666,mode=0620";
+    mount(Some("devpts"), "/dev/pts", Some("devpts"), MsFlags::MS_NOSUID, Some(options))
+        .context("mount /dev/pts")?;
+    fs::create_dir("/dev/shm")?;
+    fs::set_permissions("/dev/shm", Permissions::from_mode(0o1777))?;
+    Ok(())
+}
+
+/// The user `learner`: a home, and a line in passwd and group.
+fn furnish_accounts() -> Result<()> {
+    let home = Path::new("/home/learner");
+    fs::create_dir(home)?;
+    fs::create_dir_all("/run/testbed/etc")?;
+    for (file, line) in [
+        ("passwd", format!("learner:x:{LEARNER}:{LEARNER}::/home/learner:/bin/sh\n")),
+        ("group", format!("learner:x:{LEARNER}:\n")),
+    ] {
+        let etc = Path::new("/etc").join(file);
+        let ours = Path::new("/run/testbed/etc").join(file);
+        // Ours first: the machine may have a user 1000 of its own.
+        fs::write(&ours, line + &fs::read_to_string(&etc)?)?;
+        mount(Some(&ours), &etc, NONE, MsFlags::MS_BIND, NONE)
+            .with_context(|| format!("bind {}", etc.display()))?;
+    }
+    Ok(())
+}
+
+/// Makes one mount read-only (man 2 mount_setattr). The old way, MS_REMOUNT, would have to
+/// repeat the flags that a user namespace may not take away.
+pub fn set_read_only(path: &Path) -> Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes())?;
+    // SAFETY: both pointers are valid for the call, and the size is that of the structure.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            0,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error()).with_context(|| format!("read-only {path:?}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Code of ours that runs inside a container: the test binary itself, copied in.
+//!
+//! A container holds busybox and no libraries, so the libraries of this process go along, and the
+//! dynamic loader is called by name (man 8 ld.so).
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::host::{EXE, Host};
+
+/// The first argument of a test binary that shall be a probe.
+pub(crate) const PROBE: &str = "--probe";
+
+impl Host {
+    /// Copies this test binary into a rootfs, below /probe, and returns the command that runs the
+    /// probe `name` there.
+    pub fn install_probe(&self, rootfs: &Path, name: &str) -> Vec<String> {
+        let directory = rootfs.join("probe");
+        fs::create_dir(&directory).unwrap();
+        self.give(&directory);
+        fs::copy(EXE, directory.join("exe")).unwrap();
+        let mut loader = None;
+        for library in libraries() {
+            let file_name = library.file_name().unwrap().to_str().unwrap();
+            fs::copy(&library, directory.join(file_name)).unwrap();
+            if file_name.starts_with("ld-") {
+                loader = Some(format!("/probe/{file_name}"));
+            }
+        }
+        let mut command: Vec<String> = loader
+            .map(|loader| vec![loader, "--library-path".into(), "/probe".into()])
+            .unwrap_or_default();
+        command.extend(["/probe/exe".into(), PROBE.into(), name.into()]);
+        command
+    }
+}
+
+/// The shared libraries of this process, the loader among them; none if it is static.
+fn libraries() -> BTreeSet<PathBuf> {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let paths = maps.lines().filter_map(|line| line.find('/').map(|start| &line[start..]));
+    paths.filter(|path| path.contains(".so")).map(PathBuf::from).collect()
+}
+
+/// The other side: runs the probe of this name.
+pub(crate) fn run(name: &str) {
+    match name {
+        "escape" => escape(),
+        other => panic!("there is no probe {other}"),
+    }
+}
+
+/// The classic way out of a chroot: chroot(2) does not move the working directory. Below a new
+/// root it is outside of that root, and from outside nothing stops `..` (man 2 chroot).
+fn escape() {
+    fs::create_dir("/probe/deeper").unwrap();
+    nix::unistd::chroot("/probe/deeper").unwrap();
+    for _ in 0..64 {
+        env::set_current_dir("..").unwrap();
+    }
+    nix::unistd::chroot(".").unwrap();
+    let is_outside = Path::new(EXE).exists();
+    println!("{}", if is_outside { "outside" } else { "inside" });
+}

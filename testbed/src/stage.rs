@@ -1,0 +1,30 @@
+//! The stages, and what is true of each.
+
+/// One stage of the course, as far as the tests tell it apart from the others.
+#[derive(Debug)]
+pub struct Stage {
+    /// The name of the crate and of its binary.
+    pub name: &'static str,
+    /// It has its own mounts: pivot_root, /proc, /dev, `--volume`.
+    pub mount_namespace: bool,
+    /// It has its own process numbers; the command is PID 1.
+    pub pid_namespace: bool,
+    /// It has its own hostname, `--hostname`.
+    pub uts_namespace: bool,
+}
+
+impl Stage {
+    /// A process with its own root directory.
+    pub const V1: Stage = Stage {
+        name: "v1-chroot",
+        mount_namespace: false,
+        pid_namespace: false,
+        uts_namespace: false,
+    };
+    /// Its own mounts.
+    pub const V2: Stage = Stage { name: "v2-mountns", mount_namespace: true, ..Stage::V1 };
+    /// Its own process numbers.
+    pub const V3: Stage = Stage { name: "v3-pidns", pid_namespace: true, ..Stage::V2 };
+    /// Its own hostname.
+    pub const V4: Stage = Stage { name: "v4-utsns", uts_namespace: true, ..Stage::V3 };
+}

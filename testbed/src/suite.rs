@@ -1,0 +1,378 @@
+//! A suite: the tests of one test binary, and how they are run.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::host::{self, Host, SKIP_MARK, SKIPPED, Variant, Wanted};
+use crate::identity;
+use crate::probe::{self, PROBE};
+use crate::stage::Stage;
+
+/// The first argument of a test binary that shall make a host and run one body in it.
+const IN_HOST: &str = "--in-throw-away-host";
+
+/// How long one trial may take.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// The skips that are no failure under `CI=true`.
+const KNOWN_SKIPS: &str = include_str!("../known-skips.txt");
+
+type Body = Box<dyn Fn(&Host)>;
+
+struct Test {
+    name: String,
+    variants: &'static [Variant],
+    expected_leaks: &'static [&'static str],
+    body: Body,
+}
+
+/// The tests of one test binary.
+pub struct Suite {
+    stage: Option<&'static Stage>,
+    tests: Vec<Test>,
+    exposed: Vec<(PathBuf, PathBuf)>,
+    time_limit: Duration,
+}
+
+const BOTH: &[Variant] = &[Variant::Root, Variant::User];
+
+impl Suite {
+    /// A suite about one stage.
+    pub fn of(stage: &'static Stage) -> Suite {
+        Suite { stage: Some(stage), ..Suite::of_no_stage() }
+    }
+
+    /// A suite that is not about a stage: the testbed itself, the book.
+    pub fn of_no_stage() -> Suite {
+        Suite { stage: None, tests: Vec::new(), exposed: Vec::new(), time_limit: TIME_LIMIT }
+    }
+
+    /// The stage that the suite is about.
+    pub fn stage(&self) -> &'static Stage {
+        self.stage.expect("this suite is of no stage")
+    }
+
+    /// Lets each trial take longer than the usual minute.
+    pub fn time_limit(mut self, limit: Duration) -> Suite {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Shows `outside`, a path of the machine, to every host at the path `inside`, read-write.
+    pub fn expose(mut self, outside: impl Into<PathBuf>, inside: impl Into<PathBuf>) -> Suite {
+        self.exposed.push((outside.into(), inside.into()));
+        self
+    }
+
+    /// Adds a test that runs twice: its commands are root's, then an ordinary user's.
+    pub fn both(self, name: impl Into<String>, body: impl Fn(&Host) + 'static) -> Suite {
+        self.add(name.into(), BOTH, &[], body)
+    }
+
+    /// Adds a test that makes sense for root only.
+    pub fn root(self, name: impl Into<String>, body: impl Fn(&Host) + 'static) -> Suite {
+        self.add(name.into(), &[Variant::Root], &[], body)
+    }
+
+    /// Adds a test that makes sense for an ordinary user only.
+    pub fn user(self, name: impl Into<String>, body: impl Fn(&Host) + 'static) -> Suite {
+        self.add(name.into(), &[Variant::User], &[], body)
+    }
+
+    /// Adds a test whose body leaks: it passes if the leak check reports that and nothing else,
+    /// in as many lines as `reports` has entries, with these words in them.
+    pub fn leaks(
+        self,
+        name: impl Into<String>,
+        reports: &'static [&'static str],
+        body: impl Fn(&Host) + 'static,
+    ) -> Suite {
+        self.add(name.into(), BOTH, reports, body)
+    }
+
+    fn add(
+        mut self,
+        name: String,
+        variants: &'static [Variant],
+        expected_leaks: &'static [&'static str],
+        body: impl Fn(&Host) + 'static,
+    ) -> Suite {
+        self.tests.push(Test { name, variants, expected_leaks, body: Box::new(body) });
+        self
+    }
+
+    /// Runs the suite as the command line says. The return value is for `main`.
+    pub fn run(self) -> ExitCode {
+        let mut arguments = env::args_os().skip(1);
+        match arguments.next().as_deref().and_then(|first| first.to_str()) {
+            Some(IN_HOST) => return self.run_one_body(arguments),
+            Some(PROBE) => {
+                probe::run(&arguments.next().expect("a name").to_string_lossy());
+                return ExitCode::SUCCESS;
+            }
+            _ => {}
+        }
+        let mut arguments = Arguments::from_args();
+        // Most of a trial's time is waiting for processes to start and to end.
+        arguments.test_threads.get_or_insert_with(|| {
+            thread::available_parallelism().map_or(4, |cores| cores.get() * 4)
+        });
+        let runner = Arc::new(Runner::new(self.time_limit));
+        if !arguments.list {
+            println!("tests run as {}", runner.identity());
+        }
+        let conclusion = libtest_mimic::run(&arguments, self.trials(&runner));
+        let unknown_skips = runner.report_skips();
+        if unknown_skips > 0 && env::var_os("CI").is_some_and(|value| value == "true") {
+            println!("CI=true, and {unknown_skips} skips are not in testbed/known-skips.txt");
+            return ExitCode::from(101);
+        }
+        conclusion.exit_code()
+    }
+
+    fn trials(&self, runner: &Arc<Runner>) -> Vec<Trial> {
+        let mut trials = Vec::new();
+        for test in &self.tests {
+            for variant in test.variants {
+                let (name, variant) = (test.name.clone(), *variant);
+                let runner = Arc::clone(runner);
+                let trial = move || runner.run_trial(&name, variant);
+                trials.push(Trial::ignorable_test(format!("{}::{variant}", test.name), trial));
+            }
+        }
+        trials
+    }
+
+    /// The other side of [`Runner::command`]: makes the host and runs the body.
+    fn run_one_body(&self, mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+        let name = arguments.next().expect("the name of a test");
+        let is_root = arguments.next().is_some_and(|variant| variant == "root");
+        let busybox = arguments.next().map(PathBuf::from);
+        let test = self.tests.iter().find(|test| *test.name == *name).expect("no such test");
+        let wanted = Wanted {
+            variant: if is_root { Variant::Root } else { Variant::User },
+            stage: self.stage,
+            expected_leaks: test.expected_leaks,
+            binaries: &binaries().expect("the directory of the binaries"),
+            busybox: busybox.as_deref(),
+            exposed: &self.exposed,
+        };
+        match host::run(&wanted, &test.body) {
+            Ok(status) => ExitCode::from(status),
+            Err(error) => {
+                eprintln!("cannot make the throw-away host: {error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// The directory cargo builds binaries into: test binaries are in its `deps`.
+fn binaries() -> Result<PathBuf> {
+    let exe = env::current_exe()?;
+    let directory = exe.parent().context("no directory")?;
+    let is_deps = directory.file_name().is_some_and(|name| name == "deps");
+    let directory = if is_deps { directory.parent().context("no parent")? } else { directory };
+    Ok(directory.to_owned())
+}
+
+/// What all trials of a run share.
+struct Runner {
+    is_root: bool,
+    time_limit: Duration,
+    busybox: OnceLock<Result<PathBuf, String>>,
+    refusal: OnceLock<Option<String>>,
+    skips: Mutex<Vec<(String, String)>>,
+}
+
+impl Runner {
+    fn new(time_limit: Duration) -> Runner {
+        Runner {
+            is_root: identity::is_real_root(),
+            time_limit,
+            busybox: OnceLock::new(),
+            refusal: OnceLock::new(),
+            skips: Mutex::default(),
+        }
+    }
+
+    /// The uid and the effective capabilities, so that a log shows what was really tested.
+    fn identity(&self) -> String {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let capabilities = status.lines().find(|line| line.starts_with("CapEff"));
+        format!("uid {}, {}", nix::unistd::geteuid(), capabilities.unwrap_or("CapEff unknown"))
+    }
+
+    fn run_trial(&self, name: &str, variant: Variant) -> Result<Completion, Failed> {
+        if let Some(reason) = self.cannot_run(variant) {
+            return Ok(self.skip(name, variant, reason));
+        }
+        let (status, output) = self.run_in_host(name, variant)?;
+        if status == Some(SKIPPED.into()) {
+            let reason = output.lines().rev().find_map(|line| line.strip_prefix(SKIP_MARK));
+            return Ok(self.skip(name, variant, reason.unwrap_or("no reason given").to_owned()));
+        }
+        match status {
+            Some(0) => Ok(Completion::Completed),
+            Some(_) => Err(output.into()),
+            None => Err(format!("{output}\nno end within {:?}", self.time_limit).into()),
+        }
+    }
+
+    /// Why this machine cannot have such a host, if it cannot.
+    fn cannot_run(&self, variant: Variant) -> Option<String> {
+        if variant == Variant::Root && !self.is_root {
+            return Some("needs root".to_owned());
+        }
+        if variant == Variant::Root {
+            return None;
+        }
+        self.refusal.get_or_init(refusal_of_user_namespaces).clone()
+    }
+
+    fn skip(&self, name: &str, variant: Variant, reason: String) -> Completion {
+        let mut skips = self.skips.lock().expect("no trial panics");
+        skips.push((format!("{name}::{variant}"), reason.clone()));
+        Completion::ignored_with(reason)
+    }
+
+    /// Prints the skips, the known ones in one line for each reason, and returns how many of them
+    /// are not known.
+    fn report_skips(&self) -> usize {
+        let skips = self.skips.lock().expect("no trial panics");
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            skips.iter().partition(|(name, _)| is_known_skip(KNOWN_SKIPS, self.is_root, name));
+        let mut counts = BTreeMap::<&str, usize>::new();
+        for (_, reason) in known {
+            *counts.entry(reason).or_default() += 1;
+        }
+        for (reason, count) in counts {
+            println!("skipped, as known: {count} trials: {reason}");
+        }
+        for (name, reason) in &unknown {
+            println!("skipped: {name}: {reason}");
+        }
+        unknown.len()
+    }
+
+    /// The exit status (none if the time was up) and the output of one trial.
+    fn run_in_host(&self, name: &str, variant: Variant) -> Result<(Option<i32>, String), Failed> {
+        let busybox = self.busybox.get_or_init(|| find_busybox().map_err(|e| format!("{e:#}")));
+        let (mut reader, writer) = io::pipe()?;
+        let mut child = Command::new("/proc/self/exe")
+            .arg(IN_HOST)
+            .args([name, &variant.to_string()])
+            .arg(busybox.clone()?)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone()?)
+            .stderr(writer)
+            .spawn()?;
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let mut output = Vec::new();
+            let _ = reader.read_to_end(&mut output);
+            let _ = sender.send(String::from_utf8_lossy(&output).into_owned());
+        });
+        match receiver.recv_timeout(self.time_limit) {
+            Ok(output) => Ok((Some(end_of(&mut child)?), output)),
+            Err(_) => {
+                // The host's init has asked for its death signal; all else dies with it.
+                child.kill()?;
+                child.wait()?;
+                Ok((None, receiver.recv().unwrap_or_default()))
+            }
+        }
+    }
+}
+
+fn end_of(child: &mut Child) -> io::Result<i32> {
+    Ok(child.wait()?.code().unwrap_or(1))
+}
+
+/// What the kernel says when a child of ours asks for a user namespace, if it refuses.
+fn refusal_of_user_namespaces() -> Option<String> {
+    let mut probe = Command::new("/proc/self/exe");
+    probe.arg("--list").stdout(Stdio::null());
+    let enter = || identity::become_root_of_new_user_namespace();
+    // SAFETY: the closure makes system calls only.
+    unsafe { std::os::unix::process::CommandExt::pre_exec(&mut probe, enter) };
+    match probe.status() {
+        Ok(_) => None,
+        Err(error) => Some(format!("no user namespaces here: {error}")),
+    }
+}
+
+/// A static busybox for all hosts, found once, outside of them: they have no network.
+fn find_busybox() -> Result<PathBuf> {
+    if env::var_os("BUSYBOX").is_some_and(|path| !path.is_empty()) {
+        // It is used or refused; nothing is fetched that would need a place.
+        return v1_chroot::busybox::find_or_fetch(Path::new("/"));
+    }
+    let beside_binaries = binaries()?.with_file_name("tmp").join("busybox-for-tests");
+    let cache = if fs::create_dir_all(&beside_binaries).is_ok() {
+        beside_binaries
+    } else {
+        let uid = nix::unistd::geteuid();
+        let cache = env::temp_dir().join(format!("container-steps-tests-{uid}"));
+        fs::create_dir_all(&cache).with_context(|| format!("make {}", cache.display()))?;
+        cache
+    };
+    // Two test binaries may be started at the same moment.
+    let lock = fs::File::create(cache.join("lock"))?;
+    let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
+    v1_chroot::busybox::find_or_fetch(&cache)
+}
+
+/// Whether the list knows this skip for this kind of runner.
+fn is_known_skip(list: &str, is_root: bool, name: &str) -> bool {
+    let kind = if is_root { "root" } else { "user" };
+    list.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some(kind) && words.next().is_some_and(|pattern| matches(pattern, name))
+    })
+}
+
+/// Whether `name` is `pattern`, where one `*` stands for anything.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, tail)) => {
+            name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_skip_is_known_only_for_its_kind_of_runner() {
+        let list = "# comment\nuser  *::root  # why\nroot  cgroups_*::user  # why\n";
+        assert!(is_known_skip(list, false, "a_test::root"));
+        assert!(!is_known_skip(list, true, "a_test::root"));
+        assert!(is_known_skip(list, true, "cgroups_limit::user"));
+        assert!(!is_known_skip(list, true, "cgroups_limit::root"));
+        assert!(!is_known_skip(list, true, "#"));
+    }
+
+    #[test]
+    fn a_star_stands_for_anything_but_never_overlaps() {
+        assert!(matches("a*b", "ab"));
+        assert!(!matches("a*a", "a"));
+        assert!(!matches("a", "ab"));
+    }
+}

@@ -1,0 +1,53 @@
+//! Every console block of the book is executed, every derived block is compared.
+//! The rules for the pages are in `testbed/src/book.rs`.
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use testbed::Suite;
+use testbed::book::{Book, WORKSPACE, run_page};
+
+fn main() -> Result<ExitCode> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
+    let mut book = Book::read(workspace)?;
+    // The suite starts this program again for each page, with an argument of its own.
+    let is_first =
+        !env::args().any(|argument| argument.starts_with("--in-") || argument == "--list");
+    let problems = if is_first {
+        build_stages(workspace)?;
+        book.problems()?
+    } else {
+        Vec::new()
+    };
+    let mut suite =
+        Suite::of_no_stage().expose(workspace, WORKSPACE).time_limit(Duration::from_secs(300));
+    for page in book.pages_to_run() {
+        let name = format!("page/{}", page.name);
+        let bless = book.is_blessed();
+        suite = suite.user(name, move |host| run_page(&page, host, bless));
+    }
+    let conclusion = suite.run();
+    for problem in &problems {
+        println!("{problem}");
+    }
+    if is_first {
+        println!("book: {} problems besides the console blocks", problems.len());
+    }
+    Ok(if problems.is_empty() { conclusion } else { ExitCode::from(101) })
+}
+
+/// The pages run the stages as they are now, not as they were when somebody built them last.
+fn build_stages(workspace: &Path) -> Result<()> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(workspace);
+    let exe = env::current_exe()?;
+    if exe.components().any(|part| part.as_os_str() == "release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().context("cannot run cargo")?;
+    ensure!(status.success(), "the stages do not build");
+    Ok(())
+}

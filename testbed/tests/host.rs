@@ -1,0 +1,200 @@
+//! The throw-away host itself, and how a suite reports.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, with the line that did it"
+)]
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use testbed::running::{is_alive, within};
+use testbed::{BIN, EXE, Host, Outcome, Suite};
+
+/// Names the suite that a test wants to see from outside.
+const INNER: &str = "TESTBED_INNER_SUITE";
+
+fn main() -> ExitCode {
+    if let Some(kind) = env::var_os(INNER) {
+        return inner_suite(&kind.to_string_lossy()).run();
+    }
+    Suite::of_no_stage()
+        .both("commands_have_the_identity_asked_for", commands_have_the_identity)
+        .both("commands_have_a_clean_environment", commands_have_a_clean_environment)
+        .both("directories_are_fresh", directories_are_fresh)
+        .both("every_mount_is_shared", every_mount_is_shared)
+        .both("the_machine_is_read_only", the_machine_is_read_only)
+        .both("binaries_are_reachable", binaries_are_reachable)
+        .both("namespaces_are_the_hosts_own", namespaces_are_the_hosts_own)
+        .both("orphans_are_reaped", orphans_are_reaped)
+        .both("the_loopback_is_up", the_loopback_is_up)
+        .both("suite_says_who_runs_it", suite_says_who_runs_it)
+        .both("a_failing_body_fails_the_suite", a_failing_body_fails_the_suite)
+        .both("a_leak_fails_the_suite", a_leak_fails_the_suite)
+        .both("a_skip_is_counted_and_fails_with_ci", a_skip_is_counted)
+        .both("a_body_without_end_is_killed_with_its_host", a_body_without_end)
+        .run()
+}
+
+fn commands_have_the_identity(host: &Host) {
+    let id = Outcome::of(host.command("/usr/bin/id").arg("-u"));
+    let groups = Outcome::of(host.command("/usr/bin/id").arg("-G"));
+    let status = Outcome::of(host.command("/bin/cat").arg("/proc/self/status"));
+    let line = |name: &str| {
+        let line = status.text().lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().trim().to_owned()
+    };
+    if host.is_root() {
+        assert_eq!(id.text(), "0\n");
+        assert_ne!(line("CapEff:"), "0000000000000000");
+        return;
+    }
+    assert_eq!(id.text(), "1000\n");
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+        assert_eq!(line(set), "0000000000000000", "{set}");
+    }
+    // In a host that an ordinary user made, its groups cannot be given up: they show as nobody's.
+    let others: BTreeSet<&str> = groups.text().split_whitespace().collect();
+    let nobodys = host.has_user_namespace().then_some("65534");
+    assert!(others.iter().all(|group| *group == "1000" || Some(*group) == nobodys), "{groups:?}");
+}
+
+fn commands_have_a_clean_environment(host: &Host) {
+    let env = Outcome::of(&mut host.command("/usr/bin/env"));
+    let names: BTreeSet<&str> =
+        env.text().lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+    assert_eq!(names, BTreeSet::from(["PATH", "HOME", "TERM", "BUSYBOX"]));
+    let pwd = Outcome::of(&mut host.command("/bin/pwd"));
+    assert_eq!(pwd.text().trim(), host.home().to_str().unwrap());
+    let home = Outcome::of(host.command("/bin/sh").args(["-c", "cd && echo x >f && rm f"]));
+    home.text();
+}
+
+fn directories_are_fresh(_: &Host) {
+    for (directory, entries) in [
+        ("/tmp", vec![]),
+        ("/root", vec![]),
+        ("/var/cache", vec![]),
+        ("/home", vec!["learner"]),
+        ("/home/learner", vec![]),
+        ("/dev/shm", vec![]),
+        ("/dev/pts", vec!["ptmx"]),
+    ] {
+        let found = fs::read_dir(directory).unwrap();
+        let found: Vec<_> = found.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        assert_eq!(found, entries, "{directory}");
+    }
+}
+
+fn every_mount_is_shared(_: &Host) {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let private = mounts.lines().find(|line| !line.contains(" shared:"));
+    assert_eq!(private, None);
+}
+
+fn the_machine_is_read_only(_: &Host) {
+    for directory in ["/", "/etc", BIN] {
+        let file = std::path::Path::new(directory).join("testbed-wrote-this");
+        let error = fs::write(&file, "").unwrap_err();
+        let kind = error.kind();
+        assert_eq!(kind, std::io::ErrorKind::ReadOnlyFilesystem, "{directory}");
+    }
+}
+
+fn binaries_are_reachable(host: &Host) {
+    let test =
+        Outcome::of(host.command("/bin/sh").args(["-c", "test -x \"$0\" && ls \"$1\"", EXE, BIN]));
+    assert!(test.text().lines().any(|name| name == "deps"), "{test:?}");
+}
+
+fn namespaces_are_the_hosts_own(_: &Host) {
+    assert_eq!(nix::unistd::getppid().as_raw(), 1, "the body is a child of the host's init");
+    assert_eq!(nix::unistd::gethostname().unwrap(), "testbed-host");
+    let links = fs::read_to_string("/proc/self/net/dev").unwrap();
+    assert_eq!(links.lines().filter(|line| line.contains(':')).count(), 1, "{links}");
+}
+
+fn orphans_are_reaped(host: &Host) {
+    // The shell ends before its child does.
+    let shell =
+        Outcome::of(host.command("/bin/sh").args(["-c", "sleep 0.1 >/dev/null 2>&1 & echo $!"]));
+    let orphan: u32 = shell.text().trim().parse().unwrap();
+    assert!(is_alive(orphan));
+    let entry = format!("/proc/{orphan}");
+    within(Duration::from_secs(2), "it is reaped", || !fs::exists(&entry).unwrap());
+}
+
+fn the_loopback_is_up(_: &Host) {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+}
+
+/// A suite of which another test looks at the report. It runs in the host of that test.
+fn inner_suite(kind: &str) -> Suite {
+    let suite = Suite::of_no_stage();
+    match kind {
+        "good" => suite.user("good", |_| {}),
+        "failing" => suite.user("failing", |_| panic!("this is why")),
+        "leaking" => suite.user("leaking", |_| fs::write("/tmp/leak", "").unwrap()),
+        "skipping" => suite.user("skipping", |host| host.skip("for this reason")),
+        "endless" => suite.time_limit(Duration::from_millis(500)).user("endless", |_| {
+            let mut sleep = Command::new("sleep");
+            sleep.arg("4711").status().unwrap();
+        }),
+        other => panic!("no suite {other}"),
+    }
+}
+
+/// Runs such a suite as the host's root: its exit status and what it printed.
+fn run_inner(kind: &str, ci: &str) -> (i32, String) {
+    let busybox = "/run/testbed/busybox";
+    let mut suite = Command::new(EXE);
+    let output = suite.env_clear().env(INNER, kind).env("CI", ci).env("BUSYBOX", busybox).output();
+    let output = output.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code().unwrap(), text)
+}
+
+fn suite_says_who_runs_it(_: &Host) {
+    let (code, text) = run_inner("good", "true");
+    assert_eq!(code, 0, "{text}");
+    assert!(text.starts_with("tests run as uid 0, CapEff:\t"), "{text}");
+}
+
+fn a_failing_body_fails_the_suite(_: &Host) {
+    let (code, text) = run_inner("failing", "false");
+    assert_eq!(code, 101, "{text}");
+    assert!(text.contains("this is why") && text.contains("tests/host.rs:"), "{text}");
+}
+
+fn a_leak_fails_the_suite(_: &Host) {
+    let (code, text) = run_inner("leaking", "false");
+    assert_eq!(code, 101, "{text}");
+    assert!(text.contains("left behind:\n  new file: /tmp/leak"), "{text}");
+}
+
+fn a_skip_is_counted(_: &Host) {
+    let (code, text) = run_inner("skipping", "false");
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("1 ignored"), "{text}");
+    assert!(text.contains("skipped: skipping::user: for this reason"), "{text}");
+    let (code, text) = run_inner("skipping", "true");
+    assert_eq!(code, 101, "{text}");
+    assert!(text.contains("CI=true, and 1 skips are not in"), "{text}");
+}
+
+fn a_body_without_end(_: &Host) {
+    let (code, text) = run_inner("endless", "false");
+    assert_eq!(code, 101, "{text}");
+    assert!(text.contains("no end within 500ms"), "{text}");
+    // Its host is gone, and the process in it: the leak check of this test looks, too.
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        assert!(!command.windows(4).any(|part| part == b"4711"), "{:?}", entry.path());
+    }
+}

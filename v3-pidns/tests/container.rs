@@ -1,0 +1,9 @@
+//! v3-pidns, from outside: what all stages keep, and process numbers of its own.
+
+use std::process::ExitCode;
+
+use testbed::{Stage, Suite, contract};
+
+fn main() -> ExitCode {
+    contract::add(Suite::of(&Stage::V3)).run()
+}
