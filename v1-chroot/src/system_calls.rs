@@ -68,7 +68,7 @@ pub(crate) fn wait_for_signal(set: &SigSet) -> nix::Result<SignalInfo> {
             Err(Errno::EINTR) => {} // stopped and continued
             Err(errno) => return Err(errno),
             Ok(number) => {
-                // SAFETY: any signal's information is integers in that place, and it was zero before.
+                // SAFETY: for every signal there are integers in that place, zero to begin with.
                 let sender = Pid::from_raw(unsafe { info.si_pid() });
                 return Ok(SignalInfo { number, code: info.si_code, sender });
             }

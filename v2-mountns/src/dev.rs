@@ -37,7 +37,7 @@ const MOUNTS: [(&str, &str, MsFlags, &str); 2] = [
 impl NewRoot {
     // ANCHOR: mount_dev
     /// Mounts a /dev in memory: null, zero, full, random, urandom, tty, the links to the open
-    /// descriptors, and two more mounts: pts for pseudo-terminals of its own, shm for shared memory.
+    /// descriptors, and two more mounts, pts for pseudo-terminals and shm for shared memory.
     ///
     /// # Errors
     /// If /dev of the rootfs is a symbolic link, or the kernel refuses one of the mounts.
