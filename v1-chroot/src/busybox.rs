@@ -4,8 +4,8 @@
 //! none and is a Debian or Ubuntu, the package is fetched with the system's own package manager
 //! and unpacked in our cache. Nothing is installed, and root is not needed.
 
-use crate::command::{dynamic_loader, is_of_this_architecture};
 use crate::command_line::{note, one_line};
+use crate::elf_file::ElfFile;
 use anyhow::{Context, Result, anyhow, bail};
 use std::env;
 use std::fs;
@@ -70,10 +70,10 @@ fn check(path: &Path) -> Result<(), String> {
         Ok(metadata) if !metadata.is_file() => return Err("it is not a file".into()),
         Ok(_) => {}
     }
-    if !is_of_this_architecture(path) {
-        return Err("it is not a program for this machine's architecture".into());
-    }
-    if let Some(loader) = dynamic_loader(path) {
+    let own = ElfFile::open(Path::new("/proc/self/exe")).map(|own| own.architecture());
+    let file = ElfFile::open(path).filter(|file| Some(file.architecture()) == own);
+    let file = file.ok_or("it is not a program for this machine's architecture")?;
+    if let Some(loader) = file.loader() {
         return Err(format!(
             "it is dynamically linked and needs {loader:?}, which a rootfs does not have (take the \
              static one: package busybox-static)"

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::{SigSet, Signal, kill};
-use nix::unistd::{ForkResult, Pid, getpid};
+use nix::unistd::{ForkResult, Pid, getpgid, getpid, setpgid};
 use std::convert::Infallible;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -55,6 +55,11 @@ impl Child {
         default_action(Signal::SIGCHLD as i32).context("cannot reset SIGCHLD")?;
         let Some(mut child) = Child::fork(&taken)? else {
             default_actions(ignored)?;
+            if terminal.is_none() {
+                // Without a terminal nobody needs us in one process group; and `kill 0`, which
+                // signals a whole group, cannot reach from the container to our caller then.
+                setpgid(Pid::from_raw(0), Pid::from_raw(0)).context("cannot leave the group")?;
+            }
             let Err(error) = prepare();
             let failure = Failure::from(error);
             // Nobody reads this if the supervisor is gone, and then nobody is left to tell.
@@ -76,7 +81,8 @@ impl Child {
     // ANCHOR_END: spawn
 
     /// fork(2), such that the child is killed when its parent ends, in whatever way: `None` in the
-    /// child. The signals in `taken` are to be blocked already; they stay so until [`crate::exec`].
+    /// child. (Not if it changes its user later: that clears the death signal, prctl(2).)
+    /// The signals in `taken` are to be blocked already; they stay so until [`crate::exec`].
     ///
     /// # Errors
     /// Those of fork(2), pidfd_open(2) and prctl(2).
@@ -165,6 +171,11 @@ impl Child {
     pub fn kill(&self, signal: Signal) -> Result<()> {
         kill(self.pid, signal)
             .map_err(|errno| anyhow!("cannot send {signal} to process {}: {errno}", self.pid))
+    }
+
+    /// Whether the child is in our process group, and so gets what is sent to the whole group.
+    pub fn is_in_our_group(&self) -> bool {
+        getpgid(Some(self.pid)) == getpgid(None)
     }
 
     fn terminal_is_gone(&self) -> bool {

@@ -1,19 +1,18 @@
 //! The last step of every stage: the process becomes the command.
 
 use crate::command_line::Failure;
+use crate::elf_file::ElfFile;
 use crate::system_calls::close_on_exec_from_3;
 use anyhow::{Context, Result, anyhow};
-use elf::ElfStream;
-use elf::abi::PT_INTERP;
-use elf::endian::AnyEndian;
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
-use nix::unistd::{AccessFlags, access, execve};
+use nix::unistd::execve;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Where commands are looked for inside, as in Docker's default.
@@ -43,14 +42,18 @@ pub fn exec(command: &[OsString]) -> Result<Infallible> {
     for path in candidates(program) {
         let Err(errno) = execve(&c_string(path.as_os_str())?, &arguments, &environment);
         failures.push((path, errno));
+        if !matches!(errno, Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) {
+            break; // the command was found, and cannot be executed
+        }
     }
-    // In most directories of PATH there is no such file. An answer about one that is there says
-    // more than that.
-    let is_there = |(path, _): &&(PathBuf, Errno)| path.symlink_metadata().is_ok();
-    let failure = failures.iter().find(is_there);
-    Err(failure
-        .map_or_else(|| not_found(program), |(path, errno)| explain(program, path, *errno))
-        .into())
+    // In most directories of PATH there is no such file; an answer about one that is there says
+    // more. (ENOENT can be about such a file too: its interpreter is missing.)
+    let says_more = |(path, errno): &&(PathBuf, Errno)| {
+        !matches!(errno, Errno::ENOENT | Errno::ENOTDIR) || path.symlink_metadata().is_ok()
+    };
+    let failure = failures.iter().find(says_more);
+    let failure = failure.map(|(path, errno)| explain(program, path, *errno));
+    Err(failure.unwrap_or_else(|| not_found(program)).into())
 }
 // ANCHOR_END: exec
 
@@ -86,20 +89,26 @@ fn not_found(program: &OsStr) -> Failure {
 
 /// Says why execve(2) of a file that exists failed: its ENOENT and EACCES have several meanings.
 fn explain(program: &OsStr, path: &Path, errno: Errno) -> Failure {
-    let advice = match (errno, interpreter(path)) {
+    // Only a regular file is opened to look inside: opening a FIFO would wait for a writer.
+    let is_file = path.is_file();
+    let interpreter = if is_file { interpreter(path) } else { None };
+    let advice = match (errno, interpreter) {
         (Errno::ENOENT, Some(interpreter)) => {
             &format!("the file is there, but its interpreter {interpreter:?} is not")
         }
         (Errno::ENOENT, None) => "it is a symbolic link to nothing",
         (Errno::ENOEXEC, _) => "no program of this architecture, no script with a first line #!",
         (Errno::EACCES, _) if path.is_dir() => "it is a directory",
-        (Errno::EACCES, _) if access(path, AccessFlags::X_OK).is_err() => {
-            "it is not executable: chmod +x"
-        }
-        (Errno::EACCES, _) => "is its file system mounted noexec?",
+        (Errno::EACCES, _) if path.exists() && !is_file => "it is not a regular file",
+        (Errno::EACCES, _) if !is_executable(path) => "it is not executable: chmod +x",
+        (Errno::EACCES, _) => "a directory that cannot be entered, or a mount with noexec",
         _ => "see execve(2)",
     };
     Failure { code: 126, text: format!("cannot execute {program:?}: {errno} ({advice})") }
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
 }
 
 /// The program that the kernel starts in place of `path`: the one in a script's first line, or the
@@ -108,29 +117,11 @@ fn interpreter(path: &Path) -> Option<PathBuf> {
     let mut start = Vec::new();
     File::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
     if let Some(script) = start.strip_prefix(b"#!") {
-        let line = script.split(|&byte| byte == b'\n').next()?.trim_ascii();
-        let name = line.split(|byte| byte.is_ascii_whitespace()).next()?;
+        // As the kernel reads it: a carriage return, say, is part of the name.
+        let line = script.split(|&byte| byte == b'\n').next()?;
+        let mut words = line.split(|byte| b" \t".contains(byte));
+        let name = words.find(|word| !word.is_empty())?;
         return Some(PathBuf::from(OsStr::from_bytes(name)));
     }
-    dynamic_loader(path)
-}
-
-/// The dynamic loader that the ELF file `path` asks for (elf(5), PT_INTERP): `None` if it is static
-/// or no ELF file.
-pub(crate) fn dynamic_loader(path: &Path) -> Option<PathBuf> {
-    let mut file = ElfStream::<AnyEndian, _>::open_stream(File::open(path).ok()?).ok()?;
-    let segment = file.segments().iter().find(|segment| segment.p_type == PT_INTERP).copied()?;
-    let name = file.segment_data(&segment).ok()?;
-    let name = name.strip_suffix(b"\0").unwrap_or(name);
-    Some(PathBuf::from(OsString::from_vec(name.to_vec())))
-}
-
-/// Whether the ELF file `path` is for the machine that this program was built for.
-pub(crate) fn is_of_this_architecture(path: &Path) -> bool {
-    let machine = |path: &Path| -> Option<(u16, elf::file::Class)> {
-        let header = ElfStream::<AnyEndian, _>::open_stream(File::open(path).ok()?).ok()?.ehdr;
-        Some((header.e_machine, header.class))
-    };
-    let own = machine(Path::new("/proc/self/exe"));
-    own.is_some() && machine(path) == own
+    ElfFile::open(path)?.loader()
 }

@@ -37,8 +37,13 @@ pub fn parse<Args: Parser>() -> Result<Args> {
             let place = rootfs::default_path().map(|path| path.display().to_string());
             let place = place.unwrap_or_else(|error| format!("none: {}", one_line(&error)));
             let help = format!("Default root directory: {place}");
-            Args::command().after_help(help).print_help().context("cannot print the help")?;
-            std::process::exit(0);
+            match Args::command().after_help(help).print_help() {
+                // Whoever reads (head, say) has seen enough.
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    return Err(error).context("cannot print the help");
+                }
+                _ => std::process::exit(0),
+            }
         }
         ErrorKind::DisplayVersion => error.exit(),
         _ => {}

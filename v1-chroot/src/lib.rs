@@ -22,6 +22,7 @@ pub mod busybox;
 pub mod child;
 pub mod command;
 pub mod command_line;
+mod elf_file;
 pub mod rootfs;
 pub mod rootless;
 mod signals;

@@ -8,20 +8,21 @@
 
 use crate::busybox;
 use crate::command_line::one_line;
+use crate::system_calls::default_action;
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, OpenHow, ResolveFlag};
 use nix::fcntl::{openat, openat2, readlinkat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags};
-use nix::sys::stat::{fchmod, fstatat, lstat, mkdirat, utimensat};
+use nix::sys::stat::{fstatat, lstat, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, User, geteuid, getuid, symlinkat, unlinkat};
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The directories of the busybox rootfs, with their modes.
@@ -104,11 +105,11 @@ fn check(directory: &Path) -> Result<PathBuf> {
 
 /// Whether the rootfs is as [`make_complete`] left it: five system calls, at every start.
 fn is_complete(rootfs: &Path) -> bool {
-    let Ok(busybox) = lstat(&rootfs.join("bin/busybox")) else {
-        return false;
-    };
-    let sealed = |name: &&str| {
-        lstat(&rootfs.join(name)).is_ok_and(|directory| is_sealed(&directory, &busybox))
+    let Ok(busybox) = lstat(&rootfs.join("bin/busybox")) else { return false };
+    let is_sealed = |name: &&str| {
+        lstat(&rootfs.join(name)).is_ok_and(|found| {
+            is_directory(&found) && mode(&found) == 0o755 && time(&found) == time(&busybox)
+        })
     };
     let is_the_chosen = || match busybox::chosen() {
         None => true,
@@ -116,17 +117,15 @@ fn is_complete(rootfs: &Path) -> bool {
             (chosen.mtime(), chosen.len()) == (busybox.st_mtime, busybox.st_size.cast_unsigned())
         }),
     };
-    is_file(&busybox) && SEALED.iter().all(sealed) && is_the_chosen()
-}
-
-fn is_sealed(directory: &FileStat, busybox: &FileStat) -> bool {
-    let time = |stat: &FileStat| (stat.st_mtime, stat.st_mtime_nsec);
-    is_directory(directory) && time(directory) == time(busybox)
+    let is_program = is_file(&busybox) && mode(&busybox) == 0o755;
+    is_program && SEALED.iter().all(is_sealed) && is_the_chosen()
 }
 
 /// Makes the rootfs, or mends it. Two first runs at the same moment take turns.
 fn make_complete(rootfs: &Path) -> Result<()> {
     let cache = rootfs.parent().context("the rootfs has no parent directory")?;
+    // A caller who ignores SIGCHLD leaves it ignored to us, and wait(2) would find no child.
+    default_action(libc::SIGCHLD).context("cannot reset SIGCHLD")?;
     let _lock = lock(cache).map_err(|error| elsewhere(rootfs, &error))?;
     if is_complete(rootfs) {
         return Ok(()); // the other first run was faster
@@ -145,9 +144,16 @@ fn elsewhere(rootfs: &Path, error: &anyhow::Error) -> anyhow::Error {
 }
 
 /// Makes the cache directory and locks it, until the value is dropped or the process ends.
+///
+/// Nobody else may enter it: a container's root can make a set-user-ID program in its rootfs, and
+/// whoever could reach that from the host would become its owner (CVE-2021-41091 was that).
 fn lock(cache: &Path) -> Result<Flock<File>> {
-    fs::create_dir_all(cache).with_context(|| format!("cannot make {cache:?}"))?;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(cache);
+    made.with_context(|| format!("cannot make {cache:?}"))?;
     let directory = File::open(cache).with_context(|| format!("cannot open {cache:?}"))?;
+    directory
+        .set_permissions(Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot close {cache:?} to others"))?;
     Flock::lock(directory, FlockArg::LockExclusive)
         .map_err(|(_, errno)| anyhow!("cannot lock {cache:?}: {errno}"))
 }
@@ -177,6 +183,8 @@ fn remove(directory: &Path) -> Result<()> {
 
 /// Brings everything that a busybox rootfs needs into `rootfs`, and leaves the rest alone.
 fn mend(rootfs: &Path, busybox: &Path) -> Result<()> {
+    fs::set_permissions(rootfs, Permissions::from_mode(0o755))
+        .with_context(|| format!("cannot set the mode of {rootfs:?}"))?;
     let root = File::open(rootfs).with_context(|| format!("cannot open {rootfs:?}"))?;
     for (name, mode) in DIRECTORIES {
         Place::of(&root, name)?.mend_directory(Mode::from_bits_truncate(mode))?;
@@ -202,8 +210,8 @@ fn mend_busybox(place: &Place, busybox: &Path) -> Result<TimeSpec> {
     let mut file = File::open(busybox).with_context(|| format!("cannot open {busybox:?}"))?;
     let wanted = file.metadata().with_context(|| format!("cannot look at {busybox:?}"))?;
     let is_unchanged = |found: FileStat| {
-        (found.st_mtime, found.st_mtime_nsec) == (wanted.mtime(), wanted.mtime_nsec())
-            && (found.st_size.cast_unsigned(), found.st_mode & 0o7777) == (wanted.len(), 0o755)
+        time(&found) == (wanted.mtime(), wanted.mtime_nsec())
+            && (found.st_size.cast_unsigned(), mode(&found)) == (wanted.len(), 0o755)
             && is_file(&found)
     };
     let time = TimeSpec::new(wanted.mtime(), wanted.mtime_nsec());
@@ -243,19 +251,28 @@ impl Place {
         }
     }
 
-    fn mend_directory(&self, mode: Mode) -> Result<()> {
+    fn mend_directory(&self, wanted: Mode) -> Result<()> {
         match self.stat()? {
-            Some(found) if is_directory(&found) => return Ok(()),
-            Some(_) => self.move_aside()?,
-            None => {}
+            Some(found) if is_directory(&found) && mode(&found) == wanted.bits() => return Ok(()),
+            Some(found) if is_directory(&found) => {}
+            Some(_) => {
+                self.move_aside()?;
+                self.make_directory()?;
+            }
+            None => self.make_directory()?,
         }
-        mkdirat(&self.directory, self.name.as_str(), mode)
-            .map_err(|errno| self.failed("make", errno))?;
-        // Again, since mkdir(2) takes the umask off.
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        openat(&self.directory, self.name.as_str(), flags, Mode::empty())
-            .and_then(|made| fchmod(made, mode))
-            .map_err(|errno| self.failed("set the mode of", errno))
+        // chmod(2) of what is open, without needing the permission to read it.
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let directory = openat(&self.directory, self.name.as_str(), flags, Mode::empty())
+            .map_err(|errno| self.failed("open", errno))?;
+        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        fs::set_permissions(path, Permissions::from_mode(wanted.bits()))
+            .map_err(|error| self.failed("set the mode of", errno_of(&error)))
+    }
+
+    fn make_directory(&self) -> Result<()> {
+        mkdirat(&self.directory, self.name.as_str(), Mode::S_IRWXU)
+            .map_err(|errno| self.failed("make", errno))
     }
 
     fn mend_link(&self, target: &str) -> Result<()> {
@@ -325,6 +342,14 @@ impl Place {
         utimensat(&self.directory, self.name.as_str(), &TimeSpec::UTIME_OMIT, &time, flag)
             .map_err(|errno| self.failed("set the time of", errno))
     }
+}
+
+fn mode(found: &FileStat) -> u32 {
+    found.st_mode & 0o7777
+}
+
+fn time(found: &FileStat) -> (i64, i64) {
+    (found.st_mtime, found.st_mtime_nsec)
 }
 
 fn is_directory(found: &FileStat) -> bool {

@@ -4,7 +4,7 @@
 //! namespaces want CAP_SYS_ADMIN. An ordinary user has none. But any user may make a *user
 //! namespace*, and its first process has all capabilities, over what belongs to that namespace.
 
-use crate::system_calls::root_has_sys_admin;
+use crate::system_calls::effective_capabilities;
 use anyhow::{Result, anyhow};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
@@ -14,6 +14,9 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 
+/// The bit of CAP_SYS_ADMIN in a capability set (capabilities(7)).
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
 // ANCHOR: become_root
 /// Gives this process the capabilities of root, if it has not got them already: by a user namespace
 /// in which the caller's own user and group have the number 0. To be called before any other
@@ -22,7 +25,9 @@ use std::path::Path;
 /// # Errors
 /// Where the kernel (or who configured it) forbids user namespaces: why, and how to allow them.
 pub fn become_root() -> Result<()> {
-    if geteuid().is_root() && root_has_sys_admin() {
+    let capabilities = effective_capabilities()
+        .map_err(|errno| anyhow!("cannot read the capabilities of this process: {errno}"))?;
+    if geteuid().is_root() && capabilities & CAP_SYS_ADMIN != 0 {
         return Ok(());
     }
     let (user, group) = (geteuid(), getegid()); // inside they would read as 65534, "nobody"
@@ -102,6 +107,10 @@ fn refusal(attempt: &str, errno: Errno, host: &Host) -> anyhow::Error {
         Errno::EPERM if !host.root_is_a_mount_point => {
             "the kernel refuses it inside a chroot: enter the directory with pivot_root instead, \
              as bwrap and systemd-nspawn do, or run this as root"
+        }
+        Errno::EPERM if attempt.starts_with("write \"0 0 1\"") => {
+            "this root lacks CAP_SYS_ADMIN and CAP_SETFCAP, as in a container: start that one with \
+             --privileged"
         }
         Errno::EPERM if host.seccomp_filter => {
             "a seccomp filter forbids it, as in a Docker container: start that one with \

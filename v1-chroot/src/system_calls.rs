@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid};
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
@@ -112,21 +112,16 @@ pub(crate) fn default_action(signal: i32) -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
-/// Whether root has CAP_SYS_ADMIN here: prctl(2), PR_CAPBSET_READ.
-///
-/// execve(2) gives a process of root the whole *bounding set*, from which containers of others
-/// (Docker's) have taken this capability.
-pub(crate) fn root_has_sys_admin() -> bool {
-    const CAP_SYS_ADMIN: libc::c_ulong = 21; // linux/capability.h
-    // SAFETY: two integers; prctl touches no memory of ours for this question.
-    unsafe { libc::prctl(libc::PR_CAPBSET_READ, CAP_SYS_ADMIN) == 1 }
-}
-
-/// Descriptors 0, 1 and 2. (std's `stdin()` and `stdout()` would allocate their buffers.)
-pub(crate) fn standard_descriptors() -> [BorrowedFd<'static>; 3] {
-    // SAFETY: Rust's runtime opens /dev/null for any of them that is closed when the program
-    // starts, and this program never closes them.
-    [0, 1, 2].map(|number| unsafe { BorrowedFd::borrow_raw(number) })
+/// capget(2): the effective capabilities of this process, bit N for capability N.
+pub(crate) fn effective_capabilities() -> nix::Result<u64> {
+    const VERSION_3: u32 = 0x2008_0522; // linux/capability.h: 64 capabilities, in two halves
+    let header = [VERSION_3, 0]; // 0: this process
+    let mut halves = [[0_u32; 3]; 2]; // effective, permitted, inheritable
+    // SAFETY: both pointers are to the two structures of version 3, made of 32-bit integers.
+    let result = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), halves.as_mut_ptr()) };
+    Errno::result(result)?;
+    let [[low, ..], [high, ..]] = halves;
+    Ok(u64::from(high) << 32 | u64::from(low))
 }
 
 /// _exit(2): ends this process without the exit handlers of the C library.

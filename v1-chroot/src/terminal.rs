@@ -1,33 +1,38 @@
 //! The terminal that the container inherits: whose turn it is to read, and whether it still exists.
 
-use crate::system_calls;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::unistd::{getpgrp, tcgetpgrp, tcsetpgrp};
-use std::os::fd::OwnedFd;
+use std::fs::File;
 
-/// The caller's controlling terminal, reached through descriptor 0, 1 or 2.
+/// The controlling terminal of this process, and of all others of its session (credentials(7)).
 #[derive(Debug)]
 pub struct Terminal {
-    descriptor: OwnedFd,
+    /// `None` if it cannot be opened, in a container without /dev/tty, say.
+    device: Option<File>,
     was_in_foreground: bool,
 }
 
 impl Terminal {
-    /// The terminal of this process, or `None` if it has none on its standard descriptors.
+    /// Opens it, or `None` if this process has none: it was started by a service, say.
     pub fn of_caller() -> Option<Terminal> {
-        system_calls::standard_descriptors().into_iter().find_map(|descriptor| {
-            let foreground = tcgetpgrp(descriptor).ok()?;
-            let descriptor = descriptor.try_clone_to_owned().ok()?;
-            Some(Terminal { descriptor, was_in_foreground: foreground == getpgrp() })
-        })
+        // tty(4): whatever the controlling terminal's name is, this opens it. ENXIO: there is none.
+        let device = match File::options().read(true).write(true).open("/dev/tty") {
+            Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return None,
+            result => result.ok(),
+        };
+        let foreground = device.as_ref().and_then(|device| tcgetpgrp(device).ok());
+        // In a PID namespace, a group of outside has the number 0. So may ours.
+        let ours = getpgrp();
+        let was_in_foreground = ours.as_raw() != 0 && foreground == Some(ours);
+        Some(Terminal { device, was_in_foreground })
     }
 
     /// True after a hang-up: the window is closed, the connection lost. The kernel then answers
     /// every question about the terminal with EIO.
     pub fn is_gone(&self) -> bool {
-        tcgetpgrp(&self.descriptor) == Err(Errno::EIO)
+        self.device.as_ref().is_some_and(|device| tcgetpgrp(device) == Err(Errno::EIO))
     }
 
     /// Makes our process group the terminal's foreground group again, if it was before and the
@@ -37,9 +42,8 @@ impl Terminal {
     /// # Errors
     /// Those of tcsetpgrp(3), except that the terminal is gone.
     pub fn take_back(&self) -> Result<()> {
-        let Ok(holder) = tcgetpgrp(&self.descriptor) else {
-            return Ok(());
-        };
+        let Some(device) = &self.device else { return Ok(()) };
+        let Ok(holder) = tcgetpgrp(device) else { return Ok(()) };
         let holder_is_gone = killpg(holder, None) == Err(Errno::ESRCH);
         if !self.was_in_foreground || !holder_is_gone {
             return Ok(());
@@ -47,7 +51,7 @@ impl Terminal {
         // A background process that touches the terminal's foreground is stopped by SIGTTOU,
         // except if it has that signal blocked (tcsetpgrp(3)).
         SigSet::from(Signal::SIGTTOU).thread_block().context("cannot block SIGTTOU")?;
-        match tcsetpgrp(&self.descriptor, getpgrp()) {
+        match tcsetpgrp(device, getpgrp()) {
             Ok(()) | Err(Errno::EIO | Errno::ENOTTY) => Ok(()),
             Err(errno) => Err(errno).context("cannot take back the terminal"),
         }

@@ -82,6 +82,6 @@ fn make_device(dev: &OwnedFd, name: &str, number: u64) -> Result<()> {
     let target = open_in(dev, Path::new(name), OFlag::empty(), ResolveFlag::empty())
         .with_context(|| format!("cannot open /dev/{name} of the rootfs"))?;
     system_calls::clone_mounts(&Path::new("/dev").join(name))
-        .and_then(|host| system_calls::attach(&host, &target))
+        .and_then(|host| system_calls::attach(&host, &target, Path::new("")))
         .with_context(|| format!("cannot bind the host's /dev/{name}"))
 }

@@ -11,9 +11,10 @@ pub mod volume;
 pub use nix::sched::CloneFlags;
 pub use volume::Volume;
 
+use crate::system_calls::{attach, clone_mounts};
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{chdir, fchdir, getpid, pivot_root};
@@ -70,14 +71,12 @@ impl NewRoot {
     /// system, as one often reads.)
     ///
     /// # Errors
-    /// Those of mount(2) and open(2).
+    /// Those of open_tree(2) and move_mount(2).
     pub fn bind(rootfs: &Path) -> Result<NewRoot> {
-        let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
-        mount(Some(rootfs), rootfs, None::<&str>, flags, None::<&str>)
-            .map_err(|errno| anyhow!("cannot bind {rootfs:?} onto itself: {errno}"))?;
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let directory = open(rootfs, flags, Mode::empty())
-            .map_err(|errno| anyhow!("cannot open {rootfs:?}: {errno}"))?;
+        let directory = clone_mounts(rootfs)
+            .with_context(|| format!("cannot clone the mount of {rootfs:?}"))?;
+        attach(&directory, AT_FDCWD, rootfs)
+            .with_context(|| format!("cannot bind {rootfs:?} onto itself"))?;
         Ok(NewRoot { directory })
     }
     // ANCHOR_END: bind
@@ -106,8 +105,8 @@ impl NewRoot {
         note(format_args!(
             "without root and without its own PID namespace, /proc is the host's, bound"
         ));
-        let host = system_calls::clone_mounts(Path::new("/proc")).context("cannot clone /proc")?;
-        system_calls::attach(&host, &self.mount_point("proc")?).context("cannot bind /proc")
+        let host = clone_mounts(Path::new("/proc")).context("cannot clone /proc")?;
+        attach(&host, self.mount_point("proc")?, Path::new("")).context("cannot bind /proc")
     }
     // ANCHOR_END: mount_proc
 

@@ -8,7 +8,7 @@
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -51,17 +51,22 @@ pub(crate) fn make_read_only(mounts: &OwnedFd) -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
-/// Attaches cloned mounts on `target`, an open file or directory.
-pub(crate) fn attach(mounts: &OwnedFd, target: &OwnedFd) -> nix::Result<()> {
-    let flags = libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH;
-    // SAFETY: both paths are C strings that live for ever; the rest are integers.
+/// Attaches cloned mounts on the file or directory `path`, seen from `directory`; an empty path is
+/// `directory` itself.
+pub(crate) fn attach(mounts: &OwnedFd, directory: impl AsFd, path: &Path) -> nix::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    let mut flags = libc::MOVE_MOUNT_F_EMPTY_PATH;
+    if path.is_empty() {
+        flags |= libc::MOVE_MOUNT_T_EMPTY_PATH;
+    }
+    // SAFETY: both paths end in a zero byte and outlive the call; the rest are integers.
     let result = unsafe {
         libc::syscall(
             libc::SYS_move_mount,
             mounts.as_raw_fd(),
             EMPTY.as_ptr(),
-            target.as_raw_fd(),
-            EMPTY.as_ptr(),
+            directory.as_fd().as_raw_fd(),
+            path.as_ptr(),
             flags,
         )
     };

@@ -11,6 +11,7 @@ use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use v1_chroot::command_line::one_line;
 
 /// One `--volume HOST:CONTAINER[:ro]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Volume {
     /// # Errors
     /// If a part is missing, the source does not exist, or the target is no path to mount on.
     pub fn parse(text: &OsStr) -> Result<Volume, VolumeError> {
-        Volume::read(text).map_err(|error| VolumeError(format!("{error:#}")))
+        Volume::read(text).map_err(|error| VolumeError(one_line(&error)))
     }
 
     fn read(text: &OsStr) -> Result<Volume> {
@@ -98,7 +99,7 @@ impl NewRoot {
                     .with_context(|| format!("cannot make {source:?} read-only"))?;
             }
             let mount_point = self.volume_target(target, source.is_dir())?;
-            system_calls::attach(&mounts, &mount_point)
+            system_calls::attach(&mounts, &mount_point, Path::new(""))
                 .with_context(|| format!("cannot mount {source:?} on {target:?}"))?;
         }
         Ok(())
@@ -108,7 +109,14 @@ impl NewRoot {
     /// Opens the place of a volume; what is missing of it is made, directory by directory.
     fn volume_target(&self, target: &Path, is_directory: bool) -> Result<OwnedFd> {
         let open = |path: &Path, flags| open_in(&self.directory, path, flags, ResolveFlag::empty());
-        let failed = |errno: Errno| anyhow!("cannot make the mount point {target:?}: {errno}");
+        let failed = |errno: Errno| {
+            let advice = match errno {
+                Errno::EEXIST => "a symbolic link to nothing stands there",
+                Errno::ELOOP => "symbolic links that lead in a circle, or into /proc/PID",
+                _ => "see openat2(2)",
+            };
+            anyhow!("cannot make the mount point {target:?}: {errno} ({advice})")
+        };
         let names: Vec<_> = target.components().skip(1).map(Component::as_os_str).collect();
         let mut path = PathBuf::from(".");
         let mut directory = open(&path, OFlag::O_DIRECTORY).map_err(failed)?;

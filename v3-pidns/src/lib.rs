@@ -7,6 +7,7 @@
 mod system_calls;
 
 use anyhow::{Context, Result};
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::getppid;
 use v1_chroot::child::{Child, Event};
@@ -22,10 +23,10 @@ use v2_mountns::{CloneFlags, unshare};
 /// Those of unshare(2) and [`Child::fork`].
 pub fn fork_into_pid_namespace() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWPID)?;
-    let stops: SigSet = STOPS.into_iter().collect();
-    let mut taken =
-        stops.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("cannot block signals")?;
-    taken.extend(STOPS);
+    let mut taken: SigSet = STOPS.into_iter().chain([SUPERVISOR_DIED]).collect();
+    let passed_on =
+        taken.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("cannot block signals")?;
+    taken.extend(&passed_on);
     match Child::fork(&taken)? {
         None => Ok(()),
         Some(pid1) => exit_now(stand_in_between(&pid1)),
@@ -35,6 +36,9 @@ pub fn fork_into_pid_namespace() -> Result<()> {
 
 /// What a terminal sends to stop its foreground processes: Ctrl-Z, or a read or write out of turn.
 const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+
+/// Told to the process in between when the supervisor dies: a signal that nobody else sends.
+const SUPERVISOR_DIED: Signal = Signal::SIGPWR;
 
 // ANCHOR: stand_in_between
 /// The whole life of the process between supervisor and PID 1: signals go in, the exit status out.
@@ -51,11 +55,19 @@ fn stand_in_between(pid1: &Child) -> u8 {
 }
 
 fn wait_for(pid1: &Child) -> Result<u8> {
+    // Until here the supervisor's death was ours (SIGKILL), and ours is PID 1's. But a command that
+    // changes its user loses its death signal. So from here on we live to kill it ourselves.
+    set_pdeathsig(SUPERVISOR_DIED).context("cannot change the parent-death signal")?;
     loop {
         match pid1.next_event()? {
             Event::Ended(status) => return Ok(status),
-            // What others send to our process group reaches the supervisor too, who passes it on.
-            Event::FromProcess(signal, sender) if sender == getppid() => pid1.kill(signal)?,
+            Event::FromProcess(SUPERVISOR_DIED, _) => pid1.kill(Signal::SIGKILL)?,
+            // What was sent to our whole group has reached PID 1 already, if it is in that group.
+            Event::FromProcess(signal, sender)
+                if sender == getppid() || !pid1.is_in_our_group() =>
+            {
+                pid1.kill(signal)?;
+            }
             // A PID 1 has no default actions, so it does not stop with the others of its group.
             // SIGSTOP from outside cannot be declined. SIGCONT needs no help: it always works.
             Event::FromTerminal(signal) if STOPS.contains(&signal) => pid1.kill(Signal::SIGSTOP)?,

@@ -1,0 +1,90 @@
+//! What must be known of a program before it is trusted to run alone: its architecture, and whether
+//! it needs a dynamic loader (elf(5)).
+//!
+//! The file may be a container's, made to deceive. So only the program headers are read, and no
+//! more of them than the kernel would take; the crate's own stream reader believes every size.
+
+use elf::abi::{EI_NIDENT, PT_INTERP};
+use elf::endian::AnyEndian;
+use elf::file::{Class, ELF64_EHDR_TAILSIZE, FileHeader, parse_ident};
+use elf::segment::SegmentTable;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// The most that execve(2) takes for the headers, and for the name of the loader (PATH_MAX).
+const MAX_HEADERS: usize = 65536;
+const MAX_NAME: usize = 4096;
+
+/// An ELF file, opened.
+pub(crate) struct ElfFile {
+    file: File,
+    header: FileHeader<AnyEndian>,
+}
+
+impl ElfFile {
+    /// Reads the file header of `path`; `None` if it has none that makes sense.
+    pub(crate) fn open(path: &Path) -> Option<ElfFile> {
+        let file = File::open(path).ok()?;
+        let start = read(&file, 0, EI_NIDENT + ELF64_EHDR_TAILSIZE)?;
+        let (ident, tail) = start.split_at_checked(EI_NIDENT)?;
+        let header = FileHeader::parse_tail(parse_ident(ident).ok()?, tail).ok()?;
+        Some(ElfFile { file, header })
+    }
+
+    /// Machine and word size: the same for two files if one machine runs both.
+    pub(crate) fn architecture(&self) -> (u16, Class) {
+        (self.header.e_machine, self.header.class)
+    }
+
+    /// The dynamic loader that it asks for (PT_INTERP); `None` if it is static.
+    pub(crate) fn loader(&self) -> Option<PathBuf> {
+        let size = usize::from(self.header.e_phnum) * usize::from(self.header.e_phentsize);
+        let headers = read(&self.file, self.header.e_phoff, size.min(MAX_HEADERS))?;
+        let headers = SegmentTable::new(self.header.endianness, self.header.class, &headers);
+        let loader = headers.iter().find(|segment| segment.p_type == PT_INTERP)?;
+        let size = usize::try_from(loader.p_filesz).unwrap_or(MAX_NAME).min(MAX_NAME);
+        let mut name = read(&self.file, loader.p_offset, size)?;
+        name.truncate(name.iter().position(|&byte| byte == 0).unwrap_or(name.len()));
+        Some(PathBuf::from(OsString::from_vec(name)))
+    }
+}
+
+/// Up to `size` bytes of the file, from `offset` on.
+fn read(file: &File, offset: u64, size: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; size];
+    let length = file.read_at(&mut bytes, offset).ok()?;
+    bytes.truncate(length);
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_of_this_machine_asks_for_a_loader() {
+        let own = ElfFile::open(Path::new("/proc/self/exe")).unwrap();
+        let shell = ElfFile::open(Path::new("/bin/sh")).unwrap();
+        assert_eq!(own.architecture(), shell.architecture());
+        assert!(shell.loader().is_some_and(|loader| loader.is_absolute()));
+        assert!(ElfFile::open(Path::new("/etc/passwd")).is_none());
+    }
+
+    #[test]
+    fn sizes_that_lie_are_not_believed() {
+        let path = std::env::temp_dir().join(format!("elf-that-lies-{}", std::process::id()));
+        let mut bytes = std::fs::read("/bin/sh").unwrap();
+        let headers =
+            usize::try_from(u64::from_ne_bytes(bytes[32..40].try_into().unwrap())).unwrap();
+        for entry in bytes[headers..].chunks_mut(56).take(13) {
+            entry[32..40].copy_from_slice(&(1_u64 << 40).to_ne_bytes()); // p_filesz of a 64-bit file
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let loader = ElfFile::open(&path).and_then(|file| file.loader());
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(loader, ElfFile::open(Path::new("/bin/sh")).and_then(|file| file.loader()));
+    }
+}
