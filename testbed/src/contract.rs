@@ -4,6 +4,7 @@ mod arguments;
 mod bad_input;
 mod environment;
 mod exit_status;
+mod hostile;
 mod hostname;
 mod inheritance;
 mod mounts;
@@ -19,7 +20,7 @@ use crate::suite::Suite;
 
 /// Adds the tests that hold for the stage of this suite.
 pub fn add(suite: Suite) -> Suite {
-    let parts: [fn(Suite) -> Suite; 14] = [
+    let parts: [fn(Suite) -> Suite; 15] = [
         arguments::add,
         environment::add,
         exit_status::add,
@@ -34,6 +35,7 @@ pub fn add(suite: Suite) -> Suite {
         hostname::add,
         bad_input::add,
         refusals::add,
+        hostile::add,
     ];
     parts.into_iter().fold(suite, |suite, add| add(suite))
 }

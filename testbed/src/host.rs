@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitStatus, wait, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
@@ -205,6 +205,8 @@ pub(crate) fn run(wanted: &Wanted, body: &dyn Fn(&Host)) -> Result<u8> {
     if has_user_namespace {
         identity::become_root_of_new_user_namespace().context("make a user namespace")?;
     }
+    // If whoever runs the tests is killed, so are we, and our child with us.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
     let exe = std::env::current_exe()?;
     unshare(
         CloneFlags::CLONE_NEWNS
@@ -238,6 +240,7 @@ fn be_init(
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
     // No terminal of the person who runs the tests: a test that wants one makes it.
     nix::unistd::setsid()?;
+    forget_settings_of_the_runner()?;
     let mut binds = vec![
         Bind::open(wanted.binaries, Path::new(BIN), true)?,
         Bind::open(exe, Path::new(EXE), true)?,
@@ -270,6 +273,22 @@ fn be_init(
         }
         ForkResult::Parent { child } => reap_until_end_of(child),
     }
+}
+
+/// Undoes what a body would inherit from whoever runs the tests: nohup(1) ignores SIGHUP, and a
+/// test that lets a command die by SIGQUIT wants no core file.
+fn forget_settings_of_the_runner() -> Result<()> {
+    // Rust itself has SIGPIPE ignored, and sets it back in what it starts.
+    for signal in (1..=libc::SIGRTMAX()).filter(|signal| *signal != libc::SIGPIPE) {
+        // SAFETY: SIG_DFL is no function of ours that could be called at a bad moment. It fails
+        // for SIGKILL and SIGSTOP, which nobody can ignore.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    SigSet::empty().thread_set_mask()?;
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a valid structure, which the call only reads.
+    let result = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
+    Ok(nix::errno::Errno::result(result).map(drop)?)
 }
 
 fn reap_until_end_of(body: Pid) -> Result<u8> {

@@ -1,7 +1,7 @@
 //! Who a command of a test runs as.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -58,10 +58,14 @@ static NAMESPACE_OF_LEARNER: OnceLock<File> = OnceLock::new();
 fn namespace_of_learner() -> io::Result<File> {
     // It waits for the end of its input, and with it goes the namespace, but for our file.
     let mut first = Command::new("cat");
-    first.stdin(Stdio::piped()).stdout(Stdio::null());
+    first.stdin(Stdio::piped()).stdout(Stdio::piped());
     // SAFETY: the function makes system calls and writes to files.
     unsafe { first.pre_exec(map_to_learner) };
     let mut first = first.spawn()?;
+    // Its answer shows that execve is over. Before, nobody without CAP_SYS_PTRACE may look into it.
+    let (stdin, stdout) = (first.stdin.as_mut(), first.stdout.as_mut());
+    stdin.ok_or(Errno::EBADF)?.write_all(b"\n")?;
+    stdout.ok_or(Errno::EBADF)?.read_exact(&mut [0])?;
     let namespace = File::open(format!("/proc/{}/ns/user", first.id()));
     first.wait()?;
     namespace

@@ -7,7 +7,9 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
 
 use crate::identity::LEARNER;
 
@@ -23,8 +25,16 @@ const FRESH: [(&str, &str); 6] = [
     ("/dev", "mode=755"),
 ];
 
-/// Devices every host has; bound from the machine, because mknod needs real root.
-const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+/// Devices every host has, with their numbers. Nodes of its own where that is allowed, so that no
+/// test can change those of the machine; without real root, binds.
+const DEVICES: [(&str, u64, u64); 6] = [
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+];
 
 /// Something of the machine that a host shall see at another place.
 pub struct Bind {
@@ -65,13 +75,14 @@ pub fn furnish(binds: &[Bind]) -> Result<()> {
     change_propagation(MsFlags::MS_PRIVATE)?;
     let devices: Vec<Bind> = DEVICES
         .iter()
-        .map(|name| Path::new("/dev").join(name))
+        .map(|(name, _, _)| Path::new("/dev").join(name))
         .map(|node| Bind::open(&node, &node, false))
         .collect::<Result<_>>()?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), flags, NONE).context("mount /proc")?;
     for (path, options) in FRESH {
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        let no_devices = if path == "/dev" { MsFlags::empty() } else { MsFlags::MS_NODEV };
+        let flags = MsFlags::MS_NOSUID | no_devices;
         mount(Some("tmpfs"), path, Some("tmpfs"), flags, Some(options))
             .with_context(|| format!("mount {path}"))?;
     }
@@ -92,9 +103,16 @@ fn change_propagation(propagation: MsFlags) -> Result<()> {
 }
 
 fn furnish_dev(devices: &[Bind]) -> Result<()> {
-    for device in devices {
-        device.mount()?;
+    let mode = umask(Mode::empty());
+    for ((name, major, minor), of_the_machine) in DEVICES.iter().zip(devices) {
+        let node = Path::new("/dev").join(name);
+        match mknod(&node, SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(*major, *minor))
+        {
+            Err(Errno::EPERM) => of_the_machine.mount()?,
+            result => result.with_context(|| format!("make {}", node.display()))?,
+        }
     }
+    umask(mode);
     for (name, target) in [
         ("fd", "/proc/self/fd"),
         ("stdin", "/proc/self/fd/0"),

@@ -5,6 +5,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc;
@@ -194,7 +195,8 @@ struct Runner {
     is_root: bool,
     time_limit: Duration,
     busybox: OnceLock<Result<PathBuf, String>>,
-    refusal: OnceLock<Option<String>>,
+    /// Why this machine gives an ordinary user no user namespace, if so.
+    refusal: Option<String>,
     skips: Mutex<Vec<(String, String)>>,
 }
 
@@ -204,7 +206,7 @@ impl Runner {
             is_root: identity::is_real_root(),
             time_limit,
             busybox: OnceLock::new(),
-            refusal: OnceLock::new(),
+            refusal: refusal_of_user_namespaces(),
             skips: Mutex::default(),
         }
     }
@@ -240,7 +242,7 @@ impl Runner {
         if variant == Variant::Root {
             return None;
         }
-        self.refusal.get_or_init(refusal_of_user_namespaces).clone()
+        self.refusal.clone()
     }
 
     fn skip(&self, name: &str, variant: Variant, reason: String) -> Completion {
@@ -302,17 +304,23 @@ fn end_of(child: &mut Child) -> io::Result<i32> {
     Ok(child.wait()?.code().unwrap_or(1))
 }
 
-/// What the kernel says when a child of ours asks for a user namespace, if it refuses.
+/// What the kernel says when an ordinary user asks for a user namespace, if it refuses.
 fn refusal_of_user_namespaces() -> Option<String> {
-    let mut probe = Command::new("/proc/self/exe");
-    probe.arg("--list").stdout(Stdio::null());
-    let enter = || identity::become_root_of_new_user_namespace();
-    // SAFETY: the closure makes system calls only.
-    unsafe { std::os::unix::process::CommandExt::pre_exec(&mut probe, enter) };
-    match probe.status() {
-        Ok(_) => None,
-        Err(error) => Some(format!("no user namespaces here: {error}")),
+    let mut probe = Command::new("true");
+    if identity::is_real_root() {
+        identity::drop_to_learner(&mut probe, false);
     }
+    // SAFETY: no thread has been started yet, so the child may do anything.
+    unsafe { probe.pre_exec(try_user_namespace) };
+    let error = probe.status().err()?;
+    Some(format!("no user namespaces here: {error}"))
+}
+
+/// That the namespace can be made says little: AppArmor takes the capabilities away in it.
+fn try_user_namespace() -> io::Result<()> {
+    nix::sys::prctl::set_dumpable(true)?;
+    identity::become_root_of_new_user_namespace()?;
+    Ok(nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?)
 }
 
 /// A static busybox for all hosts, found once, outside of them: they have no network.

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use testbed::running::{is_alive, within};
@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         .both("a_leak_fails_the_suite", a_leak_fails_the_suite)
         .both("a_skip_is_counted_and_fails_with_ci", a_skip_is_counted)
         .both("a_body_without_end_is_killed_with_its_host", a_body_without_end)
+        .both("a_killed_runner_takes_its_hosts_along", a_killed_runner_takes_its_hosts_along)
         .run()
 }
 
@@ -142,20 +143,35 @@ fn inner_suite(kind: &str) -> Suite {
         "failing" => suite.user("failing", |_| panic!("this is why")),
         "leaking" => suite.user("leaking", |_| fs::write("/tmp/leak", "").unwrap()),
         "skipping" => suite.user("skipping", |host| host.skip("for this reason")),
-        "endless" => suite.time_limit(Duration::from_millis(500)).user("endless", |_| {
-            let mut sleep = Command::new("sleep");
-            sleep.arg("4711").status().unwrap();
-        }),
+        "endless" => suite.time_limit(Duration::from_millis(500)).user("endless", sleep_4711),
+        "to be killed" => suite.user("endless", sleep_4711),
         other => panic!("no suite {other}"),
     }
 }
 
-/// Runs such a suite as the host's root: its exit status and what it printed.
-fn run_inner(kind: &str, ci: &str) -> (i32, String) {
-    let busybox = "/run/testbed/busybox";
+fn sleep_4711(_: &Host) {
+    Command::new("sleep").arg("4711").status().unwrap();
+}
+
+/// The processes of [`sleep_4711`], in whatever host below ours.
+fn sleepers() -> usize {
+    let is_sleeper = |entry: &fs::DirEntry| {
+        fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == b"sleep\x004711\0")
+    };
+    fs::read_dir("/proc").unwrap().flatten().filter(is_sleeper).count()
+}
+
+/// Such a suite, as the host's root.
+fn inner(kind: &str, ci: &str) -> Command {
     let mut suite = Command::new(EXE);
-    let output = suite.env_clear().env(INNER, kind).env("CI", ci).env("BUSYBOX", busybox).output();
-    let output = output.unwrap();
+    suite.env_clear().env("PATH", "/usr/bin:/bin").env("BUSYBOX", "/run/testbed/busybox");
+    suite.env(INNER, kind).env("CI", ci);
+    suite
+}
+
+/// Runs it: its exit status and what it printed.
+fn run_inner(kind: &str, ci: &str) -> (i32, String) {
+    let output = inner(kind, ci).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     (output.status.code().unwrap(), text)
 }
@@ -192,9 +208,13 @@ fn a_body_without_end(_: &Host) {
     let (code, text) = run_inner("endless", "false");
     assert_eq!(code, 101, "{text}");
     assert!(text.contains("no end within 500ms"), "{text}");
-    // Its host is gone, and the process in it: the leak check of this test looks, too.
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        assert!(!command.windows(4).any(|part| part == b"4711"), "{:?}", entry.path());
-    }
+    assert_eq!(sleepers(), 0, "its host is gone, and the process in it");
+}
+
+fn a_killed_runner_takes_its_hosts_along(_: &Host) {
+    let mut runner = inner("to be killed", "false").stdout(Stdio::null()).spawn().unwrap();
+    within(Duration::from_secs(5), "the body runs", || sleepers() == 1);
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    within(Duration::from_secs(1), "the host is gone", || sleepers() == 0);
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::inheritance::ignore_signals;
 use crate::running::{children, program, send, within};
-use crate::{Host, Suite};
+use crate::{Host, Outcome, Suite};
 
 pub fn add(suite: Suite) -> Suite {
     let stage = suite.stage();
@@ -78,13 +79,11 @@ fn sigkill_from_outside_is_137(host: &Host) {
 }
 
 fn sigchld_ignored_by_the_caller(host: &Host) {
-    // With SIGCHLD ignored the kernel reaps children itself, and wait() says ECHILD.
-    let launcher = host.launcher();
-    let outcome = host
-        .command("/bin/sh")
-        .args(["-c", "trap '' CHLD; exec \"$0\" sh -c 'exit 7'"])
-        .arg(launcher.get_program())
-        .status()
-        .unwrap();
-    assert_eq!(outcome.code(), Some(7));
+    // The kernel reaps the children of such a process itself, and wait(2) says ECHILD.
+    let mut launcher = host.launcher();
+    ignore_signals(&mut launcher, &[libc::SIGCHLD]);
+    assert_eq!(Outcome::of(launcher.args(["sh", "-c", "exit 7"])).code(), 7);
+    let mut launcher = host.launcher();
+    ignore_signals(&mut launcher, &[libc::SIGCHLD]);
+    Outcome::of(launcher.arg("no-such-command")).assert_refused(127, &["no-such-command"]);
 }

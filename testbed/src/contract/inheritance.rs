@@ -26,7 +26,7 @@ fn only_0_1_2_are_open(host: &Host) {
     }
     // A directory would be a way out of the root directory, and a high number is easily missed.
     let directory = fs::File::open("/").unwrap();
-    let high: RawFd = 900;
+    let high: RawFd = 200;
     // SAFETY: nothing in this process uses that number.
     assert_eq!(unsafe { libc::dup2(directory.as_raw_fd(), high) }, high);
 
@@ -46,18 +46,24 @@ fn open_descriptors(pid: u32) -> Vec<RawFd> {
     numbers
 }
 
-/// Blocks and ignores signals in the launcher, before its first instruction.
-fn block_and_ignore(command: &mut Command, ignored: &'static [libc::c_int]) {
-    let prepare = move || {
-        for signal in ignored {
+/// Ignores signals in the launcher, before its first instruction.
+pub fn ignore_signals(command: &mut Command, signals: &'static [libc::c_int]) {
+    let ignore = move || {
+        for signal in signals {
             // SAFETY: SIG_IGN is no function of ours that could be called at a bad moment.
             unsafe { libc::signal(*signal, libc::SIG_IGN) };
         }
-        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), None)?;
         io::Result::Ok(())
     };
     // SAFETY: the closure makes system calls only.
-    unsafe { command.pre_exec(prepare) };
+    unsafe { command.pre_exec(ignore) };
+}
+
+/// Blocks all signals in the launcher, before its first instruction.
+fn block_signals(command: &mut Command) {
+    let block = || Ok(sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), None)?);
+    // SAFETY: the closure makes a system call only.
+    unsafe { command.pre_exec(block) };
 }
 
 fn signal_mask_and_actions_are_default(host: &Host) {
@@ -65,7 +71,8 @@ fn signal_mask_and_actions_are_default(host: &Host) {
     for is_bad_caller in [false, true] {
         let mut launcher = host.launcher();
         if is_bad_caller {
-            block_and_ignore(&mut launcher, ignored);
+            ignore_signals(&mut launcher, ignored);
+            block_signals(&mut launcher);
         }
         let running = host.follow(launcher.args(["sleep", "1000"]));
         running.wait_for_program("sleep");
@@ -78,13 +85,7 @@ fn signal_mask_and_actions_are_default(host: &Host) {
 
 fn nohup_stays(host: &Host) {
     let mut launcher = host.launcher();
-    let ignore = || {
-        // SAFETY: SIG_IGN is no function of ours that could be called at a bad moment.
-        unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
-        io::Result::Ok(())
-    };
-    // SAFETY: the closure makes a system call only.
-    unsafe { launcher.pre_exec(ignore) };
+    ignore_signals(&mut launcher, &[libc::SIGHUP]);
     let running = host.follow(launcher.args(["sleep", "1000"]));
     running.wait_for_program("sleep");
     assert_eq!(status_line(running.command(), "SigIgn"), "0000000000000001");

@@ -122,8 +122,8 @@ fn devices_work(host: &Host) {
         ("echo gone >/dev/null; cat /dev/null", ""),
         ("head -c 4 /dev/zero | od -An -tx1 | tr -d ' '", "00000000\n"),
         (
-            "head -c 2 /dev/full | od -An -tx1 | tr -d ' '; echo x 2>/dev/null >/dev/full || echo full",
-            "0000\nfull\n",
+            "head -c 2 /dev/full | od -An -tx1; echo x 2>/dev/null >/dev/full || echo full",
+            " 00 00\nfull\n",
         ),
         ("head -c 64 /dev/urandom | wc -c; head -c 64 /dev/random | wc -c", "64\n64\n"),
         (

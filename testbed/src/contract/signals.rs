@@ -15,6 +15,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_signal_reaches_the_command_once", a_signal_reaches_the_command_once)
         .both("signals_in_a_burst_are_passed_on", signals_in_a_burst_are_passed_on)
         .both("a_stopped_command_goes_on", a_stopped_command_goes_on)
+        .both("the_launchers_end_is_the_end", the_launchers_end_is_the_end)
         .both("an_idle_supervisor_sleeps", an_idle_supervisor_sleeps)
         .both("sigkill_of_the_supervisor_at_any_time", sigkill_of_the_supervisor_at_any_time);
     if stage.pid_namespace {
@@ -80,6 +81,21 @@ fn a_stopped_command_goes_on(host: &Host) {
     send(command, libc::SIGCONT);
     running.expect_line("went on");
     assert_eq!(running.code(), 7);
+}
+
+/// Not "soon": a caller may unmount or remove what the container used.
+fn the_launchers_end_is_the_end(host: &Host) {
+    host.warm_up();
+    for command in ["true", "no-such-command"] {
+        for _ in 0..30 {
+            host.run([command]);
+            let is_other = |pid: &u32| ![1, std::process::id()].contains(pid) && is_alive(*pid);
+            let names = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name());
+            let pids = names.filter_map(|name| name.to_str()?.parse().ok());
+            let left: Vec<u32> = pids.filter(is_other).collect();
+            assert_eq!(left, Vec::<u32>::new(), "after {command}");
+        }
+    }
 }
 
 fn an_idle_supervisor_sleeps(host: &Host) {

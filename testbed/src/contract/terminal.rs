@@ -22,7 +22,9 @@ pub fn add(suite: Suite) -> Suite {
         .both("slow_ctrl_c_do_not_kill", slow_ctrl_c_do_not_kill)
         .both("a_hang_up_kills", a_hang_up_kills)
         .both("a_hang_up_kills_below_a_shell", a_hang_up_kills_below_a_shell)
+        .both("a_hang_up_kills_in_the_background", a_hang_up_kills_in_the_background)
         .both("the_terminal_is_usable_afterwards", the_terminal_is_usable_afterwards)
+        .both("a_script_can_read_afterwards", a_script_can_read_afterwards)
         .both("ctrl_d_ends_the_shell", ctrl_d_ends_the_shell)
 }
 
@@ -69,7 +71,10 @@ fn a_shell_has_job_control(host: &Host) {
 }
 
 fn ctrl_c_reaches_the_command_once(host: &Host) {
-    let script = "trap 'echo got' INT; echo ready; n=0; while [ $n -lt 8 ]; do sleep 0.1; n=$((n+1)); done; exit 7";
+    let script = "trap 'echo got' INT
+        echo ready
+        for n in 1 2 3 4 5 6 7 8; do sleep 0.1; done
+        exit 7";
     let mut terminal = on_terminal(host, &["sh", "-c", script]);
     terminal.read_until("ready").unwrap();
     terminal.press(Key::CtrlC).unwrap();
@@ -190,6 +195,34 @@ fn a_hang_up_kills_below_a_shell(host: &Host) {
     assert!(all.iter().any(|pid| program(*pid) == launcher), "{all:?}");
     terminal.hang_up();
     within(Duration::from_secs(1), "all end", || !all.iter().any(|pid| is_alive(*pid)));
+    terminal.wait().unwrap();
+}
+
+/// The terminal tells its foreground group only; the shell outside tells its jobs.
+fn a_hang_up_kills_in_the_background(host: &Host) {
+    let mut terminal = outer_shell(host);
+    let launcher = host.stage_facts().name;
+    terminal.type_line(&format!("{launcher} sh -c \"{IGNORE_HANG_UPS}\" &")).unwrap();
+    terminal.read_until("ready\r").unwrap();
+    sleep(Duration::from_millis(100));
+    let all = descendants(terminal.pid());
+    assert!(all.len() >= 3, "{all:?}");
+    terminal.hang_up();
+    within(Duration::from_secs(1), "all end", || !all.iter().any(|pid| is_alive(*pid)));
+    terminal.wait().unwrap();
+}
+
+/// A shell takes the terminal back itself, a script that ran the launcher does not.
+fn a_script_can_read_afterwards(host: &Host) {
+    host.warm_up();
+    let script = format!("{}; echo status-$?; read x; echo got-$x", host.stage_facts().name);
+    let mut terminal = start(host, host.command("/bin/sh").args(["-c", &script]));
+    terminal.read_until("# ").unwrap();
+    let launcher = children(terminal.pid())[0];
+    send(command_of(host, launcher), libc::SIGKILL);
+    terminal.read_until("status-137").unwrap();
+    terminal.type_line("typed").unwrap();
+    terminal.read_until("got-typed").unwrap();
     terminal.wait().unwrap();
 }
 
