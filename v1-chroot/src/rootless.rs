@@ -129,12 +129,12 @@ fn refusal(attempt: &str, errno: Errno, host: &Host) -> anyhow::Error {
 /// Appends the two commands that give our programs an AppArmor profile (Ubuntu 23.10 and newer).
 fn permit_with_apparmor(text: &mut String, program: &str) {
     let profile = "/etc/apparmor.d/container-steps";
-    // The directory of the program holds all stages: target/debug/v1-chroot, v2-mountns, ...
+    // The directory of the program holds all stages, and that of the tests: target/debug.
     let directory = Path::new(program).parent().unwrap_or(Path::new("/")).display();
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "\n  echo 'abi <abi/4.0>, profile container-steps \"{directory}/v[1-8]-*\" \
+        "\n  echo 'abi <abi/4.0>, profile container-steps \"{directory}/{{v[1-8]-*,deps/*}}\" \
          flags=(unconfined) {{ userns, }}' | sudo tee {profile}\
          \n  sudo apparmor_parser -r {profile}"
     );
@@ -174,7 +174,7 @@ mod tests {
         let text = told(Errno::EPERM, &ubuntu);
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 3);
-        assert!(lines[1].contains("\"/x/v[1-8]-*\" flags=(unconfined) { userns, }"));
+        assert!(lines[1].contains("\"/x/{v[1-8]-*,deps/*}\" flags=(unconfined) { userns, }"));
         assert_eq!(lines[2], "  sudo apparmor_parser -r /etc/apparmor.d/container-steps");
     }
 }

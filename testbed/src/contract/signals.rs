@@ -1,19 +1,23 @@
 //! Signals sent to the supervisor, and the supervisor's sudden death.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::thread::sleep;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
-use crate::running::{children, descendants, is_alive, send, within};
-use crate::{Host, Suite};
+use crate::running::{children, descendants, is_alive, send, status_line, within};
+use crate::{Host, Outcome, Suite};
 
 pub fn add(suite: Suite) -> Suite {
     let stage = suite.stage();
     let suite = suite
         .both("a_signal_reaches_the_command_once", a_signal_reaches_the_command_once)
         .both("signals_in_a_burst_are_passed_on", signals_in_a_burst_are_passed_on)
+        .both("a_signal_to_the_group_arrives_once", a_signal_to_the_group_arrives_once)
+        .both("kill_0_inside_does_not_reach_the_caller", kill_0_inside)
         .both("a_stopped_command_goes_on", a_stopped_command_goes_on)
         .both("the_launchers_end_is_the_end", the_launchers_end_is_the_end)
         .both("an_idle_supervisor_sleeps", an_idle_supervisor_sleeps)
@@ -22,6 +26,7 @@ pub fn add(suite: Suite) -> Suite {
         suite
             .both("pid_one_ignores_term_without_a_handler", pid_one_ignores_term)
             .both("sigkill_of_the_supervisor_ends_everything", sigkill_ends_everything)
+            .root("sigkill_ends_a_command_that_changed_its_user", sigkill_after_a_change_of_user)
             .both("sigkill_of_the_waiting_process_ends_everything", sigkill_of_the_waiting_process)
     } else {
         suite
@@ -72,6 +77,32 @@ fn signals_in_a_burst_are_passed_on(host: &Host) {
     assert_eq!((running.line(), running.code()), (String::new(), 7));
 }
 
+/// As `timeout` and a service manager send it. Without a terminal the command is in a group of its
+/// own, so only the supervisor has it to pass on.
+fn a_signal_to_the_group_arrives_once(host: &Host) {
+    for _ in 0..10 {
+        let mut launcher = host.launcher();
+        let mut running = host.follow(launcher.process_group(0).args(["sh", "-c", PRINT_SIGNALS]));
+        running.expect_line("ready");
+        let group = Pid::from_raw(running.pid().cast_signed());
+        killpg(group, Signal::SIGTERM).unwrap();
+        running.expect_line("SIGTERM");
+        sleep(Duration::from_millis(50));
+        fs::write(host.rootfs().join("tmp/stop"), "").unwrap();
+        assert_eq!((running.line(), running.code()), (String::new(), 7));
+    }
+}
+
+/// kill(2) with 0 means the process group, and groups cross PID namespaces.
+fn kill_0_inside(host: &Host) {
+    let mut script = host.command("/bin/sh");
+    script
+        .args(["-c", "\"$0\" sh -c 'kill -9 0'; echo survived"])
+        .arg(host.launcher().get_program());
+    let outcome = Outcome::of(&mut script);
+    assert!(outcome.stdout.ends_with(b"survived\n"), "{outcome:?}");
+}
+
 fn a_stopped_command_goes_on(host: &Host) {
     let mut running = host.start_sh("echo ready; sleep 0.2; echo went on; exit 7");
     let command = running.command();
@@ -101,7 +132,7 @@ fn the_launchers_end_is_the_end(host: &Host) {
 fn an_idle_supervisor_sleeps(host: &Host) {
     let running = host.start_sleep();
     sleep(Duration::from_millis(50));
-    let switches = || crate::running::status_line(running.pid(), "voluntary_ctxt_switches");
+    let switches = || status_line(running.pid(), "voluntary_ctxt_switches");
     let before = switches();
     sleep(Duration::from_millis(500));
     assert_eq!(switches(), before, "it woke up");
@@ -147,6 +178,17 @@ fn sigkill_ends_everything(host: &Host) {
     within(SECOND, "three processes run", || descendants(command).len() == 2);
     let all = descendants(running.pid());
     assert_eq!(all.len(), 4, "the waiting process, PID 1, two sleeps");
+    running.supervisor.kill().unwrap();
+    within(SECOND, "all ends", || !all.iter().any(|pid| is_alive(*pid)));
+}
+
+/// A change of the user clears the death signal (man 2 prctl).
+fn sigkill_after_a_change_of_user(host: &Host) {
+    let script = "echo ready; exec sleep 1000";
+    let mut running = host.start(["su", "-s", "/bin/sh", "nobody", "-c", script]);
+    running.expect_line("ready");
+    let all = descendants(running.pid());
+    assert_eq!(status_line(all[1], "Uid").split('\t').next(), Some("65534"));
     running.supervisor.kill().unwrap();
     within(SECOND, "all ends", || !all.iter().any(|pid| is_alive(*pid)));
 }
