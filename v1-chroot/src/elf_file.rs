@@ -80,7 +80,8 @@ mod tests {
         let headers =
             usize::try_from(u64::from_ne_bytes(bytes[32..40].try_into().unwrap())).unwrap();
         for entry in bytes[headers..].chunks_mut(56).take(13) {
-            entry[32..40].copy_from_slice(&(1_u64 << 40).to_ne_bytes()); // p_filesz of a 64-bit file
+            // p_filesz of a 64-bit file
+            entry[32..40].copy_from_slice(&(1_u64 << 40).to_ne_bytes());
         }
         std::fs::write(&path, &bytes).unwrap();
         let loader = ElfFile::open(&path).and_then(|file| file.loader());

@@ -150,10 +150,9 @@ fn elsewhere(rootfs: &Path, error: &anyhow::Error) -> anyhow::Error {
 fn lock(cache: &Path) -> Result<Flock<File>> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(cache);
     made.with_context(|| format!("cannot make {cache:?}"))?;
-    let directory = File::open(cache).with_context(|| format!("cannot open {cache:?}"))?;
-    directory
-        .set_permissions(Permissions::from_mode(0o700))
+    fs::set_permissions(cache, Permissions::from_mode(0o700))
         .with_context(|| format!("cannot close {cache:?} to others"))?;
+    let directory = File::open(cache).with_context(|| format!("cannot open {cache:?}"))?;
     Flock::lock(directory, FlockArg::LockExclusive)
         .map_err(|(_, errno)| anyhow!("cannot lock {cache:?}: {errno}"))
 }
