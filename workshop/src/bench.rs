@@ -1,0 +1,50 @@
+//! `cargo workshop bench`: what a container costs, in one table.
+//!
+//! A figure that depends on the machine's speed is only shown. One that does not (system calls,
+//! number of crates) is a promise: when it is missed the exit status is 1, busy machine or not.
+
+mod builds;
+mod calls;
+mod memory;
+mod payload;
+mod programs;
+mod table;
+mod times;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+
+use programs::Programs;
+use table::Table;
+
+/// What to measure, and how often.
+#[derive(clap::Args)]
+pub struct Args {
+    /// How often each contender is started; the table shows medians
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    runs: usize,
+    /// Leave out the figures of the build (they take half a minute)
+    #[arg(long)]
+    no_builds: bool,
+}
+
+/// Measures and prints. The status is a failure when a figure that does not depend on time is
+/// missed.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    ensure!(args.runs >= 100, "--runs {}: a median of fewer than 100 runs is noise", args.runs);
+    let programs = Programs::build()?;
+    println!("Measured {}; medians of {} runs, interleaved.", programs.caller()?, args.runs);
+    println!("The static build is linked with {}.\n", programs.static_libc);
+
+    let mut table = Table::default();
+    times::measure(&programs, args.runs, &mut table)?;
+    calls::count(&programs, &mut table)?;
+    memory::measure(&programs, &mut table)?;
+    builds::count_crates(&programs, &mut table)?;
+    if !args.no_builds {
+        builds::measure(&programs, &mut table)?;
+    }
+    print!("{table}");
+    Ok(if table.broken_promise() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

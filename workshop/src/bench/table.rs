@@ -1,0 +1,101 @@
+//! The table: figure, target, result, met or not.
+
+use std::fmt;
+
+/// How a figure compares with its target.
+enum Verdict {
+    Met,
+    Missed,
+    /// Neither, and why.
+    Absent(String),
+}
+
+struct Row {
+    figure: String,
+    target: String,
+    result: String,
+    verdict: Verdict,
+    /// The figure is the same on a slow machine and on a busy one.
+    timeless: bool,
+}
+
+/// The rows measured so far.
+#[derive(Default)]
+pub struct Table(Vec<Row>);
+
+impl Table {
+    /// A figure that depends on the speed of the machine.
+    pub fn timed(&mut self, figure: &str, value: f64, limit: f64, unit: &str) {
+        self.push(figure, value, limit, unit, false);
+    }
+
+    /// A figure that does not: missing its target is an error.
+    pub fn counted(&mut self, figure: &str, value: usize, limit: usize) {
+        self.push(figure, value as f64, limit as f64, "", true);
+    }
+
+    /// A figure without a target.
+    pub fn shown(&mut self, figure: &str, value: usize) {
+        self.0.push(Row {
+            figure: figure.to_owned(),
+            target: "-".to_owned(),
+            result: value.to_string(),
+            verdict: Verdict::Absent("as root only".to_owned()),
+            timeless: false,
+        });
+    }
+
+    /// A figure that could not be measured.
+    pub fn absent(&mut self, figure: &str, target: &str, why: impl Into<String>) {
+        self.0.push(Row {
+            figure: figure.to_owned(),
+            target: target.to_owned(),
+            result: "-".to_owned(),
+            verdict: Verdict::Absent(why.into()),
+            timeless: false,
+        });
+    }
+
+    /// Whether a figure that does not depend on time missed its target.
+    pub fn broken_promise(&self) -> bool {
+        self.0.iter().any(|row| row.timeless && matches!(row.verdict, Verdict::Missed))
+    }
+
+    fn push(&mut self, figure: &str, value: f64, limit: f64, unit: &str, timeless: bool) {
+        let shown = |number: f64| {
+            let number = if timeless { format!("{number}") } else { format!("{number:.2}") };
+            format!("{number} {unit}").trim_end().to_owned()
+        };
+        let verdict = if value <= limit { Verdict::Met } else { Verdict::Missed };
+        self.0.push(Row {
+            figure: figure.to_owned(),
+            target: format!("at most {}", shown(limit)),
+            result: shown(value),
+            verdict,
+            timeless,
+        });
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = |column: fn(&Row) -> &str, title: &str| {
+            self.0.iter().map(|row| column(row).chars().count()).max().unwrap_or(0).max(title.len())
+        };
+        let (a, b, c) = (
+            width(|row| &row.figure, "figure"),
+            width(|row| &row.target, "target"),
+            width(|row| &row.result, "result"),
+        );
+        writeln!(f, "{:a$}  {:b$}  {:>c$}  met", "figure", "target", "result")?;
+        for Row { figure, target, result, verdict, .. } in &self.0 {
+            let met = match verdict {
+                Verdict::Met => "yes",
+                Verdict::Missed => "NO",
+                Verdict::Absent(why) => why,
+            };
+            writeln!(f, "{figure:a$}  {target:b$}  {result:>c$}  {met}")?;
+        }
+        Ok(())
+    }
+}
