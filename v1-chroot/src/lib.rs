@@ -9,7 +9,8 @@
 //! | [`rootfs`] | the directory that becomes `/`, filled with busybox |
 //! | [`busybox`] | finds a busybox that runs without libraries, or fetches one |
 //! | [`rootless`] | root without root: a user namespace (skip on first reading) |
-//! | [`child`] | fork, wait, pass on signals (which ones: `signals`) |
+//! | [`child`] | fork, wait, pass on signals |
+//! | [`signals`] | which ones, and which the command starts with |
 //! | [`terminal`] | who may read the terminal, and whether it is still there |
 //! | [`command`] | execve(2) of the command: environment, PATH, 126 and 127 |
 
@@ -25,7 +26,7 @@ pub mod command_line;
 mod elf_file;
 pub mod rootfs;
 pub mod rootless;
-mod signals;
+pub mod signals;
 mod system_calls;
 pub mod terminal;
 

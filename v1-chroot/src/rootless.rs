@@ -109,8 +109,8 @@ fn refusal(attempt: &str, errno: Errno, host: &Host) -> anyhow::Error {
              as bwrap and systemd-nspawn do, or run this as root"
         }
         Errno::EPERM if attempt.starts_with("write \"0 0 1\"") => {
-            "this root lacks CAP_SYS_ADMIN and CAP_SETFCAP, as in a container: start that one with \
-             --privileged"
+            "this root has given up CAP_SYS_ADMIN and CAP_SETFCAP; if it is a container's, start \
+             that one with --privileged"
         }
         Errno::EPERM if host.seccomp_filter => {
             "a seccomp filter forbids it, as in a Docker container: start that one with \

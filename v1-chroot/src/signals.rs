@@ -17,6 +17,12 @@ const PASSED_ON: [Signal; 6] = [
     Signal::SIGUSR2,
 ];
 
+/// Those of the blocked signals that a supervisor has blocked itself: the rest was its caller.
+pub fn passed_on(blocked: &SigSet) -> SigSet {
+    let ours = PASSED_ON.into_iter().chain([Signal::SIGCHLD]);
+    ours.filter(|signal| blocked.contains(*signal)).collect()
+}
+
 /// The signals that this process ignores, as a bit mask: bit N-1 for signal N (the line SigIgn of
 /// proc_pid_status(5)).
 pub(crate) fn ignored_signals() -> Result<u64> {

@@ -21,7 +21,7 @@ pub(crate) fn fork() -> Result<ForkResult> {
     let threads = nix::sys::stat::stat("/proc/self/task")
         .map_err(|errno| anyhow!("cannot count the threads in /proc/self/task: {errno}"))?
         .st_nlink
-        - 2;
+        .saturating_sub(2);
     if threads != 1 {
         bail!("cannot fork: this process has {threads} threads, and fork would copy only one");
     }

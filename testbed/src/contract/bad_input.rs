@@ -3,11 +3,9 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::errno::Errno;
 use nix::mount::{MsFlags, mount, umount};
 use nix::sys::stat::Mode;
 
@@ -21,8 +19,6 @@ pub fn add(suite: Suite) -> Suite {
         .both("option_that_does_not_exist", option_that_does_not_exist)
         .both("command_not_found", command_not_found)
         .both("command_not_executable", command_not_executable)
-        .both("command_that_is_no_regular_file", command_that_is_no_regular_file)
-        .both("command_that_is_a_crafted_elf_file", command_that_is_a_crafted_elf_file)
         .both("busybox_that_cannot_be_used", busybox_that_cannot_be_used)
         .both("no_busybox_and_no_package_manager", no_busybox_and_no_package_manager)
         .both("no_busybox_and_no_network", no_busybox_and_no_network)
@@ -97,47 +93,6 @@ fn command_not_executable(host: &Host) {
     }
 }
 
-/// To look into a FIFO would be to wait for somebody to write.
-fn command_that_is_no_regular_file(host: &Host) {
-    host.warm_up();
-    let fifo = host.rootfs().join("tmp/fifo");
-    nix::unistd::mkfifo(&fifo, Mode::from_bits_truncate(0o777)).unwrap();
-    host.give(&fifo);
-    host.run(["/tmp/fifo"]).assert_refused(126, &["/tmp/fifo", "EACCES"]);
-    let outcome = Outcome::of(host.launcher().env("BUSYBOX", &fifo).arg("sh"));
-    outcome.assert_refused(125, &["not a file"]);
-    fs::remove_file(fifo).unwrap();
-}
-
-/// The name of its interpreter is said to have sixteen gigabytes (man 5 elf, PT_INTERP).
-fn command_that_is_a_crafted_elf_file(host: &Host) {
-    const PT_INTERP: u32 = 3;
-    const SIZE: u64 = 1 << 34;
-    host.warm_up();
-    let mut elf = fs::read(host.busybox()).unwrap()[..64 + 56].to_vec();
-    elf[32..40].copy_from_slice(&64_u64.to_le_bytes()); // e_phoff: right behind the header
-    elf[56..58].copy_from_slice(&1_u16.to_le_bytes()); // e_phnum
-    elf[64..68].copy_from_slice(&PT_INTERP.to_le_bytes());
-    elf[72..80].copy_from_slice(&0_u64.to_le_bytes()); // p_offset
-    elf[96..104].copy_from_slice(&SIZE.to_le_bytes()); // p_filesz
-    let path = host.rootfs().join("tmp/crafted");
-    fs::write(&path, elf).unwrap();
-    fs::File::options().write(true).open(&path).unwrap().set_len(2 * SIZE).unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-
-    let mut launcher = host.launcher();
-    let limit_memory = || {
-        let limit = libc::rlimit { rlim_cur: 256 << 20, rlim_max: 256 << 20 };
-        // SAFETY: the pointer is to a valid structure, which the call only reads.
-        Errno::result(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) })?;
-        Ok(())
-    };
-    // SAFETY: the closure makes a system call only.
-    unsafe { launcher.pre_exec(limit_memory) };
-    Outcome::of(launcher.arg("/tmp/crafted")).assert_refused(126, &["/tmp/crafted", "ENOEXEC"]);
-    fs::remove_file(path).unwrap();
-}
-
 /// The ELF file with another machine in its header (man 5 elf, e_machine).
 fn for_another_architecture(path: &Path) -> Vec<u8> {
     const EM_S390: u16 = 22;
@@ -151,7 +106,10 @@ fn busybox_that_cannot_be_used(host: &Host) {
     let other = dir.join("other-architecture");
     fs::write(&other, for_another_architecture(host.busybox())).unwrap();
     fs::write(dir.join("text"), "#!/bin/sh\necho sh\n").unwrap();
+    let fifo = dir.join("fifo");
+    nix::unistd::mkfifo(&fifo, Mode::from_bits_truncate(0o777)).unwrap();
     for (busybox, words) in [
+        (fifo, "not a file"),
         (other, "architecture"),
         (PathBuf::from(EXE), "dynamically linked"),
         (dir.join("text"), "architecture"),
