@@ -60,7 +60,7 @@ pub fn ignore_signals(command: &mut Command, signals: &'static [libc::c_int]) {
 }
 
 /// Blocks all signals in the launcher, before its first instruction.
-fn block_signals(command: &mut Command) {
+pub fn block_signals(command: &mut Command) {
     let block = || Ok(sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), None)?);
     // SAFETY: the closure makes a system call only.
     unsafe { command.pre_exec(block) };
