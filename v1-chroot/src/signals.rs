@@ -2,9 +2,10 @@
 
 use crate::system_calls::default_action;
 use anyhow::{Context, Result, anyhow};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::signal::{SigSet, Signal};
-use std::fs::File;
-use std::io::Read;
+use nix::sys::stat::Mode;
+use nix::unistd::read;
 use std::time::{Duration, Instant};
 
 /// The signals that a supervisor passes on to its container.
@@ -28,8 +29,11 @@ pub fn passed_on(blocked: &SigSet) -> SigSet {
 pub(crate) fn ignored_signals() -> Result<u64> {
     let path = "/proc/self/status";
     let mut status = [0; 4096]; // about 1500 bytes; the kernel gives them in one read(2)
-    let length = File::open(path).and_then(|mut file| file.read(&mut status));
-    let status = &status[..length.with_context(|| format!("cannot read {path}"))?];
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let length = openat(AT_FDCWD, path, flags, Mode::empty())
+        .and_then(|file| read(file, &mut status))
+        .with_context(|| format!("cannot read {path}"))?;
+    let status = &status[..length];
     let status = String::from_utf8_lossy(status);
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
