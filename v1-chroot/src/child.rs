@@ -15,7 +15,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitCode, ExitStatus};
+use std::process::ExitStatus;
 
 /// A forked process. It cannot outlive its parent, and its parent waits for it.
 #[derive(Debug)]
@@ -107,6 +107,7 @@ impl Child {
 
     // ANCHOR: wait
     /// Waits for the end of the container, and passes on what other processes send us meanwhile.
+    /// Returns the exit status of the command.
     ///
     /// What the terminal sends (Ctrl-C) is not passed on: the terminal sends it to every process of
     /// its foreground group, so the command has it already. Only the third Ctrl-C within two
@@ -114,7 +115,7 @@ impl Child {
     ///
     /// # Errors
     /// Those of waitpid(2) and sigwaitinfo(2): none is expected.
-    pub fn wait(self) -> Result<ExitCode> {
+    pub fn wait(self) -> Result<u8> {
         let mut interrupts = Interrupts::default();
         let code = loop {
             match self.next_event()? {
@@ -134,7 +135,7 @@ impl Child {
         if let Some(terminal) = self.terminal {
             terminal.take_back()?;
         }
-        Ok(ExitCode::from(code))
+        Ok(code)
     }
     // ANCHOR_END: wait
 

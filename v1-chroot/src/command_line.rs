@@ -1,6 +1,7 @@
 //! The command line that all stages share, and how a launcher ends: one line, one exit status.
 
 use crate::rootfs;
+use crate::system_calls::exit_now;
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -9,7 +10,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Options of every stage.
 #[derive(Debug, clap::Args)]
@@ -59,13 +59,16 @@ pub fn parse<Args: Parser>() -> Result<Args> {
     Err(anyhow!("{} (see --help)", paragraphs.join("; ")))
 }
 
-/// Ends a launcher: the container's exit status, or one line on stderr and 125, 126 or 127.
-pub fn finish(result: Result<ExitCode>) -> ExitCode {
-    result.unwrap_or_else(|error| {
+/// Ends a launcher with the command's exit status, or with one line on stderr and 125, 126 or 127.
+///
+/// What had to be cleaned up is, when the steps of a launcher have returned. So this is _exit(2):
+/// the exit handlers of the C library would find nothing to do, and take their time.
+pub fn finish(result: Result<u8>) -> ! {
+    exit_now(result.unwrap_or_else(|error| {
         let failure = Failure::from(error);
         report(&failure);
-        ExitCode::from(failure.code)
-    })
+        failure.code
+    }))
 }
 
 /// Prints what failed.

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use clap::Parser;
-use std::process::ExitCode;
 use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
 
 /// Run a command with its own root directory
@@ -12,12 +11,12 @@ struct Args {
     container: ContainerArgs,
 }
 
-fn main() -> ExitCode {
+fn main() {
     finish(run())
 }
 
 // ANCHOR: run
-fn run() -> Result<ExitCode> {
+fn run() -> Result<u8> {
     let args = parse::<Args>()?;
     let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
     become_root()?;

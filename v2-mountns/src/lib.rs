@@ -118,7 +118,7 @@ impl NewRoot {
     ///
     /// # Errors
     /// EINVAL if the host's root is an initramfs, which cannot be moved.
-    pub fn pivot(self) -> Result<()> {
+    pub fn pivot(&self) -> Result<()> {
         fchdir(&self.directory).context("cannot enter the new root")?;
         pivot_root(".", ".").map_err(|errno| {
             anyhow!("cannot pivot_root: {errno} (is the host's root an initramfs?)")

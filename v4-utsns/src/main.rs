@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use clap::Parser;
-use std::process::ExitCode;
 use v1_chroot::{Child, ContainerArgs, become_root, exec, finish, parse, rootfs};
 use v2_mountns::volume::VolumeArgs;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
@@ -20,12 +19,12 @@ struct Args {
     uts: HostnameArgs,
 }
 
-fn main() -> ExitCode {
+fn main() {
     finish(run())
 }
 
 // ANCHOR: run
-fn run() -> Result<ExitCode> {
+fn run() -> Result<u8> {
     let args = parse::<Args>()?;
     let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
     become_root()?;

@@ -139,7 +139,9 @@ fn build_static(workspace: &Path) -> Result<(PathBuf, &'static str)> {
     let directory = workspace.join("target/static");
     let mut build = cargo(workspace);
     build.args(["build", "--quiet", "--release", "-p", "v4-utsns", "--target", triple]);
-    build.arg("--target-dir").arg(&directory).env("RUSTFLAGS", "-C target-feature=+crt-static");
+    // At a fixed address there is nothing to relocate when the program starts.
+    let flags = "-C target-feature=+crt-static -C relocation-model=static";
+    build.arg("--target-dir").arg(&directory).env("RUSTFLAGS", flags);
     succeed(&mut build)?;
     Ok((directory.join(triple).join("release/v4-utsns"), libc))
 }
