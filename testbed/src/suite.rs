@@ -157,7 +157,7 @@ impl Suite {
         trials
     }
 
-    /// The other side of [`Runner::command`]: makes the host and runs the body.
+    /// The other side of the runner's command: makes the host and runs the body.
     fn run_one_body(&self, mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
         let name = arguments.next().expect("the name of a test");
         let is_root = arguments.next().is_some_and(|variant| variant == "root");

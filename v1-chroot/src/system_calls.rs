@@ -29,14 +29,14 @@ pub(crate) fn fork() -> Result<ForkResult> {
     unsafe { nix::unistd::fork() }.map_err(|errno| anyhow!("cannot fork: {errno}"))
 }
 
-/// waitpid(2) without blocking: how `pid` (any child: -1) ended, or `None` if it still runs.
-///
-/// nix's `waitpid` has no word for a death by a real-time signal, hence this one.
+/// waitpid(2) without blocking: how `pid` ended, or `None` if it still runs.
 pub(crate) fn try_wait(pid: Pid) -> nix::Result<Option<(Pid, ExitStatus)>> {
     wait(pid, libc::WNOHANG)
 }
 
-/// waitpid(2), blocking.
+/// waitpid(2) with `options`: which child ended, and how. A `pid` of -1 means any child.
+///
+/// nix's `waitpid` has no word for a death by a real-time signal, hence this one.
 pub(crate) fn wait(pid: Pid, options: i32) -> nix::Result<Option<(Pid, ExitStatus)>> {
     let mut status = 0;
     loop {
