@@ -8,20 +8,21 @@ use nix::sys::stat::Mode;
 use nix::unistd::read;
 use std::time::{Duration, Instant};
 
-/// The signals that a supervisor passes on to its container.
-const PASSED_ON: [Signal; 6] = [
+/// The signals that a supervisor blocks and waits for instead: those that it passes on to its
+/// container, and the one that tells of a child's end.
+const TAKEN: [Signal; 7] = [
     Signal::SIGINT,
     Signal::SIGTERM,
     Signal::SIGHUP,
     Signal::SIGQUIT,
     Signal::SIGUSR1,
     Signal::SIGUSR2,
+    Signal::SIGCHLD,
 ];
 
 /// Those of the blocked signals that a supervisor has blocked itself: the rest was its caller.
-pub fn passed_on(blocked: &SigSet) -> SigSet {
-    let ours = PASSED_ON.into_iter().chain([Signal::SIGCHLD]);
-    ours.filter(|signal| blocked.contains(*signal)).collect()
+pub fn taken_of(blocked: &SigSet) -> SigSet {
+    TAKEN.into_iter().filter(|signal| blocked.contains(*signal)).collect()
 }
 
 /// The signals that this process ignores, as a bit mask: bit N-1 for signal N (the line SigIgn of
@@ -40,15 +41,14 @@ pub(crate) fn ignored_signals() -> Result<u64> {
     mask.with_context(|| format!("no line SigIgn in {path}"))
 }
 
-fn is_ignored(ignored: u64, signal: Signal) -> bool {
-    ignored & (1 << (signal as i32 - 1)) != 0
+fn is_ignored(ignored: u64, number: i32) -> bool {
+    ignored & (1 << (number - 1)) != 0
 }
 
-/// The signals that a supervisor blocks, and waits for instead.
+/// The signals that this supervisor takes, given those that its caller had ignored.
 pub(crate) fn signals_to_take(ignored: u64) -> SigSet {
-    let mut set: SigSet = PASSED_ON.into_iter().collect();
-    set.add(Signal::SIGCHLD);
-    if is_ignored(ignored, Signal::SIGHUP) {
+    let mut set: SigSet = TAKEN.into_iter().collect();
+    if is_ignored(ignored, Signal::SIGHUP as i32) {
         set.remove(Signal::SIGHUP); // nohup(1): the hang-up is meant to pass us by
     }
     set
@@ -57,14 +57,11 @@ pub(crate) fn signals_to_take(ignored: u64) -> SigSet {
 /// Sets what is ignored back to the default action: execve(2) keeps "ignored" (signal(7)), and
 /// Rust's runtime ignores SIGPIPE in every program. SIGHUP stays ignored: that is nohup(1).
 pub(crate) fn default_actions(ignored: u64) -> Result<()> {
-    for number in 1..=64 {
-        let is_nohup = number == Signal::SIGHUP as i32;
-        if ignored & (1 << (number - 1)) != 0 && !is_nohup {
-            default_action(number)
-                .map_err(|errno| anyhow!("cannot reset signal {number}: {errno}"))?;
-        }
-    }
-    Ok(())
+    let is_to_reset =
+        |number: &i32| *number != Signal::SIGHUP as i32 && is_ignored(ignored, *number);
+    (1..=64).filter(is_to_reset).try_for_each(|number| {
+        default_action(number).map_err(|errno| anyhow!("cannot reset signal {number}: {errno}"))
+    })
 }
 
 /// Counts the Ctrl-C of the last two seconds.

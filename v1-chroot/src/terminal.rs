@@ -42,10 +42,11 @@ impl Terminal {
     /// # Errors
     /// Those of tcsetpgrp(3), except that the terminal is gone.
     pub fn take_back(&self) -> Result<()> {
-        let Some(device) = &self.device else { return Ok(()) };
+        let Some(device) = self.device.as_ref().filter(|_| self.was_in_foreground) else {
+            return Ok(());
+        };
         let Ok(holder) = tcgetpgrp(device) else { return Ok(()) };
-        let holder_is_gone = killpg(holder, None) == Err(Errno::ESRCH);
-        if !self.was_in_foreground || !holder_is_gone {
+        if killpg(holder, None) != Err(Errno::ESRCH) {
             return Ok(());
         }
         // A background process that touches the terminal's foreground is stopped by SIGTTOU,

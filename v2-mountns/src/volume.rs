@@ -38,8 +38,8 @@ impl Volume {
     ///
     /// # Errors
     /// If a part is missing, the source does not exist, or the target is no path to mount on.
-    pub fn parse(text: &OsStr) -> Result<Volume, VolumeError> {
-        Volume::read(text).map_err(|error| VolumeError(one_line(&error)))
+    pub fn parse(text: &OsStr) -> Result<Volume, String> {
+        Volume::read(text).map_err(|error| one_line(&error))
     }
 
     fn read(text: &OsStr) -> Result<Volume> {
@@ -68,18 +68,6 @@ impl Volume {
         Ok(Volume { source, target: target.to_owned(), read_only: mode == "ro" })
     }
 }
-
-/// Why a `--volume` cannot be used.
-#[derive(Debug)]
-pub struct VolumeError(String);
-
-impl std::fmt::Display for VolumeError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for VolumeError {}
 
 impl NewRoot {
     // ANCHOR: mount_volumes
@@ -153,7 +141,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Volume, String> {
-        Volume::parse(OsStr::new(text)).map_err(|error| error.to_string())
+        Volume::parse(OsStr::new(text))
     }
 
     #[test]

@@ -13,7 +13,7 @@ use nix::unistd::getppid;
 use v1_chroot::child::{Child, Event};
 use v1_chroot::command_line::{one_line, report};
 use v1_chroot::exit_now;
-use v1_chroot::signals::passed_on;
+use v1_chroot::signals::taken_of;
 use v2_mountns::{CloneFlags, unshare};
 
 // ANCHOR: fork_into_pid_namespace
@@ -26,7 +26,7 @@ pub fn fork_into_pid_namespace() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWPID)?;
     let mut taken: SigSet = STOPS.into_iter().chain([SUPERVISOR_DIED]).collect();
     let blocked = taken.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("cannot block signals")?;
-    taken.extend(&passed_on(&blocked));
+    taken.extend(&taken_of(&blocked));
     match Child::fork(&taken)? {
         None => Ok(()),
         Some(pid1) => exit_now(stand_in_between(&pid1)),
