@@ -131,7 +131,10 @@ impl NewRoot {
 
     /// Mounts a new file system of type `kind` on the directory `name` of the new root. The inner
     /// result is the mount's own, for callers who know another way.
-    fn mount_new(
+    ///
+    /// # Errors
+    /// If there is no such directory, and none can be made.
+    pub fn mount_new(
         &self,
         name: &str,
         kind: &str,
@@ -144,7 +147,10 @@ impl NewRoot {
     }
 
     /// Opens the directory `name` of the new root, and makes it if it is missing.
-    fn mount_point(&self, name: &str) -> Result<OwnedFd> {
+    ///
+    /// # Errors
+    /// If something else stands there, a symbolic link for instance.
+    pub fn mount_point(&self, name: &str) -> Result<OwnedFd> {
         let open = || {
             let links = ResolveFlag::RESOLVE_NO_SYMLINKS;
             open_in(&self.directory, Path::new(name), OFlag::O_DIRECTORY, links)
