@@ -45,7 +45,7 @@
 //!
 //! [`Host::run`] and [`Host::start`] run a container to its end, or while the test looks at it from
 //! outside (module [`running`]); [`terminal`] has a real terminal; [`elsewhere`] a machine that
-//! refuses things. [`contract::add`] adds what all stages keep.
+//! refuses things; [`Outside`] is another machine on the network. [`contract::add`] adds what all stages keep.
 
 #![allow(
     clippy::unwrap_used,
@@ -61,6 +61,7 @@ mod host;
 mod identity;
 mod leaks;
 mod mounts;
+mod outside;
 mod probe;
 pub mod running;
 mod stage;
@@ -68,6 +69,7 @@ mod suite;
 pub mod terminal;
 
 pub use host::{BIN, EXE, Host, Variant};
+pub use outside::Outside;
 pub use running::{Outcome, Running};
 pub use stage::Stage;
 pub use suite::Suite;
