@@ -23,7 +23,8 @@ pub(crate) fn run(work: impl FnOnce() -> Result<Infallible>) -> Result<Result<u8
 /// Tries `attempt` in a child that says nothing on stderr; the text of its error if it fails.
 pub(crate) fn attempt(attempt: impl FnOnce() -> Result<()>) -> Result<(), String> {
     let ended = run(|| {
-        let null = File::options().write(true).open("/dev/null").context("cannot open /dev/null")?;
+        let null =
+            File::options().write(true).open("/dev/null").context("cannot open /dev/null")?;
         dup2_stderr(&null).context("cannot redirect stderr")?;
         attempt()?;
         exit_now(0)

@@ -65,7 +65,10 @@ fn cache() -> Finding {
         return Finding::bad(CACHE, format!("{path} is read-only")).cure(elsewhere);
     }
     if flags.contains(FsFlags::ST_NODEV) {
-        return Finding::good(CACHE, format!("{path} (nodev: the steps mount a /dev of their own)"));
+        return Finding::good(
+            CACHE,
+            format!("{path} (nodev: the steps mount a /dev of their own)"),
+        );
     }
     Finding::good(CACHE, path.to_string())
 }
@@ -98,7 +101,9 @@ fn overlay() -> Finding {
         let tried = attempt(|| try_overlay(&directory, !is_root));
         // The attempt has removed it, unless it failed half-way.
         match fs::remove_dir_all(&directory) {
-            Err(error) if directory.exists() => Err(format!("cannot remove {directory:?}: {error}")),
+            Err(error) if directory.exists() => {
+                Err(format!("cannot remove {directory:?}: {error}"))
+            }
             _ => tried,
         }
     });
@@ -138,9 +143,8 @@ fn try_overlay(directory: &Path, in_user_namespace: bool) -> Result<()> {
 
 /// Which kind, and whether we may make one. access(2) asks the kernel without making any.
 fn cgroups() -> Finding {
-    let is_v2 = |path: &str| {
-        statfs(path).is_ok_and(|found| found.filesystem_type() == CGROUP2_SUPER_MAGIC)
-    };
+    let is_v2 =
+        |path: &str| statfs(path).is_ok_and(|found| found.filesystem_type() == CGROUP2_SUPER_MAGIC);
     let own = read("/proc/self/cgroup");
     let own = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
     let own = own.trim_start_matches('/');

@@ -35,7 +35,9 @@ fn kernel(release: &str) -> Finding {
     let name = "kernel";
     let (major, minor) = OLDEST_KERNEL;
     match version(release) {
-        Some(version) if version >= OLDEST_KERNEL => Finding::good(name, format!("Linux {release}")),
+        Some(version) if version >= OLDEST_KERNEL => {
+            Finding::good(name, format!("Linux {release}"))
+        }
         Some(_) => Finding::bad(name, format!("Linux {release} is older than {major}.{minor}"))
             .because("the steps use system calls that it does not have")
             .cure("a newer distribution (Debian 12, Ubuntu 22.04); under WSL: wsl --update"),

@@ -75,7 +75,10 @@ fn resolver(resolv_conf: &str, upstreams: &str) -> Finding {
         return Finding::good(name, "/etc/resolv.conf names one that containers reach");
     }
     if reachable(upstreams) > 0 {
-        return Finding::good(name, "a loopback one; step 5 takes those that systemd-resolved asks");
+        return Finding::good(
+            name,
+            "a loopback one; step 5 takes those that systemd-resolved asks",
+        );
     }
     Finding::note(name, "/etc/resolv.conf names none that a container could reach")
         .because("an address that starts with 127 is the container's own loopback in there")
