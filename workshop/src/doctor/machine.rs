@@ -86,8 +86,8 @@ fn surroundings(release: &str) -> Finding {
     if is_docker || Path::new("/run/.containerenv").exists() {
         let engine = if is_docker { "Docker" } else { "Podman" };
         return Finding::note(name, format!("a container of {engine}"))
-            .because("it forbids most of what this course does")
-            .cure("a virtual machine; or start that container with --privileged");
+            .because("it may forbid most of what this course does; the probes below tell")
+            .cure("where they fail: a virtual machine; or start that container with --privileged");
     }
     if release.contains("microsoft") {
         return Finding::good(name, "WSL 2");
@@ -145,7 +145,7 @@ fn init_reaps() -> Finding {
             .cure("nothing for the course; for Docker: --init")
             .page(TROUBLESHOOTING);
     }
-    Finding::good(name, "reaps orphans")
+    Finding::good(name, "has left no orphan unreaped")
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A container of each step, up to execve(2): tried, with the steps' own functions.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, anyhow};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
@@ -22,20 +24,34 @@ pub(super) const IPC: &str = "shared memory";
 pub(super) const CGROUP: &str = "cgroup namespace";
 
 pub(super) fn probe_all() -> Vec<Finding> {
-    let new = |kind| move || become_root().and_then(|()| unshare(kind));
-    let tried = |name, works, result| Finding::of_attempt(name, works, result);
+    let new = |kind| attempt(move || become_root().and_then(|()| unshare(kind)));
+    let of = Finding::of_attempt;
     vec![
         user(),
-        tried(CHROOT, "chroot works", attempt(change_root)).page(TROUBLESHOOTING),
-        tried(MOUNT, "a mount namespace, /proc, /dev, pivot_root work", attempt(|| pivot(false)))
-            .page(MOUNTS),
-        tried(PID, "a PID namespace with a /proc of its own works", attempt(|| pivot(true)))
-            .page(TROUBLESHOOTING),
-        tried(UTS, "a UTS namespace and a new name work", attempt(rename)).page(TROUBLESHOOTING),
-        tried(NET, "a network namespace works", attempt(new(CloneFlags::CLONE_NEWNET))),
-        tried(IPC, "an IPC namespace works", attempt(new(CloneFlags::CLONE_NEWIPC))),
-        tried(CGROUP, "a cgroup namespace works", attempt(new(CloneFlags::CLONE_NEWCGROUP))),
+        in_rootfs(CHROOT, "chroot works", change_root).page(TROUBLESHOOTING),
+        in_rootfs(MOUNT, "a mount namespace, /proc, /dev, pivot_root work", |rootfs| {
+            pivot(rootfs, false)
+        })
+        .page(MOUNTS),
+        in_rootfs(PID, "a PID namespace with a /proc of its own works", |rootfs| {
+            pivot(rootfs, true)
+        })
+        .page(TROUBLESHOOTING),
+        of(UTS, "a UTS namespace and a new name work", attempt(rename)).page(TROUBLESHOOTING),
+        of(NET, "a network namespace works", new(CloneFlags::CLONE_NEWNET)),
+        of(IPC, "an IPC namespace works", new(CloneFlags::CLONE_NEWIPC)),
+        of(CGROUP, "a cgroup namespace works", new(CloneFlags::CLONE_NEWCGROUP)),
     ]
+}
+
+/// Tries something with the rootfs, if there is one; that there is none is another probe's finding.
+fn in_rootfs(name: &'static str, works: &str, work: impl FnOnce(&Path) -> Result<()>) -> Finding {
+    match rootfs::default_path() {
+        Ok(rootfs) if rootfs.join("bin/busybox").is_file() => {
+            Finding::of_attempt(name, works, attempt(|| work(&rootfs)))
+        }
+        _ => Finding::note(name, "not tried, since there is no rootfs").cure("see rootfs, above"),
+    }
 }
 
 /// Making one proves nothing: AppArmor lets one make it and takes the capabilities away. So the
@@ -60,23 +76,21 @@ pub(super) fn mount_in_memory(path: &str) -> Result<()> {
 }
 
 /// Step 1.
-fn change_root() -> Result<()> {
-    let rootfs = rootfs::prepare(None)?;
+fn change_root(rootfs: &Path) -> Result<()> {
     become_root()?;
-    enter_rootfs(&rootfs)?;
+    enter_rootfs(rootfs)?;
     exec(&["true".into()]).map(|_| ())
 }
 
 /// Step 2, or step 3 if it is to be `in_pid_namespace`.
-fn pivot(in_pid_namespace: bool) -> Result<()> {
-    let rootfs = rootfs::prepare(None)?;
+fn pivot(rootfs: &Path, in_pid_namespace: bool) -> Result<()> {
     become_root()?;
     if in_pid_namespace {
         fork_into_pid_namespace()?;
     }
     unshare(CloneFlags::CLONE_NEWNS)?;
     private_mounts()?;
-    let root = NewRoot::bind(&rootfs)?;
+    let root = NewRoot::bind(rootfs)?;
     root.mount_proc()?;
     root.mount_dev()?;
     root.pivot()?;

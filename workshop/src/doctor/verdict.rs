@@ -97,7 +97,7 @@ pub(super) fn of_all_steps(findings: &[Finding]) -> Vec<Verdict> {
         }
         let way_outside = "a way outside";
         if step == "v5-netns" && !is_root && !without.contains(&way_outside) {
-            without.push("a way outside (that takes root: cargo root -p v5-netns)");
+            without.push("a way outside (that takes root)");
         }
         verdicts.push(Verdict { step, without: without.clone(), because: because.clone() });
     }

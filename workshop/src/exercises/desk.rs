@@ -19,6 +19,9 @@ use crate::directories;
 /// The manifest of a package with programs of learners, in a directory of the checkout.
 pub const MANIFEST: &str = include_str!("../../exercises/manifest.toml");
 
+/// For a `cargo run` by hand in there.
+const SETTINGS: &str = "[build]\ntarget-dir = \"../target\"\n";
+
 /// The learner's package.
 pub(super) struct Desk {
     checkout: PathBuf,
@@ -54,6 +57,9 @@ impl Desk {
         fs::create_dir_all(&sources).with_context(|| format!("cannot make {sources:?}"))?;
         make(&directory.join(".gitignore"), "*\n")?;
         make(&directory.join("Cargo.toml"), MANIFEST)?;
+        let settings = directory.join(".cargo");
+        fs::create_dir_all(&settings).with_context(|| format!("cannot make {settings:?}"))?;
+        make(&settings.join("config.toml"), SETTINGS)?;
         let versions = self.checkout.join("Cargo.lock");
         let versions = fs::read_to_string(&versions)
             .with_context(|| format!("cannot read the exact versions in {versions:?}"))?;
