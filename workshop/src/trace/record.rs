@@ -53,10 +53,12 @@ fn parse(process: i32, line: &str) -> Option<Call> {
     let (arguments, result) = rest.rsplit_once(" = ")?;
     let arguments = arguments.trim_end().strip_suffix(')')?;
     is_name.then_some(())?;
-    let mut arguments = arguments.to_owned();
-    if name == "sendto" && !arguments.contains("nlmsg_type=") {
-        arguments.extend(message_type(&arguments).map(|kind| format!(", nlmsg_type={kind}")));
-    }
+    let arguments = match name {
+        "sendto" => MESSAGES.iter().fold(arguments.to_owned(), |text, (number, name)| {
+            text.replace(&format!("nlmsg_type={number}"), &format!("nlmsg_type={name}"))
+        }),
+        _ => arguments.to_owned(),
+    };
     Some(Call {
         time: time.parse().ok()?,
         process,
@@ -66,49 +68,24 @@ fn parse(process: i32, line: &str) -> Option<Call> {
     })
 }
 
-/// The type of a netlink message (netlink(7)) that strace shows as bytes: it cannot tell what a
-/// socket of another network namespace is for.
-fn message_type(arguments: &str) -> Option<&'static str> {
-    let (_, message) = arguments.split_once(", \"")?;
-    // Four bytes of length, then the type. C's escapes: \40, \n, or the letter itself.
-    let mut bytes = Vec::new();
-    let mut letters = message.chars().peekable();
-    while bytes.len() < 6 {
-        let letter = letters.next()?;
-        if letter != '\\' {
-            bytes.push(letter as u32);
-            continue;
-        }
-        let mut digits = String::new();
-        while digits.len() < 3 && letters.peek().is_some_and(|it| it.is_digit(8)) {
-            digits.extend(letters.next());
-        }
-        match u32::from_str_radix(&digits, 8) {
-            Ok(byte) => bytes.push(byte),
-            Err(_) => bytes.push(letters.next()? as u32), // its value matters in no type below
-        }
-    }
-    match bytes[4] {
-        16 => Some("RTM_NEWLINK"),
-        17 => Some("RTM_DELLINK"),
-        20 => Some("RTM_NEWADDR"),
-        24 => Some("RTM_NEWROUTE"),
-        _ => None,
-    }
-}
+/// The types of netlink messages (rtnetlink(7)) that strace shows as a number, when it cannot tell
+/// what a socket is for because it belongs to another network namespace.
+const MESSAGES: [(&str, &str); 5] = [
+    ("0x10 /* NLMSG_??? */", "RTM_NEWLINK"),
+    ("0x11 /* NLMSG_??? */", "RTM_DELLINK"),
+    ("0x13 /* NLMSG_??? */", "RTM_SETLINK"),
+    ("0x14 /* NLMSG_??? */", "RTM_NEWADDR"),
+    ("0x18 /* NLMSG_??? */", "RTM_NEWROUTE"),
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_message_of_bytes_has_a_type() {
-        let line =
-            |bytes: &str| parse(7, &format!("1.5 sendto(3<socket:[1]>, \"{bytes}\", 9) = 9"));
-        let arguments = |bytes| line(bytes).unwrap().arguments;
-        assert!(arguments(r" \0\0\0\20\0\5\0").ends_with("nlmsg_type=RTM_NEWLINK"));
-        assert!(arguments(r"(\0\0\0\24\0\5\6").ends_with("nlmsg_type=RTM_NEWADDR"));
-        assert!(!arguments(r"GET / HTTP/1.0\r\n").contains("nlmsg_type"));
+    fn a_message_has_a_name() {
+        let line = "1.5 sendto(4<socket:[1]>, [{nlmsg_len=32, nlmsg_type=0x13 /* NLMSG_??? */, x}, 9]) = 9";
+        assert!(parse(7, line).unwrap().arguments.contains("nlmsg_type=RTM_SETLINK, x"));
     }
 
     #[test]
