@@ -50,21 +50,26 @@ impl Desk {
         self.directory().join("src/bin").join(format!("{}.rs", exercise.id))
     }
 
-    /// Makes the package if there is none, and the file if there is none. Whether it made the file.
+    /// Makes the package, and the file if there is none. Whether it made the file.
     pub(super) fn lay_out(&self, exercise: &Exercise) -> Result<bool> {
+        self.make_package()?;
+        make(&self.file_of(exercise), &cut(exercise.source, &Variant::Starter))
+    }
+
+    /// Makes the package, or brings it up to date: what cargo needs, none of the learner's files.
+    fn make_package(&self) -> Result<()> {
         let directory = self.directory();
-        let sources = directory.join("src/bin");
-        fs::create_dir_all(&sources).with_context(|| format!("cannot make {sources:?}"))?;
-        make(&directory.join(".gitignore"), "*\n")?;
-        make(&directory.join("Cargo.toml"), MANIFEST)?;
-        let settings = directory.join(".cargo");
-        fs::create_dir_all(&settings).with_context(|| format!("cannot make {settings:?}"))?;
-        make(&settings.join("config.toml"), SETTINGS)?;
+        for name in ["src/bin", ".cargo"] {
+            let path = directory.join(name);
+            fs::create_dir_all(&path).with_context(|| format!("cannot make {path:?}"))?;
+        }
         let versions = self.checkout.join("Cargo.lock");
         let versions = fs::read_to_string(&versions)
             .with_context(|| format!("cannot read the exact versions in {versions:?}"))?;
-        make(&directory.join("Cargo.lock"), &versions)?;
-        make(&self.file_of(exercise), &cut(exercise.source, &Variant::Starter))
+        renew(&directory.join("Cargo.lock"), &versions)?;
+        renew(&directory.join("Cargo.toml"), MANIFEST)?;
+        make(&directory.join(".cargo/config.toml"), SETTINGS)?;
+        make(&directory.join(".gitignore"), "*\n").map(drop)
     }
 
     /// Puts the starter back, and keeps what was there. Tells where.
@@ -86,6 +91,7 @@ impl Desk {
         if !file.exists() {
             bail!("there is no {file:?} yet (cargo workshop start {})", exercise.id);
         }
+        self.make_package()?;
         let target = self.checkout.join("target");
         let built = cargo_build(&self.directory(), &target).args(["--bin", exercise.id]).status();
         let built = built.context("cannot run cargo (is it on your PATH?)")?;
@@ -100,6 +106,19 @@ pub fn cargo_build(package: &Path, target: &Path) -> Command {
     cargo.args(["build", "--quiet", "--offline"]).current_dir(package);
     cargo.env_remove("CARGO_TARGET_DIR").arg("--target-dir").arg(target);
     cargo
+}
+
+/// Writes a file whose first line says that it is made, unless a learner has taken that line away.
+fn renew(path: &Path, content: &str) -> Result<()> {
+    let is_ours = match fs::read_to_string(path) {
+        Ok(old) => old != content && old.lines().next() == content.lines().next(),
+        Err(error) if error.kind() == ErrorKind::NotFound => true,
+        Err(error) => return Err(error).with_context(|| format!("cannot read {path:?}")),
+    };
+    if is_ours {
+        fs::write(path, content).with_context(|| format!("cannot write {path:?}"))?;
+    }
+    Ok(())
 }
 
 /// Makes a file, never in place of one that is there. Whether it made one.

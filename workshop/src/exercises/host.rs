@@ -8,7 +8,8 @@
 use std::convert::Infallible;
 use std::fmt::{self, Display};
 use std::fs::{self, DirBuilder, File};
-use std::io::{BufRead, BufReader};
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -35,8 +37,9 @@ pub(crate) const CHECK_DIRECTORY: &str = "workshop-check-";
 /// The name of every host.
 pub const NAME: &str = "host";
 
-/// How long a program may take that is run to its end.
+/// How long a program may take that is run to its end, or that is to say something.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
+const TIME_LIMIT_OF_POLL: u16 = 10_000;
 
 /// What the check saw first that is not as it should be.
 #[derive(Debug)]
@@ -197,11 +200,22 @@ impl Host {
         Ok(ended)
     }
 
-    /// Runs any command of the host to its end. `name` is for the message.
+    /// Runs any command of the host to its end, and ends what it has left. `name` is for the
+    /// message.
     ///
     /// # Errors
     /// [`CheckFailed`] if it does not end.
     pub fn run_to_end(&self, command: &mut Command, name: &str) -> Result<Ended> {
+        let ended = self.run_beside(command, name);
+        kill_all()?;
+        ended
+    }
+
+    /// Runs any command of the host to its end, while other processes go on.
+    ///
+    /// # Errors
+    /// [`CheckFailed`] if it does not end.
+    pub fn run_beside(&self, command: &mut Command, name: &str) -> Result<Ended> {
         // Files, not pipes: whoever inherits a pipe and lives on would keep it open.
         let (out, err) = (self.directory.join("stdout"), self.directory.join("stderr"));
         let create = |path: &Path| File::create(path).context("cannot make a file for the output");
@@ -215,14 +229,11 @@ impl Host {
             if let Some(status) = child.try_wait().context("cannot wait for the program")? {
                 break status;
             }
-            if start.elapsed() > TIME_LIMIT {
-                kill_all()?;
-                let seen = format!("it still runs after {} seconds", TIME_LIMIT.as_secs());
-                expect(false, &format!("`{name}` ends"), &seen, "who waits for whom")?;
-            }
+            let seen = format!("it still runs after {} seconds", TIME_LIMIT.as_secs());
+            let is_in_time = start.elapsed() < TIME_LIMIT;
+            expect(is_in_time, &format!("`{name}` ends"), &seen, "who waits for whom")?;
             sleep(Duration::from_millis(5));
         };
-        kill_all()?;
         let read = |path: &Path| fs::read(path).context("cannot read the output");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim_end().to_owned();
         Ok(Ended {
@@ -243,7 +254,7 @@ impl Host {
         let child = command.stdout(Stdio::piped()).stderr(file).spawn();
         let mut child = child.context("cannot start the program")?;
         let stdout = child.stdout.take().context("the program has no output")?;
-        let mut running = Running { child, stdout: BufReader::new(stdout), first: String::new() };
+        let mut running = Running { child, stdout, unread: Vec::new(), first: String::new() };
         running.first = running.line()?;
         let said = fs::read_to_string(&err).context("cannot read the output")?;
         let what = format!("a container that runs `{}`", words.join(" "));
@@ -303,7 +314,8 @@ pub struct Ended {
 /// A container that runs while the check looks at it. Dropped, everything in the host is killed.
 pub struct Running {
     child: Child,
-    stdout: BufReader<ChildStdout>,
+    stdout: ChildStdout,
+    unread: Vec<u8>,
     /// The first line that it printed.
     pub first: String,
 }
@@ -312,11 +324,25 @@ impl Running {
     /// The next line that it prints; empty at its end.
     ///
     /// # Errors
-    /// Those of read(2).
+    /// [`CheckFailed`] if it prints none, and does not end either.
     pub fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).context("cannot read what the program prints")?;
-        Ok(line.trim_end().to_owned())
+        loop {
+            if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<_> = self.unread.drain(..=end).collect();
+                return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
+            }
+            let mut ready = [PollFd::new(self.stdout.as_fd(), PollFlags::POLLIN)];
+            let count = poll(&mut ready, TIME_LIMIT_OF_POLL).context("cannot wait for output")?;
+            let seen = format!("nothing for {} seconds", TIME_LIMIT.as_secs());
+            expect(count > 0, "the command prints something", &seen, "whether it is started")?;
+            let mut bytes = [0; 1024];
+            let length = self.stdout.read(&mut bytes).context("cannot read the output")?;
+            if length == 0 {
+                let rest = std::mem::take(&mut self.unread);
+                return Ok(String::from_utf8_lossy(&rest).trim_end().to_owned());
+            }
+            self.unread.extend_from_slice(&bytes[..length]);
+        }
     }
 
     /// The number of the learner's program.

@@ -78,13 +78,10 @@ fn setns_thread(host: &Host) -> Result<()> {
         let mut command = host.program();
         command.arg(container.0.id().to_string()).arg(host.busybox());
         command.args(["readlink", &format!("/proc/self/ns/{file}")]);
-        // Not run_to_end, which would end the container too.
-        let ended = command.output().context("cannot run the program")?;
-        let inside = String::from_utf8_lossy(&ended.stdout).trim().to_owned();
-        let said = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
+        let ended = host.run_beside(&mut command, "setns-thread PID readlink")?;
         let expected = "the command runs in the UTS and network namespaces of the process";
-        expect(!inside.is_empty(), expected, &said, "the step that it names")?;
-        if inside != namespace_of(&container.0.id().to_string(), file)? {
+        expect(!ended.stdout.is_empty(), expected, &ended.stderr, "the step that it names")?;
+        if ended.stdout != namespace_of(&container.0.id().to_string(), file)? {
             lacking.push(name);
         }
     }
