@@ -10,6 +10,7 @@ use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::Linger;
+use std::convert::Infallible;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter};
 use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -25,14 +26,14 @@ const PIPE: i32 = 256 * 1024;
 /// What the thread of a connection needs for its few variables.
 const STACK: usize = 64 * 1024;
 
-/// How long to wait before accepting again, when there are no descriptors or threads left.
+/// How long to wait before accepting again, when it did not work.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections for ever, and carries each to where its port leads.
 ///
 /// # Errors
-/// Those of poll(2), and of accept(2) when the socket itself is broken.
-pub(crate) fn serve(routes: &[(&TcpListener, SocketAddrV4)]) -> Result<()> {
+/// Those of poll(2): none is expected.
+pub(crate) fn serve(routes: &[(&TcpListener, SocketAddrV4)]) -> Result<Infallible> {
     for (listener, _) in routes {
         // Whoever connected may be gone by the time we accept; then there is nobody to wait for.
         listener.set_nonblocking(true).context("cannot set O_NONBLOCK")?;
@@ -42,26 +43,29 @@ pub(crate) fn serve(routes: &[(&TcpListener, SocketAddrV4)]) -> Result<()> {
         .map(|(listener, _)| PollFd::new(listener.as_fd(), PollFlags::POLLIN))
         .collect();
     loop {
-        poll(&mut ready, PollTimeout::NONE).context("cannot poll the published ports")?;
+        wait_for(&mut ready).context("cannot poll the published ports")?;
         for (_, (listener, target)) in
             ready.iter().zip(routes).filter(|(ready, _)| ready.any() == Some(true))
         {
             match listener.accept() {
                 Ok((client, _)) => start(client, *target),
-                Err(error) if is_of_the_moment(&error) => thread::sleep(PAUSE),
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock | ErrorKind::ConnectionAborted => {}
-                    _ => return Err(error).context("cannot accept a connection"),
-                },
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // accept(2) has many reasons, and all pass: the client has given up, or there are
+                // no descriptors left until another connection ends. The next one waits meanwhile.
+                Err(_) => thread::sleep(PAUSE),
             }
         }
     }
 }
 
-/// No descriptors, no memory: it passes when other connections end. The next one waits meanwhile.
-fn is_of_the_moment(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw);
-    matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM))
+/// poll(2), until something is ready.
+fn wait_for(ready: &mut [PollFd]) -> nix::Result<()> {
+    loop {
+        match poll(ready, PollTimeout::NONE) {
+            Err(Errno::EINTR) => {} // stopped and continued
+            result => return result.map(drop),
+        }
+    }
 }
 
 fn start(client: TcpStream, target: SocketAddrV4) {
@@ -108,7 +112,7 @@ fn relay(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
             PollFd::new(client.as_fd(), request.waits_to_read() | answer.waits_to_write()),
             PollFd::new(server.as_fd(), answer.waits_to_read() | request.waits_to_write()),
         ];
-        poll(&mut ready, PollTimeout::NONE)?;
+        wait_for(&mut ready)?;
         let broken = PollFlags::POLLERR | PollFlags::POLLHUP;
         if ready.iter().any(|ready| ready.revents().is_some_and(|seen| seen.intersects(broken))) {
             return Err(ErrorKind::ConnectionReset.into());
