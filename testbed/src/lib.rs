@@ -45,7 +45,8 @@
 //!
 //! [`Host::run`] and [`Host::start`] run a container to its end, or while the test looks at it from
 //! outside (module [`running`]); [`terminal`] has a real terminal; [`elsewhere`] a machine that
-//! refuses things; [`Outside`] is another machine on the network. [`contract::add`] adds what all stages keep.
+//! refuses things; [`Outside`] is another machine on the network, [`tcp`] a server and its clients.
+//! [`contract::add`] adds what all stages keep.
 
 #![allow(
     clippy::unwrap_used,
@@ -66,10 +67,11 @@ mod probe;
 pub mod running;
 mod stage;
 mod suite;
+pub mod tcp;
 pub mod terminal;
 
 pub use host::{BIN, EXE, Host, Variant};
-pub use outside::Outside;
+pub use outside::{Outside, in_network_of};
 pub use running::{Outcome, Running};
 pub use stage::Stage;
 pub use suite::Suite;

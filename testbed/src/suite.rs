@@ -121,7 +121,9 @@ impl Suite {
         match arguments.next().as_deref().and_then(|first| first.to_str()) {
             Some(IN_HOST) => return self.run_one_body(arguments),
             Some(PROBE) => {
-                probe::run(&arguments.next().expect("a name").to_string_lossy());
+                let name = arguments.next().expect("a name");
+                let argument = arguments.next().unwrap_or_default();
+                probe::run(&name.to_string_lossy(), &argument.to_string_lossy());
                 return ExitCode::SUCCESS;
             }
             _ => {}

@@ -275,7 +275,11 @@ impl Drop for Sweeper {
 fn tear_down(host: &Netlink, bridge: &Link) -> Result<()> {
     let uplinks = bridge.alias.iter().flat_map(|alias| alias.split_whitespace().skip(1));
     let switched: Vec<_> = uplinks.map(forwarding::switch_off).collect();
-    let table = nat::remove_table();
+    let table = match nat::remove_table() {
+        // A half-made bridge: what could not make the table cannot remove it either.
+        Err(_) if bridge.alias.is_none() => Ok(()),
+        result => result,
+    };
     switched.into_iter().chain([table]).collect::<Result<()>>()?;
     match host.link_del(bridge.index) {
         Ok(()) | Err(Errno::ENODEV) => Ok(()),
