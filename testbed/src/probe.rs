@@ -8,6 +8,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::book::way_outside::{WHO_ARE_YOU, tell_who_visits};
 use crate::host::{EXE, Host};
 
 /// The first argument of a test binary that shall be a probe.
@@ -48,6 +49,7 @@ fn libraries() -> BTreeSet<PathBuf> {
 pub(crate) fn run(name: &str) {
     match name {
         "escape" => escape(),
+        WHO_ARE_YOU => tell_who_visits().unwrap(),
         other => panic!("there is no probe {other}"),
     }
 }
