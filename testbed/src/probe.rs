@@ -8,6 +8,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::book::way_outside::{WHO_ARE_YOU, tell_who_visits};
 use crate::host::{EXE, Host};
 use crate::tcp;
 
@@ -54,6 +55,7 @@ pub(crate) fn run(name: &str, argument: &str) {
             Ok(answer) => println!("{answer}"),
             Err(error) => println!("{error}"),
         },
+        WHO_ARE_YOU => tell_who_visits().unwrap(),
         other => panic!("there is no probe {other}"),
     }
 }

@@ -88,11 +88,9 @@ impl Transcript {
                 transcript.not_run += 1;
                 continue;
             }
-            let before = last;
             let entries = entries_of(page, fence, &mut last)?;
             if !with_root && entries.iter().any(|entry| entry.shell.identity == Identity::Root) {
                 transcript.blocks_of_root += 1;
-                last = before;
                 continue;
             }
             transcript.entries.extend(entries);
