@@ -108,13 +108,21 @@ fn relay(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
     let mut request = Direction::new(client, server)?;
     let mut answer = Direction::new(server, client)?;
     while !(request.has_ended && answer.has_ended) {
-        let mut ready = [
-            PollFd::new(client.as_fd(), request.waits_to_read() | answer.waits_to_write()),
-            PollFd::new(server.as_fd(), answer.waits_to_read() | request.waits_to_write()),
-        ];
+        let sides = [(client, &request, &answer), (server, &answer, &request)];
+        let mut ready: Vec<_> = sides
+            .into_iter()
+            .filter_map(|(stream, from_it, to_it)| {
+                let wanted = from_it.waits_to_read() | to_it.waits_to_write();
+                // If it has ended its direction too, poll(2) says so (POLLHUP) as often as it is
+                // asked. That is no fault, and not news while what it sent is still in the pipe.
+                let is_over = wanted.is_empty() && to_it.has_ended;
+                (!is_over).then(|| PollFd::new(stream.as_fd(), wanted))
+            })
+            .collect();
         wait_for(&mut ready)?;
-        let broken = PollFlags::POLLERR | PollFlags::POLLHUP;
-        if ready.iter().any(|ready| ready.revents().is_some_and(|seen| seen.intersects(broken))) {
+        let is_broken =
+            |seen: &PollFd| seen.revents().is_some_and(|seen| seen.contains(PollFlags::POLLERR));
+        if ready.iter().any(is_broken) {
             return Err(ErrorKind::ConnectionReset.into());
         }
         request.advance()?;

@@ -106,7 +106,7 @@ impl ServerOutside {
 }
 
 /// Ends the trial as ignored where the bridge's table cannot be made or looked at.
-fn need(host: &Host, programs: &[&str]) {
+pub(super) fn need(host: &Host, programs: &[&str]) {
     for program in programs {
         if Command::new(program).arg("-V").output().is_err() {
             host.skip(format_args!("there is no `{program}` here"));
