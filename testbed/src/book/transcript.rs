@@ -330,6 +330,15 @@ $ git clone
     }
 
     #[test]
+    fn a_container_of_root_is_left_out_to_its_end() {
+        let page =
+            "```console\n# v5-netns\n```\n```console\n/ # exit\n```\n```console\n$ ps\n```\n";
+        let transcript = Transcript::of(&Page::new("p", page), false).unwrap();
+        assert_eq!(transcript.blocks_of_root, 2);
+        assert_eq!(transcript.entries.len(), 1);
+    }
+
+    #[test]
     fn refuses_a_line_that_proves_nothing() {
         let page = Page::new("p", "```console\n$ ps\n[..]\n```\n");
         let error = Transcript::of(&page, true).unwrap_err().to_string();
