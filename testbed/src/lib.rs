@@ -43,9 +43,13 @@
 //! * [`Host::skip`]: ends the trial as ignored, with a reason. Under `CI=true` that is a failure
 //!   unless `known-skips.txt` lists it.
 //!
+//! [`CgroupHost::of_machine`] tells which cgroups there are: the one thing a host shares with the
+//! machine.
+//!
 //! [`Host::run`] and [`Host::start`] run a container to its end, or while the test looks at it from
 //! outside (module [`running`]); [`terminal`] has a real terminal; [`elsewhere`] a machine that
-//! refuses things. [`contract::add`] adds what all stages keep.
+//! refuses things; [`pace`] knows how slow the machine is. [`contract::add`] adds what all stages
+//! keep.
 
 #![allow(
     clippy::unwrap_used,
@@ -55,6 +59,7 @@
 )]
 
 pub mod book;
+mod cgroups;
 pub mod contract;
 pub mod elsewhere;
 mod host;
@@ -68,6 +73,7 @@ mod stage;
 mod suite;
 pub mod terminal;
 
+pub use cgroups::CgroupHost;
 pub use host::{BIN, EXE, Host, Variant};
 pub use running::{Outcome, Running};
 pub use stage::Stage;
