@@ -43,10 +43,13 @@
 //! * [`Host::skip`]: ends the trial as ignored, with a reason. Under `CI=true` that is a failure
 //!   unless `known-skips.txt` lists it.
 //!
+//! [`CgroupHost::of_machine`] tells which cgroups there are: the one thing a host shares with the
+//! machine.
+//!
 //! [`Host::run`] and [`Host::start`] run a container to its end, or while the test looks at it from
 //! outside (module [`running`]); [`terminal`] has a real terminal; [`elsewhere`] a machine that
-//! refuses things; [`Outside`] is another machine on the network, [`tcp`] a server and its clients.
-//! [`contract::add`] adds what all stages keep.
+//! refuses things; [`Outside`] is another machine on the network, [`tcp`] a server and its clients;
+//! [`pace`] knows how slow the machine is. [`contract::add`] adds what all stages keep.
 
 #![allow(
     clippy::unwrap_used,
@@ -56,6 +59,7 @@
 )]
 
 pub mod book;
+mod cgroups;
 pub mod contract;
 pub mod elsewhere;
 mod host;
@@ -63,6 +67,7 @@ mod identity;
 mod leaks;
 mod mounts;
 mod outside;
+pub mod pace;
 mod probe;
 pub mod running;
 mod stage;
@@ -70,6 +75,7 @@ mod suite;
 pub mod tcp;
 pub mod terminal;
 
+pub use cgroups::CgroupHost;
 pub use host::{BIN, EXE, Host, Variant};
 pub use outside::{Outside, in_network_of};
 pub use running::{Outcome, Running};
