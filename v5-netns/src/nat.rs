@@ -173,9 +173,9 @@ fn drops_forwarded(chain: &str, permit: &str) -> String {
 mod tests {
     use super::*;
 
-    const CHAINS: &str = "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority \
-        filter; policy drop;\n\t}\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; \
-        policy drop;\n\t}\n}\n";
+    const CHAINS: &str = "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input \
+        priority filter; policy drop;\n\t}\n\tchain FORWARD {\n\t\ttype filter hook forward \
+        priority filter; policy drop;\n\t}\n}\n";
 
     #[test]
     fn a_chain_that_drops_is_found() {
