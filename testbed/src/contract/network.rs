@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ pub fn add(suite: Suite) -> Suite {
         .root("a_full_subnet_says_so", a_full_subnet_says_so)
         .root("a_bridge_of_somebody_else_is_left_alone", a_bridge_of_somebody_else)
         .root("a_half_made_bridge_is_made_anew", a_half_made_bridge_is_made_anew)
+        .root("a_lock_of_a_dead_owner_goes", a_lock_of_a_dead_owner_goes)
         .root("a_host_that_drops_what_it_forwards", a_host_that_drops_what_it_forwards)
         .root("neighbours_reach_no_container", neighbours_reach_no_container)
         .root("neighbours_reach_nothing_through_the_host", neighbours_reach_nothing_through_it)
@@ -469,6 +470,14 @@ fn a_half_made_bridge_is_made_anew(host: &Host) {
     assert!(!has_bridge());
 }
 
+/// Somebody was killed with the lock in hand, before there was a bridge.
+fn a_lock_of_a_dead_owner_goes(host: &Host) {
+    let lock = Path::new("/run/container-steps");
+    fs::create_dir(lock).unwrap();
+    host.run(["--net", "none", "true"]).text();
+    assert!(!lock.exists());
+}
+
 fn a_host_that_drops_what_it_forwards(host: &Host) {
     need(host, &["ip", "nft"]);
     let outside = Outside::connect(host, "up0");
@@ -491,7 +500,8 @@ fn a_host_that_drops_what_it_forwards(host: &Host) {
         type_in(&fix.replace("sudo ", ""));
 
         // The fix is kept while no container runs, works, and the note is gone.
-        host.run(["true"]).text();
+        let outcome = host.run(["true"]);
+        assert_eq!((outcome.text(), outcome.stderr.as_str()), ("", ""));
         let running = host.start_sleep();
         let answer = identify_from(running.command(), &address);
         assert!(answer.ends_with(Outside::HOST), "{answer}");
@@ -561,7 +571,7 @@ fn no_nft(host: &Host) {
     host.elsewhere(&mut launcher, || {
         ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin", "/usr/local/bin"]
             .into_iter()
-            .filter(|directory| std::path::Path::new(directory).exists())
+            .filter(|directory| Path::new(directory).exists())
             .try_for_each(crate::elsewhere::mount_tmpfs)
     });
     let outcome = Outcome::of(launcher.args(["echo", "it runs"]));
