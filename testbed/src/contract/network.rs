@@ -24,6 +24,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("only_the_command_is_in_the_network", only_the_command_is_in_the_network)
         .user("without_root_one_note_says_what_is_missing", without_root_one_note)
         .user("a_bridge_needs_root", a_bridge_needs_root)
+        .user("the_bridge_of_root_is_left_alone", the_bridge_of_root_is_left_alone)
         .root("bridge_gives_an_address_and_a_way_out", bridge_gives_an_address_and_a_way_out)
         .root("containers_reach_each_other_and_the_outside", reach_each_other_and_the_outside)
         .root("forwarding_of_the_uplink_is_as_before", forwarding_of_the_uplink_is_as_before)
@@ -227,6 +228,21 @@ fn without_root_one_note(host: &Host) {
 fn a_bridge_needs_root(host: &Host) {
     let outcome = host.run(["--net", "bridge", "echo", "it runs"]);
     outcome.assert_refused(125, &["bridge", "EPERM", "root", "--net none"]);
+}
+
+/// Without ports: root would remove it.
+fn the_bridge_of_root_is_left_alone(host: &Host) {
+    need(host, &["ip"]);
+    let lock = Path::new("/run/container-steps");
+    fs::create_dir(lock).unwrap();
+    see("ip link add steps0 address 02:73:74:65:70:73 type bridge");
+    for mode in ["none", "host"] {
+        let outcome = host.run(["--net", mode, "true"]);
+        assert_eq!((outcome.code(), outcome.stderr.as_str()), (0, ""), "{mode}");
+        assert!(has_bridge() && lock.exists());
+    }
+    see("ip link del steps0");
+    fs::remove_dir(lock).unwrap();
 }
 
 fn bridge_gives_an_address_and_a_way_out(host: &Host) {
