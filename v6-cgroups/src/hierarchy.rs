@@ -101,6 +101,8 @@ impl Hierarchies {
             let is_same_tree = |other: &Hierarchy| {
                 other.version == found.version && other.controllers == found.controllers
             };
+            // Of two mounts in one place the later is on top.
+            all.retain(|other| other.mount_point != found.mount_point);
             if !all.iter().any(is_same_tree) {
                 all.push(found);
             }
