@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::cgroups;
+use crate::pace::slowed;
 
 /// Where a launcher could leave files.
 const WATCHED: [&str; 6] = ["/tmp", "/run", "/home", "/root", "/var/cache", "/dev"];
@@ -74,7 +75,7 @@ impl Snapshot {
         let start = Instant::now();
         loop {
             let leaks = self.differences(&Snapshot::take(allowed)?, allowed);
-            if leaks.is_empty() || start.elapsed() > GRACE {
+            if leaks.is_empty() || start.elapsed() > slowed(GRACE) {
                 return Ok(leaks);
             }
             sleep(Duration::from_millis(10));

@@ -64,6 +64,7 @@ mod host;
 mod identity;
 mod leaks;
 mod mounts;
+pub mod pace;
 mod probe;
 pub mod running;
 mod stage;

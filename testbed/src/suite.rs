@@ -20,6 +20,7 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::cgroups::{self, HostCgroups};
 use crate::host::{self, Host, SKIP_MARK, SKIPPED, Variant, Wanted};
 use crate::identity;
+use crate::pace::slowed;
 use crate::probe::{self, PROBE};
 use crate::stage::Stage;
 
@@ -145,7 +146,7 @@ impl Suite {
         arguments.test_threads.get_or_insert_with(|| {
             thread::available_parallelism().map_or(4, |cores| cores.get() * 4)
         });
-        let runner = Arc::new(Runner::new(self.time_limit, self.own_cgroups));
+        let runner = Arc::new(Runner::new(slowed(self.time_limit), self.own_cgroups));
         if !arguments.list {
             println!("tests run as {}", runner.identity());
             if runner.own_cgroups {
