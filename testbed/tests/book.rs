@@ -22,8 +22,10 @@ fn main() -> Result<ExitCode> {
     } else {
         Vec::new()
     };
-    let mut suite =
-        Suite::of_no_stage().expose(workspace, WORKSPACE).time_limit(Duration::from_secs(300));
+    let mut suite = Suite::of_no_stage()
+        .own_cgroups()
+        .expose(workspace, WORKSPACE)
+        .time_limit(Duration::from_secs(300));
     for page in book.pages_to_run() {
         let name = format!("page/{}", page.name);
         let bless = book.is_blessed();

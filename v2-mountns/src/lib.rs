@@ -162,9 +162,11 @@ impl NewRoot {
                 let above = above.map(|above| self.mount_point(above)).transpose()?;
                 let last = path.file_name().unwrap_or(path.as_os_str());
                 let mode = Mode::from_bits_truncate(0o755);
-                mkdirat(above.as_ref().unwrap_or(&self.directory), last, mode)
-                    .map_err(|errno| anyhow!("cannot make /{name} in the rootfs: {errno}"))?;
-                open(path)
+                match mkdirat(above.as_ref().unwrap_or(&self.directory), last, mode) {
+                    // EEXIST: another container has the same rootfs, and was faster.
+                    Ok(()) | Err(Errno::EEXIST) => open(path),
+                    Err(errno) => bail!("cannot make /{name} in the rootfs: {errno}"),
+                }
             }
             result => result,
         };
