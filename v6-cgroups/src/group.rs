@@ -10,13 +10,15 @@ use crate::hierarchy::{Hierarchies, Hierarchy, Kind, Version, Wanted};
 use anyhow::{Context, Result, anyhow, bail};
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, open};
+use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::unistd::{Pid, UnlinkatFlags, getpid, mkdir, unlinkat, write};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -114,17 +116,17 @@ fn make_and_lock(parent: &Path) -> Result<(PathBuf, Flock<OwnedFd>)> {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => bail!("cannot make the cgroup {parent:?}: {errno}"),
         }
-        let Some(lock) = lock(parent, FlockArg::LockExclusive)? else { continue };
+        let Some(parent_lock) = lock(AT_FDCWD, parent, FlockArg::LockExclusive)? else { continue };
         // The number may be taken: another PID namespace has a launcher of the same number.
         let names = (0..).map(|other| match other {
             0 => getpid().to_string(),
             _ => format!("{}-{other}", getpid()),
         });
         for name in names {
-            let path = parent.join(&name);
-            match mkdirat(&*lock, name.as_str(), mode) {
+            let (name, path) = (Path::new(&name), parent.join(&name));
+            match mkdirat(&*parent_lock, name, mode) {
                 Ok(()) => {
-                    let lock = self::lock(&path, FlockArg::LockExclusiveNonblock)?;
+                    let lock = lock(&*parent_lock, name, FlockArg::LockExclusiveNonblock)?;
                     return Ok((path.clone(), lock.with_context(|| format!("{path:?} is gone"))?));
                 }
                 Err(Errno::EEXIST) => {}
@@ -136,17 +138,25 @@ fn make_and_lock(parent: &Path) -> Result<(PathBuf, Flock<OwnedFd>)> {
 }
 // ANCHOR_END: make_and_lock
 
-/// Locks a directory; none if there is none, or if it is locked and that is not to be waited for.
-fn lock(directory: &Path, how: FlockArg) -> Result<Option<Flock<OwnedFd>>> {
+/// Locks the directory `name` in `above`; none if there is none, or if it is locked and that is not
+/// to be waited for.
+fn lock(above: impl AsFd, name: &Path, how: FlockArg) -> Result<Option<Flock<OwnedFd>>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let opened = match open(directory, flags, Mode::empty()) {
+    let opened = match openat(&above, name, flags, Mode::empty()) {
         Err(Errno::ENOENT) => return Ok(None),
-        result => result.with_context(|| format!("cannot open the cgroup {directory:?}"))?,
+        result => result.with_context(|| format!("cannot open the cgroup {name:?}"))?,
     };
-    match Flock::lock(opened, how) {
-        Ok(lock) => Ok(Some(lock)),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, errno)) => bail!("cannot lock the cgroup {directory:?}: {errno}"),
+    let lock = match Flock::lock(opened, how) {
+        Ok(lock) => lock,
+        Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+        Err((_, errno)) => bail!("cannot lock the cgroup {name:?}: {errno}"),
+    };
+    // Meanwhile it may have been removed, and another made in its place.
+    let opened = fstat(&*lock).with_context(|| format!("cannot look at {name:?}"))?;
+    match fstatat(&above, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(named) if named.st_ino == opened.st_ino => Ok(Some(lock)),
+        Ok(_) | Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => bail!("cannot look at the cgroup {name:?}: {errno}"),
     }
 }
 
@@ -155,10 +165,12 @@ fn lock(directory: &Path, how: FlockArg) -> Result<Option<Flock<OwnedFd>>> {
 pub(crate) fn sweep(host: &Hierarchies) -> Result<()> {
     for tree in &host.all {
         let parent = delegation::base(host.kind, tree)?.join(PARENT);
-        let Some(_while_we_look) = lock(&parent, FlockArg::LockExclusive)? else { continue };
-        for path in children(&parent)? {
-            if let Some(_no_owner) = lock(&path, FlockArg::LockExclusiveNonblock)? {
-                remove(&path)?;
+        let Some(parent_lock) = lock(AT_FDCWD, &parent, FlockArg::LockExclusive)? else { continue };
+        // By the locked descriptor, not by its path: under that there may be another by now.
+        for name in children(&*parent_lock, Path::new("."))? {
+            let no_owner = lock(&*parent_lock, &name, FlockArg::LockExclusiveNonblock)?;
+            if no_owner.is_some() {
+                remove(&parent.join(name))?;
             }
         }
         remove_if_empty(&parent);
@@ -167,19 +179,19 @@ pub(crate) fn sweep(host: &Hierarchies) -> Result<()> {
 }
 // ANCHOR_END: sweep
 
-/// The directories in a cgroup; none if it is gone.
-fn children(directory: &Path) -> Result<Vec<PathBuf>> {
+/// The names of the directories in the cgroup `name` of `above`; none if it is gone.
+fn children(above: impl AsFd, name: &Path) -> Result<Vec<PathBuf>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut opened = match Dir::open(directory, flags, Mode::empty()) {
+    let mut opened = match Dir::openat(above, name, flags, Mode::empty()) {
         Err(Errno::ENOENT) => return Ok(Vec::new()),
-        result => result.with_context(|| format!("cannot open the cgroup {directory:?}"))?,
+        result => result.with_context(|| format!("cannot open the cgroup {name:?}"))?,
     };
     let mut found = Vec::new();
     for entry in opened.iter() {
-        let entry = entry.with_context(|| format!("cannot read the cgroup {directory:?}"))?;
-        let name = entry.file_name().to_string_lossy();
-        if entry.file_type() == Some(Type::Directory) && name != "." && name != ".." {
-            found.push(directory.join(&*name));
+        let entry = entry.with_context(|| format!("cannot read the cgroup {name:?}"))?;
+        let child = OsStr::from_bytes(entry.file_name().to_bytes());
+        if entry.file_type() == Some(Type::Directory) && child != "." && child != ".." {
+            found.push(PathBuf::from(child));
         }
     }
     Ok(found)
@@ -188,7 +200,7 @@ fn children(directory: &Path) -> Result<Vec<PathBuf>> {
 /// rmdir(2), which other cgroups in it forbid.
 fn remove_if_empty(directory: &Path) {
     // EBUSY: there are other containers. ENOENT: one of them was faster.
-    let _ = unlinkat(nix::fcntl::AT_FDCWD, directory, UnlinkatFlags::RemoveDir);
+    let _ = unlinkat(AT_FDCWD, directory, UnlinkatFlags::RemoveDir);
 }
 
 // ANCHOR: remove
@@ -196,11 +208,11 @@ fn remove_if_empty(directory: &Path) {
 fn remove(path: &Path) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     kill_all(path, deadline)?;
-    for child in children(path)? {
-        remove(&child)?; // a container with all capabilities may have made some
+    for name in children(AT_FDCWD, path)? {
+        remove(&path.join(name))?; // a container with all capabilities may have made some
     }
     loop {
-        match unlinkat(nix::fcntl::AT_FDCWD, path, UnlinkatFlags::RemoveDir) {
+        match unlinkat(AT_FDCWD, path, UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => return Ok(()),
             // v1 has no word for "empty now": processes that end are in it until the last moment.
             Err(Errno::EBUSY) if Instant::now() < deadline => {

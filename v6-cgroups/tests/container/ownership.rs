@@ -134,7 +134,7 @@ fn a_hundred_at_once(host: &Host) {
 fn many_short_ones_at_once(host: &Host) {
     host.warm_up();
     let start = |_| host.launcher().args(["--pids-limit", "5", "true"]).spawn().unwrap();
-    for _ in 0..4 {
+    for _ in 0..8 {
         let launchers: Vec<_> = (0..15).map(start).collect();
         for mut launcher in launchers {
             assert!(launcher.wait().unwrap().success());
