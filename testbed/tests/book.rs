@@ -42,7 +42,11 @@ fn main() -> Result<ExitCode> {
 }
 
 /// The pages run the stages as they are now, not as they were when somebody built them last.
+/// (In the virtual machine there is nothing to build with: what started it has built them.)
 fn build_stages(workspace: &Path) -> Result<()> {
+    if env::var_os("TESTBED_IS_BUILT").is_some() {
+        return Ok(());
+    }
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(workspace);
     let exe = env::current_exe()?;
