@@ -15,7 +15,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitStatus, wait, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
-use crate::cgroups;
+use crate::host_cgroups;
 use crate::identity::{self, LEARNER};
 use crate::leaks::{Allowed, Snapshot};
 use crate::mounts::{self, Bind};
@@ -251,7 +251,7 @@ fn be_init(
     nix::unistd::setsid()?;
     forget_settings_of_the_runner()?;
     if let Some(name) = wanted.cgroups {
-        cgroups::enter(name)?;
+        host_cgroups::enter(name)?;
     }
     let mut binds = vec![
         Bind::open(wanted.binaries, Path::new(BIN), true)?,

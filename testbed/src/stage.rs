@@ -11,6 +11,8 @@ pub struct Stage {
     pub pid_namespace: bool,
     /// It has its own hostname, `--hostname`.
     pub uts_namespace: bool,
+    /// It has its own network: `--net`, `--publish`.
+    pub network_namespace: bool,
     /// It has limits, and its own cgroup namespace.
     pub cgroups: bool,
 }
@@ -22,6 +24,7 @@ impl Stage {
         mount_namespace: false,
         pid_namespace: false,
         uts_namespace: false,
+        network_namespace: false,
         cgroups: false,
     };
     /// Its own mounts.
@@ -30,6 +33,8 @@ impl Stage {
     pub const V3: Stage = Stage { name: "v3-pidns", pid_namespace: true, ..Stage::V2 };
     /// Its own hostname.
     pub const V4: Stage = Stage { name: "v4-utsns", uts_namespace: true, ..Stage::V3 };
+    /// Its own network.
+    pub const V5: Stage = Stage { name: "v5-netns", network_namespace: true, ..Stage::V4 };
     /// Its own share of memory, CPU and processes.
-    pub const V6: Stage = Stage { name: "v6-cgroups", cgroups: true, ..Stage::V4 };
+    pub const V6: Stage = Stage { name: "v6-cgroups", cgroups: true, ..Stage::V5 };
 }

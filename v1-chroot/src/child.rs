@@ -1,8 +1,8 @@
 //! Fork and wait, and what passes between a process and its child: errors up, signals down.
 
 use crate::command_line::Failure;
-use crate::signals::{Interrupts, default_actions, ignored_signals, signals_to_take};
-use crate::system_calls::{self, default_action, exit_now, try_wait, wait_for_signal};
+use crate::signals::{Interrupts, default_actions, hold_signals, ignored_signals};
+use crate::system_calls::{self, exit_now, try_wait, wait_for_signal};
 use crate::terminal::Terminal;
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
@@ -49,10 +49,7 @@ impl Child {
         let ignored = ignored_signals()?;
         let (mut report, mut reporter) = io::pipe().context("cannot make a pipe")?;
         let terminal = Terminal::of_caller();
-        let taken = signals_to_take(ignored);
-        taken.thread_block().context("cannot block signals")?;
-        // The kernel tells us of a child's end by SIGCHLD, unless our caller had it ignored.
-        default_action(Signal::SIGCHLD as i32).context("cannot reset SIGCHLD")?;
+        let taken = hold_signals()?;
         let Some(mut child) = Child::fork(&taken)? else {
             default_actions(ignored)?;
             if terminal.is_none() {
@@ -73,7 +70,7 @@ impl Child {
         match Failure::from_bytes(&bytes) {
             None => Ok(child),
             Some(failure) => {
-                child.wait_for_end()?;
+                child.reap()?;
                 Err(failure.into())
             }
         }
@@ -183,7 +180,11 @@ impl Child {
         self.terminal.as_ref().is_some_and(Terminal::is_gone)
     }
 
-    fn wait_for_end(&self) -> Result<()> {
+    /// waitpid(2): blocks until the child has ended, and forgets how.
+    ///
+    /// # Errors
+    /// ECHILD if it was waited for already.
+    pub fn reap(&self) -> Result<()> {
         system_calls::wait(self.pid, 0)
             .map(drop)
             .map_err(|errno| anyhow!("cannot wait for process {}: {errno}", self.pid))

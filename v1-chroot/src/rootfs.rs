@@ -45,10 +45,14 @@ const DIRECTORIES: [(&str, u32); 13] = [
 /// Other names for /bin, as scripts expect them.
 const LINKS: [(&str, &str); 3] = [("sbin", "bin"), ("usr/bin", "../bin"), ("usr/sbin", "../bin")];
 
-/// The two files without which `id`, `whoami` and `ls -l` show bare numbers.
-const FILES: [(&str, &str); 2] = [
+/// The two files without which `id`, `whoami` and `ls -l` show bare numbers; and three empty ones,
+/// places for v5 to mount its own on.
+const FILES: [(&str, &str); 5] = [
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
     ("etc/group", "root:x:0:\nnobody:x:65534:\n"),
+    ("etc/hostname", ""),
+    ("etc/hosts", ""),
+    ("etc/resolv.conf", ""),
 ];
 
 /// Directories whose time of change is set to busybox's own when the rootfs is complete. Any entry

@@ -20,6 +20,19 @@ const TAKEN: [Signal; 7] = [
     Signal::SIGCHLD,
 ];
 
+/// From here on the signals that a supervisor takes wait for it, and it can wait for its children.
+/// Returns those signals.
+///
+/// # Errors
+/// Those of sigprocmask(2) and sigaction(2): none is expected.
+pub fn hold_signals() -> Result<SigSet> {
+    let taken = signals_to_take(ignored_signals()?);
+    taken.thread_block().context("cannot block signals")?;
+    // The kernel tells us of a child's end by SIGCHLD, unless our caller had it ignored.
+    default_action(Signal::SIGCHLD as i32).context("cannot reset SIGCHLD")?;
+    Ok(taken)
+}
+
 /// Those of the blocked signals that a supervisor has blocked itself: the rest was its caller.
 pub fn taken_of(blocked: &SigSet) -> SigSet {
     TAKEN.into_iter().filter(|signal| blocked.contains(*signal)).collect()
@@ -46,7 +59,7 @@ fn is_ignored(ignored: u64, number: i32) -> bool {
 }
 
 /// The signals that this supervisor takes, given those that its caller had ignored.
-pub(crate) fn signals_to_take(ignored: u64) -> SigSet {
+fn signals_to_take(ignored: u64) -> SigSet {
     let mut set: SigSet = TAKEN.into_iter().collect();
     if is_ignored(ignored, Signal::SIGHUP as i32) {
         set.remove(Signal::SIGHUP); // nohup(1): the hang-up is meant to pass us by

@@ -7,6 +7,7 @@ use nix::unistd::{ForkResult, Pid};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 /// fork(2), for a process with one thread.
 ///
@@ -17,16 +18,28 @@ use std::process::ExitStatus;
 /// # Errors
 /// EAGAIN and ENOMEM of fork(2); an error if this process has more than one thread.
 pub(crate) fn fork() -> Result<ForkResult> {
-    // A directory has two links and one more for each directory in it: here, for each thread.
-    let threads = nix::sys::stat::stat("/proc/self/task")
-        .map_err(|errno| anyhow!("cannot count the threads in /proc/self/task: {errno}"))?
-        .st_nlink
-        .saturating_sub(2);
+    let mut threads = count_threads()?;
+    for _ in 0..1000 {
+        if threads == 1 {
+            break;
+        }
+        // Who joins a thread is woken a moment before the kernel takes the thread off the list.
+        std::thread::sleep(Duration::from_micros(100));
+        threads = count_threads()?;
+    }
     if threads != 1 {
         bail!("cannot fork: this process has {threads} threads, and fork would copy only one");
     }
     // SAFETY: this process has one thread (checked above), so the child may do whatever it likes.
     unsafe { nix::unistd::fork() }.map_err(|errno| anyhow!("cannot fork: {errno}"))
+}
+
+/// The threads of this process. A directory has two links and one more for each directory in it:
+/// in this one, for each thread.
+fn count_threads() -> Result<libc::nlink_t> {
+    let tasks = nix::sys::stat::stat("/proc/self/task")
+        .map_err(|errno| anyhow!("cannot count the threads in /proc/self/task: {errno}"))?;
+    Ok(tasks.st_nlink.saturating_sub(2))
 }
 
 /// waitpid(2) without blocking: how `pid` ended, or `None` if it still runs.

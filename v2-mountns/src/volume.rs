@@ -4,7 +4,7 @@ use crate::{NewRoot, open_in, system_calls};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, ResolveFlag, openat};
+use nix::fcntl::{OFlag, ResolveFlag, openat, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
 use std::ffi::OsStr;
 use std::fs;
@@ -96,36 +96,79 @@ impl NewRoot {
 
     /// Opens the place of a volume; what is missing of it is made, directory by directory.
     fn volume_target(&self, target: &Path, is_directory: bool) -> Result<OwnedFd> {
-        let open = |path: &Path, flags| open_in(&self.directory, path, flags, ResolveFlag::empty());
-        let failed = |errno: Errno| {
+        let mut opened = Err(Errno::ELOOP);
+        let mut path = target.to_owned();
+        for _ in 0..MOST_LINKS {
+            match self.make_target(&path, is_directory) {
+                Ok(Made::Place(place)) => {
+                    opened = Ok(place);
+                    break;
+                }
+                Ok(Made::LinkTo(elsewhere)) => path = elsewhere,
+                Err(errno) => {
+                    opened = Err(errno);
+                    break;
+                }
+            }
+        }
+        let checked = opened.and_then(|place| Ok((fstat(&place)?, place)));
+        let (found, place) = checked.map_err(|errno| {
             let advice = match errno {
-                Errno::EEXIST => "a symbolic link to nothing stands there",
                 Errno::ELOOP => "symbolic links that lead in a circle, or into /proc/PID",
+                Errno::EROFS => "make it yourself: the root directory is read-only",
                 _ => "see openat2(2)",
             };
             anyhow!("cannot make the mount point {target:?}: {errno} ({advice})")
-        };
-        let names: Vec<_> = target.components().skip(1).map(Component::as_os_str).collect();
-        let mut path = PathBuf::from(".");
-        let mut directory = open(&path, OFlag::O_DIRECTORY).map_err(failed)?;
-        for (index, name) in names.iter().enumerate() {
-            path.push(name);
-            let is_last = index + 1 == names.len();
-            directory = match open(&path, OFlag::empty()) {
-                Err(Errno::ENOENT) => {
-                    make(&directory, name, !is_last || is_directory).map_err(failed)?;
-                    open(&path, OFlag::empty()).map_err(failed)?
-                }
-                result => result.map_err(failed)?,
-            };
-        }
-        let found = fstat(&directory).map_err(failed)?;
+        })?;
         let is_same_kind =
             is_directory == (found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits());
         ensure!(is_same_kind, "cannot mount on {target:?}: one is a file, the other a directory");
-        Ok(directory)
+        Ok(place)
+    }
+
+    /// One way along `target`, up to its end or to a symbolic link to nothing.
+    fn make_target(&self, target: &Path, is_directory: bool) -> nix::Result<Made> {
+        let open =
+            |path: &Path| open_in(&self.directory, path, OFlag::empty(), ResolveFlag::empty());
+        let mut path = PathBuf::from(".");
+        let mut directory = open(&path)?;
+        let mut names = target.strip_prefix("/").unwrap_or(target).components();
+        while let Some(name) = names.next() {
+            let parent = path.clone();
+            path.push(name);
+            directory = match open(&path) {
+                Err(Errno::ENOENT) => {
+                    let is_last = names.as_path().as_os_str().is_empty();
+                    match make(&directory, name.as_os_str(), !is_last || is_directory) {
+                        Ok(()) => {}
+                        // Either another container has made it at the same moment, or there is a
+                        // link to something that is not there (yet).
+                        Err(Errno::EEXIST) => {
+                            if let Ok(link) = readlinkat(&directory, name.as_os_str()) {
+                                let beside = Path::new("/").join(parent).join(link);
+                                return Ok(Made::LinkTo(beside.join(names.as_path())));
+                            }
+                        }
+                        Err(errno) => return Err(errno),
+                    }
+                    open(&path)?
+                }
+                result => result?,
+            };
+        }
+        Ok(Made::Place(directory))
     }
 }
+
+/// How far the way to the place of a volume has led.
+enum Made {
+    Place(OwnedFd),
+    /// It goes on there, seen from the root of the container.
+    LinkTo(PathBuf),
+}
+
+/// How many links to nothing are followed, as many as the kernel follows (path_resolution(7)).
+const MOST_LINKS: usize = 40;
 
 /// Makes an empty directory, or an empty file.
 fn make(directory: impl AsFd, name: &OsStr, is_directory: bool) -> nix::Result<()> {

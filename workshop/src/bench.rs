@@ -6,6 +6,7 @@
 mod builds;
 mod calls;
 mod memory;
+mod network;
 mod payload;
 mod programs;
 mod table;
@@ -27,11 +28,17 @@ pub struct Args {
     /// Leave out the figures of the build (they take half a minute)
     #[arg(long)]
     no_builds: bool,
+    /// Be the server that a container runs while its published port is measured
+    #[arg(long, hide = true)]
+    serve: bool,
 }
 
 /// Measures and prints. The status is a failure when a figure that does not depend on time is
 /// missed.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    if args.serve {
+        network::serve_in_container()?;
+    }
     ensure!(args.runs >= 100, "--runs {}: a median of fewer than 100 runs is noise", args.runs);
     let programs = Programs::build()?;
     println!("Measured {}; medians of {} runs, interleaved.", programs.caller()?, args.runs);
@@ -41,6 +48,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     times::measure(&programs, args.runs, &mut table)?;
     calls::count(&programs, &mut table)?;
     memory::measure(&programs, &mut table)?;
+    network::measure(&programs, args.runs, &mut table)?;
     builds::count_crates(&programs, &mut table)?;
     if !args.no_builds {
         builds::measure(&programs, &mut table)?;

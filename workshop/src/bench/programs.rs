@@ -24,6 +24,8 @@ pub struct Programs {
     pub dynamic: PathBuf,
     /// `v4-utsns` with libc in it: no dynamic linker runs at its start.
     pub fixed: PathBuf,
+    /// `v5-netns`, linked with the machine's libc.
+    pub network: PathBuf,
     /// Which libc that is.
     pub static_libc: &'static str,
     /// The busybox root file system of stages v1 to v6, which the first run has made.
@@ -37,13 +39,15 @@ impl Programs {
         let target = workspace.join("target");
 
         let mut ordinary = cargo(&workspace);
-        ordinary.args(["build", "--quiet", "--release", "-p", "v4-utsns", "--target-dir"]);
+        ordinary.args(["build", "--quiet", "--release", "-p", "v4-utsns", "-p", "v5-netns"]);
+        ordinary.arg("--target-dir");
         succeed(ordinary.arg(&target))?;
 
         let (fixed, static_libc) = build_static(&workspace)?;
         let programs = Programs {
             dynamic: install(&target, &target.join("release/v4-utsns"), "dynamic")?,
             fixed: install(&target, &fixed, "static")?,
+            network: install(&target, &target.join("release/v5-netns"), "dynamic")?,
             static_libc,
             rootfs: v1_chroot::rootfs::default_path()?,
             workspace,
@@ -111,7 +115,7 @@ fn workspace() -> Result<PathBuf> {
 /// of others that take part were installed, too.
 fn install(target: &Path, program: &Path, name: &str) -> Result<PathBuf> {
     let directory = target.join("bench").join(name);
-    let copy = directory.join("v4-utsns");
+    let copy = directory.join(program.file_name().context("a program has a name")?);
     fs::create_dir_all(&directory)
         .and_then(|()| fs::write(&copy, fs::read(program)?))
         .and_then(|()| fs::set_permissions(&copy, Permissions::from_mode(0o755)))

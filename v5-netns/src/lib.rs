@@ -1,0 +1,197 @@
+//! Step 5: a process with its own network (network_namespaces(7)).
+//!
+//! The new idea is in this file: [`Network`], which is made on the host and entered by the
+//! container. A new network namespace holds one loopback device that is down. Everything else is
+//! there to make it useful, one module for each thing:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `namespace` | makes the namespace, without leaving the own one |
+//! | `netlink` | the verbs of `ip`: links, addresses, routes |
+//! | `bridge` | the bridge, a cable from it into the container, a leased address |
+//! | [`subnet`] | the addresses that can be leased |
+//! | `forwarding` | lets packets through the host |
+//! | `nat` | gives them the host's address: an nft table |
+//! | `lock` | one change of all that at a time |
+//! | `etc` | resolv.conf, hosts, hostname |
+//! | [`publish`] | ports of the host that lead into the container |
+//! | `proxy` | carries their connections |
+
+mod bridge;
+mod etc;
+mod forwarding;
+mod lock;
+mod namespace;
+mod nat;
+mod netlink;
+mod proxy;
+pub mod publish;
+pub mod subnet;
+
+pub use publish::Publish;
+pub use subnet::Subnet;
+
+use crate::bridge::{Attachment, Sweeper};
+use crate::etc::EtcFiles;
+use crate::namespace::Namespace;
+use crate::netlink::Netlink;
+use crate::publish::{Listeners, Proxy};
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::mount::MsFlags;
+use std::net::Ipv4Addr;
+use v1_chroot::command_line::note;
+use v1_chroot::signals::hold_signals;
+use v2_mountns::NewRoot;
+
+/// `--net`, `--subnet` and `-p`, for the command lines of all stages from here on.
+#[derive(Debug, clap::Args)]
+pub struct NetworkArgs {
+    /// Network of the container [default: bridge for root, none otherwise]
+    #[arg(long, value_name = "bridge|none|host", hide_possible_values = true)]
+    pub net: Option<Mode>,
+
+    /// Addresses of the containers on the bridge
+    #[arg(long, value_name = "CIDR", default_value = "10.61.0.0/24", value_parser = Subnet::parse)]
+    pub subnet: Subnet,
+
+    /// Let a TCP port of the host lead into the container (can be given more than once)
+    #[arg(short = 'p', long = "publish", value_name = "[IP:]HOST:CONTAINER")]
+    #[arg(value_parser = Publish::parse)]
+    pub publish: Vec<Publish>,
+}
+
+/// What a container's network is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// Its own, with a cable to the bridge of all containers.
+    Bridge,
+    /// Its own, with a loopback device only.
+    None,
+    /// The host's.
+    Host,
+}
+
+/// The network of a container. It is made by the supervisor, and gone when this is dropped.
+///
+/// The fields are dropped from first to last: first nobody can come in, then the cable goes, then
+/// the bridge, if it was the last one.
+#[derive(Debug)]
+pub struct Network {
+    _proxy: Option<Proxy>,
+    _attachment: Option<Attachment>,
+    /// `None` for the host's.
+    namespace: Option<Namespace>,
+    etc: EtcFiles,
+    _sweeper: Option<Sweeper>,
+}
+
+impl Network {
+    // ANCHOR: create
+    /// Makes the network that `args` ask for.
+    ///
+    /// # Errors
+    /// If a port cannot be published, or the bridge cannot be made: why, and what to do. Nothing is
+    /// left of it then.
+    pub fn create(args: &NetworkArgs) -> Result<Network> {
+        hold_signals()?; // from here on there is something to clean up
+        let may_change_host = Netlink::open()
+            .and_then(|host| Ok(host.may_change()?))
+            .context("cannot ask for the network of the host")?;
+        let mode = args.net.unwrap_or_else(|| default_mode(may_change_host));
+        let sweeper = may_change_host.then_some(Sweeper);
+        if mode == Mode::Host {
+            return Ok(Network::of_host(args, sweeper));
+        }
+        if mode == Mode::Bridge && !may_change_host {
+            bail!(
+                "cannot make a bridge: {}: it would be the host's, so it needs root (with cargo: \
+                 cargo root; or do without the outside: --net none)",
+                Errno::EPERM
+            );
+        }
+        let listeners = Listeners::open(&args.publish)?;
+        let namespace = Namespace::create()?;
+        let attachment = match mode {
+            Mode::Bridge => Some(Attachment::create(&namespace, args.subnet)?),
+            Mode::None | Mode::Host => None,
+        };
+        let address = attachment.as_ref().map(|attachment| attachment.address);
+        let proxy = match args.publish[..] {
+            [] => None,
+            _ => {
+                let target = address.unwrap_or(Ipv4Addr::LOCALHOST);
+                Some(Proxy::start(&listeners, &namespace, target)?)
+            }
+        };
+        Ok(Network {
+            _proxy: proxy,
+            _attachment: attachment,
+            namespace: Some(namespace),
+            etc: EtcFiles::of_own_network(address),
+            _sweeper: sweeper,
+        })
+    }
+    // ANCHOR_END: create
+
+    fn of_host(args: &NetworkArgs, sweeper: Option<Sweeper>) -> Network {
+        if !args.publish.is_empty() {
+            note(format_args!(
+                "-p has no meaning with --net host: the container's ports are the host's own"
+            ));
+        }
+        Network {
+            _proxy: None,
+            _attachment: None,
+            namespace: None,
+            etc: EtcFiles::of_host(),
+            _sweeper: sweeper,
+        }
+    }
+
+    // ANCHOR: enter
+    /// Moves this process into the network. For the host's there is nothing to do.
+    ///
+    /// # Errors
+    /// Those of setns(2).
+    pub fn enter(&self) -> Result<()> {
+        self.namespace.as_ref().map_or(Ok(()), Namespace::enter)
+    }
+    // ANCHOR_END: enter
+
+    // ANCHOR: mount_into
+    /// Mounts what belongs to the network into the new root: resolv.conf, hosts and hostname in
+    /// /etc, and a /sys that shows the devices of the network namespace of whoever mounts it.
+    ///
+    /// # Errors
+    /// If one of them has no place in the rootfs, or the kernel refuses a mount.
+    pub fn mount_into(&self, root: &NewRoot, hostname: &str) -> Result<()> {
+        self.etc.mount_into(root, hostname)?;
+        if self.namespace.is_none() {
+            return Ok(());
+        }
+        let flags =
+            MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        match root.mount_new("sys", "sysfs", flags, "")? {
+            // In a container whose own /sys is partly covered, a new one would uncover it.
+            Err(Errno::EPERM) => {
+                note(format_args!("no /sys in the container: the kernel allows no new one here"));
+                Ok(())
+            }
+            result => result.context("cannot mount sysfs on /sys"),
+        }
+    }
+    // ANCHOR_END: mount_into
+}
+
+/// A bridge, if we may make one.
+fn default_mode(may_change_host: bool) -> Mode {
+    if may_change_host {
+        return Mode::Bridge;
+    }
+    note(format_args!(
+        "without root the container has a loopback device only: nothing leads outside, but -p leads \
+         in"
+    ));
+    Mode::None
+}

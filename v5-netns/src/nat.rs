@@ -1,0 +1,188 @@
+//! Address translation: one nft table of ours, as text for `nft -f -` (nft(8)).
+
+use crate::bridge::BRIDGE;
+use anyhow::{Context, Result, bail};
+use std::env;
+use std::io::{ErrorKind, Write};
+use std::process::{Command, Stdio};
+
+/// The table. Nobody else's is touched, and to remove ours is one command.
+pub(crate) const TABLE: &str = "ip container-steps";
+
+// ANCHOR: table
+/// The rules, in the text that `nft list ruleset` shows too.
+fn table() -> String {
+    format!(
+        r#"table {TABLE} {{
+            # The host's links that forward because we told them to.
+            set uplinks {{ type ifname; }}
+            chain forward {{
+                type filter hook forward priority filter; policy accept;
+                # Answers may come in. Nobody outside starts anything towards a container.
+                oifname "{BRIDGE}" iifname != "{BRIDGE}" ct state != {{ established, related }} drop
+                # And such a link forwards for the containers, not for the neighbours.
+                iifname @uplinks oifname != "{BRIDGE}" ct state new ct status & dnat == 0 drop
+            }}
+            chain postrouting {{
+                type nat hook postrouting priority srcnat; policy accept;
+                # What leaves gets the host's address, and what is answered to it goes back.
+                iifname "{BRIDGE}" oifname != "{BRIDGE}" masquerade
+            }}
+        }}
+        "#
+    )
+}
+// ANCHOR_END: table
+
+/// Makes the table, and looks for others that throw away what containers send.
+///
+/// Returns what to tell the user about that.
+///
+/// # Errors
+/// If there is no `nft`, or the kernel lacks what the rules need.
+pub(crate) fn make_table() -> Result<Option<String>> {
+    // One transaction: all of it is there, or nothing.
+    let chains = nft(&format!("{}list chains\n", table()))?;
+    Ok(dropping_chain(&chains).and_then(|chain| chain.advice()).or_else(advice_for_old_iptables))
+}
+
+/// Adds a link to those that may forward for the containers only.
+pub(crate) fn add_uplink(name: &str) -> Result<()> {
+    nft(&format!("add element {TABLE} uplinks {{ \"{name}\" }}\n")).map(drop)
+}
+
+/// Removes the table, if it is there.
+pub(crate) fn remove_table() -> Result<()> {
+    nft(&format!("add table {TABLE}\ndelete table {TABLE}\n")).map(drop)
+}
+
+/// Gives `nft` a text to carry out, and returns what it printed.
+fn nft(text: &str) -> Result<String> {
+    let cannot = "cannot run nft";
+    let paths = env::var("PATH").unwrap_or_default();
+    let child = Command::new("nft")
+        .args(["-f", "-"])
+        .env("PATH", format!("{paths}:/usr/sbin:/sbin")) // it is there, but not on every PATH
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match child {
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!(
+            "{cannot}: ENOENT: No such file or directory (address translation needs it: install \
+             the package nftables, or do without the outside: --net none)"
+        ),
+        result => result.context(cannot)?,
+    };
+    if let Some(mut stdin) = child.stdin.take() {
+        match stdin.write_all(text.as_bytes()) {
+            // It has ended early, and says why on stderr.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            result => result.context(cannot)?,
+        }
+    }
+    let output = child.wait_with_output().context(cannot)?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
+        bail!(
+            "nft refused our table {TABLE:?}: {first} (does this kernel have nf_tables? After an \
+             upgrade of the kernel its modules load only after a reboot)"
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A chain of somebody else that sees every forwarded packet, and drops what no rule accepts.
+#[derive(Debug, PartialEq, Eq)]
+struct DroppingChain<'a> {
+    table: &'a str,
+    chain: &'a str,
+}
+
+/// Finds such a chain in what `nft list chains` prints.
+fn dropping_chain(chains: &str) -> Option<DroppingChain<'_>> {
+    let (mut table, mut chain) = ("", "");
+    for line in chains.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("table ") {
+            table = name.trim_end_matches(" {");
+        } else if let Some(name) = line.strip_prefix("chain ") {
+            chain = name.trim_end_matches(" {");
+        } else if line.contains("hook forward") && line.contains("policy drop") {
+            let is_for_us = table.starts_with("ip ") || table.starts_with("inet ");
+            if is_for_us {
+                return Some(DroppingChain { table, chain });
+            }
+        }
+    }
+    None
+}
+
+impl DroppingChain<'_> {
+    /// How to let our packets through. An `accept` of ours would not help: every chain has its own
+    /// say, and one drop is enough. `None` if that table has rules about our bridge already.
+    fn advice(&self) -> Option<String> {
+        let DroppingChain { table, chain } = self;
+        let rules = nft(&format!("list table {table}\n")).unwrap_or_default();
+        if rules.contains(&format!("\"{BRIDGE}\"")) {
+            return None;
+        }
+        let permit = match (*table, *chain) {
+            ("ip filter", "FORWARD") if rules.contains("chain DOCKER-USER") => {
+                with_iptables("DOCKER-USER")
+            }
+            ("ip filter", chain) => with_iptables(chain),
+            (table, chain) => format!(
+                "sudo nft insert rule {table} {chain} iifname {BRIDGE} accept; sudo nft insert \
+                 rule {table} {chain} oifname {BRIDGE} accept"
+            ),
+        };
+        Some(drops_forwarded(&format!("chain {chain} of the table {table}"), &permit))
+    }
+}
+
+/// The same for a host whose iptables is the old one, which nft does not see.
+fn advice_for_old_iptables() -> Option<String> {
+    let tables = std::fs::read_to_string("/proc/net/ip_tables_names").ok()?;
+    tables.lines().find(|line| *line == "filter")?;
+    let listed = Command::new("iptables-legacy").args(["-S", "FORWARD"]).output().ok()?;
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    let is_dropping = listed.lines().any(|line| line == "-P FORWARD DROP");
+    if !is_dropping || listed.contains(&format!(" {BRIDGE} ")) {
+        return None;
+    }
+    let permit = with_iptables("FORWARD").replace("iptables ", "iptables-legacy ");
+    Some(drops_forwarded("chain FORWARD of iptables-legacy", &permit))
+}
+
+fn with_iptables(chain: &str) -> String {
+    format!(
+        "sudo iptables -I {chain} -i {BRIDGE} -j ACCEPT; sudo iptables -I {chain} -o {BRIDGE} -j \
+         ACCEPT"
+    )
+}
+
+fn drops_forwarded(chain: &str, permit: &str) -> String {
+    format!(
+        "this host drops forwarded packets ({chain} has policy drop; Docker sets that), so the \
+         container may not reach anything; to permit it: {permit}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHAINS: &str = "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority \
+        filter; policy drop;\n\t}\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; \
+        policy drop;\n\t}\n}\n";
+
+    #[test]
+    fn a_chain_that_drops_is_found() {
+        let found = DroppingChain { table: "ip filter", chain: "FORWARD" };
+        assert_eq!(dropping_chain(CHAINS), Some(found));
+        assert_eq!(dropping_chain(&CHAINS.replace("hook forward", "hook output")), None);
+        assert_eq!(dropping_chain(&CHAINS.replace("drop", "accept")), None);
+        assert_eq!(dropping_chain(&CHAINS.replace("table ip ", "table bridge ")), None);
+    }
+}

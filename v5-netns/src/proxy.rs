@@ -1,0 +1,186 @@
+//! Carries TCP connections: a thread for each, and no byte of them in our own memory.
+//!
+//! splice(2) moves what a socket has received into a pipe, and from there into the other socket,
+//! inside the kernel. A pipe holds little, and what is not read waits where TCP wants it to wait:
+//! at the sender.
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::Linger;
+use std::convert::Infallible;
+use std::io::{self, ErrorKind, PipeReader, PipeWriter};
+use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::Duration;
+
+/// The most that one call moves: more than any pipe holds.
+const MOST: usize = 1 << 20;
+
+/// How much a pipe of ours holds, in bytes: four times the usual, so that fewer turns carry more.
+const PIPE: i32 = 256 * 1024;
+
+/// What the thread of a connection needs for its few variables.
+const STACK: usize = 64 * 1024;
+
+/// How long to wait before accepting again, when it did not work.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts connections for ever, and carries each to where its port leads.
+///
+/// # Errors
+/// Those of poll(2): none is expected.
+pub(crate) fn serve(routes: &[(&TcpListener, SocketAddrV4)]) -> Result<Infallible> {
+    for (listener, _) in routes {
+        // Whoever connected may be gone by the time we accept; then there is nobody to wait for.
+        listener.set_nonblocking(true).context("cannot set O_NONBLOCK")?;
+    }
+    let mut ready: Vec<_> = routes
+        .iter()
+        .map(|(listener, _)| PollFd::new(listener.as_fd(), PollFlags::POLLIN))
+        .collect();
+    loop {
+        wait_for(&mut ready).context("cannot poll the published ports")?;
+        for (_, (listener, target)) in
+            ready.iter().zip(routes).filter(|(ready, _)| ready.any() == Some(true))
+        {
+            match listener.accept() {
+                Ok((client, _)) => start(client, *target),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // accept(2) has many reasons, and all pass: the client has given up, or there are
+                // no descriptors left until another connection ends. The next one waits meanwhile.
+                Err(_) => thread::sleep(PAUSE),
+            }
+        }
+    }
+}
+
+/// poll(2), until something is ready.
+fn wait_for(ready: &mut [PollFd]) -> nix::Result<()> {
+    loop {
+        match poll(ready, PollTimeout::NONE) {
+            Err(Errno::EINTR) => {} // stopped and continued
+            result => return result.map(drop),
+        }
+    }
+}
+
+fn start(client: TcpStream, target: SocketAddrV4) {
+    let thread = thread::Builder::new().stack_size(STACK);
+    // Without a thread the client is dropped, and sees its connection end: the limit of processes
+    // is reached. There is no better answer to give it, and nobody else who wants to know.
+    let _ = thread.spawn(move || carry(client, target));
+}
+
+fn carry(client: TcpStream, target: SocketAddrV4) {
+    let server = match TcpStream::connect(target) {
+        Ok(server) => server,
+        // Nobody listens in the container: for the client that shall look the same.
+        Err(_) => return reset(client),
+    };
+    if relay(&client, &server).is_err() {
+        // One side broke its connection, or ours to it. The other one hears of it as such: an
+        // orderly end would tell it that everything has arrived.
+        reset(client);
+        reset(server);
+    }
+}
+
+/// Closes a connection by RST: with SO_LINGER of no time at all, close(2) does that (tcp(7)).
+fn reset(stream: TcpStream) {
+    // If it fails, the connection ends in the usual way, a little less truly.
+    let _ = setsockopt(&stream, Linger, &libc::linger { l_onoff: 1, l_linger: 0 });
+}
+
+// ANCHOR: relay
+/// Carries bytes in both directions, until both have ended.
+///
+/// # Errors
+/// If one of the connections breaks.
+fn relay(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
+    for stream in [client, server] {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?; // who wrote little wants it sent, not collected
+    }
+    let mut request = Direction::new(client, server)?;
+    let mut answer = Direction::new(server, client)?;
+    while !(request.has_ended && answer.has_ended) {
+        let sides = [(client, &request, &answer), (server, &answer, &request)];
+        let mut ready: Vec<_> = sides
+            .into_iter()
+            .filter_map(|(stream, from_it, to_it)| {
+                let wanted = from_it.waits_to_read() | to_it.waits_to_write();
+                // If it has ended its direction too, poll(2) says so (POLLHUP) as often as it is
+                // asked. That is no fault, and not news while what it sent is still in the pipe.
+                let is_over = wanted.is_empty() && to_it.has_ended;
+                (!is_over).then(|| PollFd::new(stream.as_fd(), wanted))
+            })
+            .collect();
+        wait_for(&mut ready)?;
+        let is_broken =
+            |seen: &PollFd| seen.revents().is_some_and(|seen| seen.contains(PollFlags::POLLERR));
+        if ready.iter().any(is_broken) {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
+        request.advance()?;
+        answer.advance()?;
+    }
+    Ok(())
+}
+// ANCHOR_END: relay
+
+/// One direction of a connection, with what is under way in it.
+struct Direction<'a> {
+    from: &'a TcpStream,
+    to: &'a TcpStream,
+    pipe: (PipeReader, PipeWriter),
+    in_pipe: usize,
+    has_ended: bool,
+}
+
+impl<'a> Direction<'a> {
+    fn new(from: &'a TcpStream, to: &'a TcpStream) -> io::Result<Direction<'a>> {
+        let pipe = io::pipe()?;
+        // Where many pipes are open, the kernel grants an ordinary user no large ones (pipe(7)).
+        let _ = fcntl(&pipe.1, FcntlArg::F_SETPIPE_SZ(PIPE));
+        Ok(Direction { from, to, pipe, in_pipe: 0, has_ended: false })
+    }
+
+    fn waits_to_read(&self) -> PollFlags {
+        if self.has_ended || self.in_pipe > 0 { PollFlags::empty() } else { PollFlags::POLLIN }
+    }
+
+    fn waits_to_write(&self) -> PollFlags {
+        if self.in_pipe > 0 { PollFlags::POLLOUT } else { PollFlags::empty() }
+    }
+
+    // ANCHOR: advance
+    /// Moves what can be moved without waiting. The end of one side becomes the end of the other
+    /// side, in this direction: the opposite one may go on (half-close).
+    fn advance(&mut self) -> io::Result<()> {
+        let (reader, writer) = &self.pipe;
+        if self.in_pipe == 0 && !self.has_ended {
+            match splice(self.from, None, writer, None, MOST, SpliceFFlags::SPLICE_F_NONBLOCK) {
+                Ok(0) => {
+                    self.has_ended = true;
+                    return self.to.shutdown(Shutdown::Write);
+                }
+                Ok(length) => self.in_pipe = length,
+                Err(Errno::EAGAIN) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        if self.in_pipe > 0 {
+            match splice(reader, None, self.to, None, self.in_pipe, SpliceFFlags::empty()) {
+                Ok(length) => self.in_pipe -= length,
+                Err(Errno::EAGAIN) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+    // ANCHOR_END: advance
+}

@@ -1,0 +1,213 @@
+//! Published ports: a port of the host that leads into the container.
+
+use crate::namespace::Namespace;
+use crate::proxy;
+use anyhow::{Context, Result, anyhow};
+use nix::errno::Errno;
+use nix::sys::prctl::set_name;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::socket::sockopt::{Ipv6V6Only, ReuseAddr};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket,
+};
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::os::fd::AsRawFd;
+use v1_chroot::Child;
+use v1_chroot::command_line::{one_line, report};
+use v1_chroot::exit_now;
+
+/// One `-p [IP:]HOST:CONTAINER`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish {
+    /// The address of the host to listen at; all of them if there is none.
+    address: Option<IpAddr>,
+    host: u16,
+    container: u16,
+}
+
+impl Publish {
+    /// Reads `[IP:]HOST:CONTAINER`, an IPv6 address in brackets.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Publish, String> {
+        let form = "it is not of the form HOST:CONTAINER or IP:HOST:CONTAINER";
+        let (rest, container) = text.rsplit_once(':').ok_or(form)?;
+        let (address, host) = match rest.rsplit_once(':') {
+            Some((address, host)) => (Some(parse_address(address)?), host),
+            None => (None, rest),
+        };
+        Ok(Publish { address, host: parse_port(host)?, container: parse_port(container)? })
+    }
+
+    /// Where to listen. "Everywhere" is two sockets: one for IPv4, one for IPv6.
+    fn places(&self) -> Vec<SocketAddr> {
+        let addresses = match self.address {
+            Some(address) => vec![address],
+            None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+        };
+        addresses.into_iter().map(|address| SocketAddr::new(address, self.host)).collect()
+    }
+}
+
+fn parse_address(text: &str) -> Result<IpAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let address = match bare {
+        Some(bare) => bare.parse().map(IpAddr::V6),
+        None => text.parse().map(IpAddr::V4),
+    };
+    address.map_err(|_| format!("{text:?} is no IP address (an IPv6 one goes in brackets)"))
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    if let Some((_, protocol)) = text.split_once('/') {
+        return Err(format!("{protocol:?} cannot be published: TCP only, without a name for it"));
+    }
+    match text.parse() {
+        Ok(0) => Err("port 0 is no port that one could connect to".into()),
+        Ok(port) => Ok(port),
+        Err(_) => Err(format!("{text:?} is no port: a number from 1 to 65535")),
+    }
+}
+
+/// Open ports of the host, each with the container's port that it leads to.
+#[derive(Debug)]
+pub(crate) struct Listeners(Vec<(TcpListener, u16)>);
+
+impl Listeners {
+    /// Opens the ports, in the network namespace of this thread.
+    ///
+    /// # Errors
+    /// If one is in use, or not for this user, or the address is none of the host's.
+    pub(crate) fn open(ports: &[Publish]) -> Result<Listeners> {
+        let mut listeners = Vec::new();
+        for port in ports {
+            for place in port.places() {
+                match listen_at(place) {
+                    Ok(listener) => listeners.push((listener, port.container)),
+                    // "Everywhere", on a host without IPv6.
+                    Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)
+                        if port.address.is_none() && place.is_ipv6() => {}
+                    Err(errno) => return Err(cannot_listen(place, errno)),
+                }
+            }
+        }
+        Ok(Listeners(listeners))
+    }
+}
+
+fn listen_at(place: SocketAddr) -> nix::Result<TcpListener> {
+    let family = if place.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // Else the port of a container that has ended is in use for another minute (TIME_WAIT).
+    setsockopt(&socket, ReuseAddr, &true)?;
+    if place.is_ipv6() {
+        setsockopt(&socket, Ipv6V6Only, &true)?; // IPv4 has its own socket
+    }
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(place))?;
+    listen(&socket, Backlog::MAXCONN)?;
+    Ok(TcpListener::from(socket))
+}
+
+fn cannot_listen(place: SocketAddr, errno: Errno) -> anyhow::Error {
+    let port = place.port();
+    let advice = match errno {
+        Errno::EADDRINUSE => &format!("who has it: ss -ltnp 'sport = :{port}'"),
+        Errno::EACCES => {
+            "ports below that of /proc/sys/net/ipv4/ip_unprivileged_port_start are for root: take \
+             a higher one"
+        }
+        Errno::EADDRNOTAVAIL => "the host has no such address: see ip address",
+        _ => "see bind(2)",
+    };
+    anyhow!("cannot publish port {port} at {}: {errno} ({advice})", place.ip())
+}
+
+/// The process that carries connections from the host's ports into the container. Dropped, it is
+/// killed.
+#[derive(Debug)]
+pub(crate) struct Proxy(Child);
+
+impl Proxy {
+    // ANCHOR: start
+    /// Starts the process. Its ports are the host's: a socket stays in the network namespace in
+    /// which it was made. It itself enters the container's, so what it connects to is in there.
+    ///
+    /// # Errors
+    /// Those of fork(2).
+    pub(crate) fn start(
+        listeners: &Listeners,
+        namespace: &Namespace,
+        target: Ipv4Addr,
+    ) -> Result<Proxy> {
+        let Some(child) = Child::fork(&SigSet::empty())? else {
+            // All signals but SIGKILL wait for ever: Ctrl-C is not for us, and our end is not ours
+            // to choose.
+            let Err(error) = SigSet::all()
+                .thread_block()
+                .context("cannot block signals")
+                .and_then(|()| namespace.enter())
+                .and_then(|()| serve(listeners, target));
+            report(&format!("published ports: {}", one_line(&error)));
+            exit_now(125);
+        };
+        Ok(Proxy(child))
+    }
+    // ANCHOR_END: start
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It fails if the proxy has ended by itself, and then it has told why.
+        let _ = self.0.kill(Signal::SIGKILL).and_then(|()| self.0.reap());
+    }
+}
+
+fn serve(Listeners(listeners): &Listeners, target: Ipv4Addr) -> Result<Infallible> {
+    set_name(c"proxy").context("cannot set the name of the proxy")?;
+    // Six descriptors for each connection. The limit is this process's own, not the container's.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limits")?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot raise the limit of files")?;
+    let routes: Vec<_> = listeners
+        .iter()
+        .map(|(listener, port)| (listener, SocketAddrV4::new(target, *port)))
+        .collect();
+    proxy::serve(&routes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_forms_that_docker_has() {
+        let publish = |address, host, container| Ok(Publish { address, host, container });
+        assert_eq!(Publish::parse("8080:80"), publish(None, 8080, 80));
+        let loopback = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        assert_eq!(Publish::parse("127.0.0.1:8080:80"), publish(loopback, 8080, 80));
+        let loopback = Some(IpAddr::V6(Ipv6Addr::LOCALHOST));
+        assert_eq!(Publish::parse("[::1]:8080:80"), publish(loopback, 8080, 80));
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (text, fault) in [
+            ("80", "not of the form"),
+            ("0:80", "port 0"),
+            ("8080:0", "port 0"),
+            ("65536:80", "from 1 to 65535"),
+            ("-1:80", "from 1 to 65535"),
+            (":80", "from 1 to 65535"),
+            ("8080:http", "from 1 to 65535"),
+            ("8080:80/udp", "TCP only"),
+            ("8080-8090:80", "from 1 to 65535"),
+            ("::1:8080:80", "in brackets"),
+            ("localhost:8080:80", "no IP address"),
+        ] {
+            let told = Publish::parse(text);
+            assert!(told.as_ref().is_err_and(|told| told.contains(fault)), "{text}: {told:?}");
+        }
+    }
+}

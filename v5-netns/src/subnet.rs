@@ -1,0 +1,119 @@
+//! The addresses of the containers: a range like 10.61.0.0/24.
+
+use std::net::Ipv4Addr;
+
+/// A range of IPv4 addresses. The first one that can be used is the bridge's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    network: u32,
+    prefix_length: u8,
+}
+
+impl Subnet {
+    /// Reads `ADDRESS/PREFIX_LENGTH`.
+    ///
+    /// # Errors
+    /// If it is no such thing, or a range in which containers cannot live.
+    pub fn parse(text: &str) -> Result<Subnet, String> {
+        let form = "it is not of the form 10.61.0.0/24";
+        let (address, prefix_length) = text.split_once('/').ok_or(form)?;
+        let address: Ipv4Addr = address.parse().map_err(|_| form)?;
+        let prefix_length: u8 = prefix_length.parse().map_err(|_| form)?;
+        if !(8..=30).contains(&prefix_length) {
+            return Err("the number behind the slash is not between 8 and 30".into());
+        }
+        let subnet = Subnet::around(address, prefix_length);
+        if subnet.network != address.to_bits() {
+            return Err(format!("did you mean {}/{prefix_length}?", subnet.address()));
+        }
+        let first = subnet.address().octets()[0];
+        if first == 0 || first == 127 || first >= 224 {
+            return Err(
+                "these addresses have a meaning of their own (try one of 10.0.0.0/8)".into()
+            );
+        }
+        Ok(subnet)
+    }
+
+    /// The subnet of this size that `address` is in.
+    pub(crate) fn around(address: Ipv4Addr, prefix_length: u8) -> Subnet {
+        let host_bits = u32::MAX.checked_shr(prefix_length.into()).unwrap_or(0);
+        Subnet { network: address.to_bits() & !host_bits, prefix_length }
+    }
+
+    fn address(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.network)
+    }
+
+    /// How many bits all of its addresses have in common.
+    pub(crate) fn prefix_length(self) -> u8 {
+        self.prefix_length
+    }
+
+    /// The bridge's own address: where the containers send what is for somewhere else.
+    pub(crate) fn gateway(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.network + 1)
+    }
+
+    /// The addresses for containers, each with its number in the subnet. (The very last address
+    /// means "all of them": broadcast.)
+    pub(crate) fn hosts(self) -> impl Iterator<Item = (u32, Ipv4Addr)> {
+        let last = (u32::MAX >> self.prefix_length) - 1;
+        (2..=last).map(move |number| (number, Ipv4Addr::from_bits(self.network + number)))
+    }
+
+    /// Whether the two have an address in common.
+    pub(crate) fn overlaps(self, other: Subnet) -> bool {
+        let shorter = self.prefix_length.min(other.prefix_length);
+        let of_both = |subnet: Subnet| Subnet::around(subnet.address(), shorter).network;
+        of_both(self) == of_both(other)
+    }
+}
+
+impl std::fmt::Display for Subnet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.address(), self.prefix_length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subnet_is_an_address_and_a_length() {
+        let subnet = Subnet::parse("10.61.0.0/24").unwrap();
+        assert_eq!(subnet.gateway(), Ipv4Addr::new(10, 61, 0, 1));
+        let hosts: Vec<_> = subnet.hosts().collect();
+        assert_eq!(hosts.first(), Some(&(2, Ipv4Addr::new(10, 61, 0, 2))));
+        assert_eq!(hosts.last(), Some(&(254, Ipv4Addr::new(10, 61, 0, 254))));
+        assert_eq!(Subnet::parse("192.168.7.4/30").unwrap().hosts().count(), 1);
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (text, fault) in [
+            ("10.61.0.0", "not of the form"),
+            ("10.61.0.0/x", "not of the form"),
+            ("10.61.0/24", "not of the form"),
+            ("fd00::/64", "not of the form"),
+            ("10.61.0.0/31", "between 8 and 30"),
+            ("10.0.0.0/7", "between 8 and 30"),
+            ("10.61.0.5/24", "did you mean 10.61.0.0/24?"),
+            ("127.0.0.0/8", "meaning of their own"),
+            ("224.0.0.0/8", "meaning of their own"),
+        ] {
+            let told = Subnet::parse(text);
+            assert!(told.as_ref().is_err_and(|told| told.contains(fault)), "{text}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn overlap_goes_both_ways() {
+        let of = |text| Subnet::parse(text).unwrap();
+        assert!(of("10.61.0.0/24").overlaps(of("10.0.0.0/8")));
+        assert!(of("10.0.0.0/8").overlaps(of("10.61.0.0/24")));
+        assert!(!of("10.61.0.0/24").overlaps(of("10.61.1.0/24")));
+        assert!(of("10.61.0.0/24").overlaps(Subnet::around(Ipv4Addr::new(10, 61, 0, 9), 32)));
+    }
+}

@@ -1,0 +1,405 @@
+//! What a network of its own costs: to attach, to start with many beside it, to be reached through
+//! a published port.
+//!
+//! All of it happens in a network namespace of this benchmark, never in the machine's own network.
+//! A namespace belongs to a thread: what this module starts, it starts from its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use v5_netns::{Mode, Network, NetworkArgs, Subnet};
+
+use super::programs::{Programs, find, is_root, stage, succeed};
+use super::table::Table;
+
+/// How many containers "many" are.
+const MANY: usize = 200;
+
+/// The port of the host that leads to the container's port 80.
+const PUBLISHED: u16 = 8080;
+
+/// Measures, if this is root: an ordinary user has no bridge.
+pub fn measure(programs: &Programs, runs: usize, table: &mut Table) -> Result<()> {
+    let needed = ["ip", "nft"].into_iter().find(|name| find(name).is_none());
+    let why = match needed {
+        _ if !is_root()? => "a bridge needs root".to_owned(),
+        Some(name) => format!("there is no {name}"),
+        None => return in_own_namespaces(|| measure_here(programs, runs, table)),
+    };
+    table.absent("network", "-", why);
+    Ok(())
+}
+
+/// Runs `body` in a thread with network and mounts of its own, and a fresh /run: there `ip netns`
+/// writes down its names.
+fn in_own_namespaces<T: Send>(body: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let enter = || -> Result<()> {
+        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("unshare")?;
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).context("private mounts")?;
+        mount(Some("run"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>)
+            .context("a /run of its own")?;
+        // A way out that leads nowhere: pasta wants one to exist.
+        for words in [
+            "link set lo up",
+            "link add uplink type veth peer name nowhere",
+            "link set nowhere up",
+            "address add 192.0.2.10/24 dev uplink",
+            "link set uplink up",
+            "route add default via 192.0.2.1",
+        ] {
+            ip(words)?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| enter().and_then(|()| body()));
+        thread.join().map_err(|_| anyhow!("the thread of the network benchmark panicked"))?
+    })
+}
+
+fn measure_here(programs: &Programs, runs: usize, table: &mut Table) -> Result<()> {
+    // The bridge stays while somebody is connected to it.
+    let holder = Container::start(programs, &["--net", "bridge"], &["sleep", "infinity"])?;
+    attach(runs, table)?;
+    start_beside_many(programs, table)?;
+    drop(holder);
+    published_port(programs, table)
+}
+
+/// A container's network, made with our messages and with nine `ip` commands, by turns.
+fn attach(runs: usize, table: &mut Table) -> Result<()> {
+    let subnet = Subnet::parse("10.61.0.0/24").map_err(|error| anyhow!(error))?;
+    let args = NetworkArgs { net: Some(Mode::Bridge), subnet, publish: Vec::new() };
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..runs.min(100) {
+        let start = Instant::now();
+        let network = Network::create(&args)?;
+        ours.push(start.elapsed());
+        drop(network);
+
+        let start = Instant::now();
+        for words in [
+            "link show steps0",
+            "netns add c",
+            "-n c link set lo up",
+            "link add steps250 type veth peer name eth0 netns c",
+            "link set steps250 master steps0",
+            "link set steps250 up",
+            "-n c address add 10.61.0.250/24 dev eth0",
+            "-n c link set eth0 up",
+            "-n c route add default via 10.61.0.1",
+        ] {
+            ip(words)?;
+        }
+        theirs.push(start.elapsed());
+        ip("link del steps250")?;
+        ip("netns del c")?;
+    }
+    let (ours, theirs) = (median(ours), median(theirs));
+    println!("network of a container, bridge there: {ours:.2} ms; nine ip commands {theirs:.2} ms");
+    table.timed("attach / nine ip commands", ours / theirs, 0.2, "");
+    Ok(())
+}
+
+/// Starts with one container on the bridge, and with many.
+fn start_beside_many(programs: &Programs, table: &mut Table) -> Result<()> {
+    let few = start_time(programs)?;
+    let crowd = (0..MANY)
+        .map(|_| Container::start(programs, &["--net", "bridge"], &["sleep", "infinity"]))
+        .collect::<Result<Vec<_>>>()?;
+    let many = start_time(programs)?;
+    println!("start to end, 1 container there: {few:.2} ms; {MANY} there: {many:.2} ms");
+    table.timed(&format!("start with {MANY} there / with 1 there"), many / few, 1.5, "");
+    // All at once, as a signal would; then each is waited for.
+    for container in &crowd {
+        container.terminate()?;
+    }
+    drop(crowd);
+    Ok(())
+}
+
+/// The median time until a container's command runs: it tells so by its first line.
+fn start_time(programs: &Programs) -> Result<f64> {
+    let mut times = Vec::new();
+    for _ in 0..50 {
+        let start = Instant::now();
+        let container = Container::start(programs, &["--net", "bridge"], &["sleep", "infinity"])?;
+        times.push(start.elapsed());
+        drop(container);
+    }
+    Ok(median(times))
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1e3
+}
+
+/// One stream through a published port, and one request: directly, and through others.
+fn published_port(programs: &Programs, table: &mut Table) -> Result<()> {
+    let mut ways = vec![("direct", start_server()?)];
+    let port = format!("{PUBLISHED}:80");
+    let ours = Container::serve(programs, &["--net", "none", "-p", &port])?;
+    ways.push(("v5-netns -p", SocketAddr::from((Ipv4Addr::LOCALHOST, PUBLISHED))));
+
+    let other = Container::serve(programs, &["--net", "none"])?;
+    let slirp = Forwarder::slirp4netns(other.command()?, 8081);
+    let another = Container::serve(programs, &["--net", "none"])?;
+    let pasta = Forwarder::pasta(another.command()?, 8082);
+    for (name, port, forwarder) in [("slirp4netns", 8081, &slirp), ("pasta", 8082, &pasta)] {
+        match forwarder {
+            Ok(_) => ways.push((name, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))),
+            Err(error) => println!("{name} takes no part: {error:#}"),
+        }
+    }
+
+    let mut figures = Vec::new();
+    println!("{:20} {:>9} {:>14}", "one connection", "GB/s", "round trip, us");
+    for (name, address) in ways {
+        let figure = (throughput(address)?, round_trip(address)?);
+        println!("{name:20} {:>9.2} {:>14.1}", figure.0 / 1e9, figure.1);
+        figures.push((name, figure));
+    }
+    println!();
+    drop((ours, other, slirp, another, pasta));
+
+    let of = |name: &str| figures.iter().find(|(found, _)| *found == name).map(|(_, it)| *it);
+    let (Some(direct), Some(ours)) = (of("direct"), of("v5-netns -p")) else {
+        bail!("a figure of the published port is missing");
+    };
+    table.timed("direct stream / published port's", direct.0 / ours.0, 2.0, "");
+    match of("slirp4netns") {
+        Some(slirp) => table.timed("slirp4netns' stream / ours", slirp.0 / ours.0, 1.0, ""),
+        None => table.absent("slirp4netns' stream / ours", "at most 1.00", "it took no part"),
+    }
+    table.timed("latency added by the port", ours.1 - direct.1, 100.0, "us");
+    Ok(())
+}
+
+/// Bytes per second that one connection carries; the best of three, since the machine is shared.
+fn throughput(address: SocketAddr) -> Result<f64> {
+    let mut best = 0.0_f64;
+    for _ in 0..3 {
+        let mut stream = ask(address, b's')?;
+        let mut buffer = vec![0; 1 << 20];
+        let (mut bytes, start) = (0_usize, Instant::now());
+        while start.elapsed() < Duration::from_secs(1) {
+            match stream.read(&mut buffer).context("read from the server")? {
+                0 => bail!("the server at {address} ended the connection"),
+                length => bytes += length,
+            }
+        }
+        best = best.max(bytes as f64 / start.elapsed().as_secs_f64());
+    }
+    Ok(best)
+}
+
+/// The median time from a request of one byte to its answer, in microseconds.
+fn round_trip(address: SocketAddr) -> Result<f64> {
+    let mut stream = ask(address, b'e')?;
+    let mut times = Vec::new();
+    for _ in 0..3000 {
+        let start = Instant::now();
+        stream.write_all(b"?")?;
+        stream.read_exact(&mut [0])?;
+        times.push(start.elapsed());
+    }
+    Ok(median(times) * 1e3)
+}
+
+/// Connects, and says what is wanted: `s` a stream without end, `e` an echo.
+fn ask(address: SocketAddr, what: u8) -> Result<TcpStream> {
+    let mut stream =
+        TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_nodelay(true)?;
+    stream.write_all(&[what])?;
+    Ok(stream)
+}
+
+/// The server, in this process, and where it listens.
+fn start_server() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || serve(&listener));
+    Ok(address)
+}
+
+/// The other side of `bench --serve`: the same server, on port 80 of a container.
+pub fn serve_in_container() -> Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 80)).context("cannot listen")?;
+    println!("ready");
+    serve(&listener)
+}
+
+fn serve(listener: &TcpListener) -> Result<()> {
+    loop {
+        let (stream, _) = listener.accept().context("cannot accept")?;
+        // A client that has had enough is no failure of ours.
+        thread::spawn(move || answer(stream).err());
+    }
+}
+
+fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut what = [0];
+    stream.read_exact(&mut what)?;
+    stream.set_nodelay(true)?;
+    if what == *b"s" {
+        let zeros = vec![0; 256 * 1024];
+        loop {
+            stream.write_all(&zeros)?;
+        }
+    }
+    let mut byte = [0];
+    loop {
+        stream.read_exact(&mut byte)?;
+        stream.write_all(&byte)?;
+    }
+}
+
+/// A container that runs until it is dropped.
+struct Container {
+    supervisor: Child,
+}
+
+impl Container {
+    /// Starts it, and returns when `command` runs: its shell has printed a line then.
+    fn start(programs: &Programs, options: &[&str], command: &[&str]) -> Result<Container> {
+        let script = format!("echo ready; exec {}", command.join(" "));
+        Container::spawn(stage(&programs.network).args(options).args(["sh", "-c", &script]))
+    }
+
+    /// This program in a container, as a server. It comes with the libraries that it needs.
+    fn serve(programs: &Programs, options: &[&str]) -> Result<Container> {
+        let own = fs::canonicalize("/proc/self/exe")?;
+        let mut stage = stage(&programs.network);
+        stage.args(options).arg("-v").arg(format!("{}:/tmp/server:ro", own.display()));
+        for directory in ["/usr", "/lib", "/lib64"].iter().filter(|it| Path::new(it).exists()) {
+            stage.arg("-v").arg(format!("{directory}:{directory}:ro"));
+        }
+        Container::spawn(stage.args(["/tmp/server", "bench", "--serve"]))
+    }
+
+    fn spawn(command: &mut Command) -> Result<Container> {
+        let mut supervisor = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start a container")?;
+        let mut line = String::new();
+        let stdout = supervisor.stdout.as_mut().context("no pipe from the container")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        let container = Container { supervisor };
+        ensure!(line == "ready\n", "the container said {line:?}");
+        Ok(container)
+    }
+
+    /// The command's number: supervisor, waiting process (not the proxy), command.
+    fn command(&self) -> Result<u32> {
+        let children = |pid: u32| -> Result<Vec<u32>> {
+            let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+            Ok(list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+        };
+        for child in children(self.supervisor.id())? {
+            if let [command] = children(child)?[..] {
+                return Ok(command);
+            }
+        }
+        bail!("the container has ended")
+    }
+
+    /// Kills the command; the supervisor then cleans up.
+    fn terminate(&self) -> Result<()> {
+        succeed(Command::new("kill").args(["-KILL", &self.command()?.to_string()])).map(drop)
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        // It may have been terminated already; in either case it is waited for.
+        let _ = self.terminate();
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// A program that connects a network namespace to the host in user space.
+struct Forwarder {
+    process: Child,
+    directory: Option<PathBuf>,
+}
+
+impl Forwarder {
+    fn slirp4netns(pid: u32, port: u16) -> Result<Forwarder> {
+        let path = find("slirp4netns").context("it is not installed")?;
+        let directory = PathBuf::from("/run/slirp4netns");
+        fs::create_dir(&directory)?;
+        let socket = directory.join("api");
+        let mut command = Command::new(path);
+        command.args(["--configure", "--mtu=65520", "--api-socket"]).arg(&socket);
+        command.arg(pid.to_string()).arg("tap0");
+        let forwarder = Forwarder::spawn(&mut command, Some(directory))?;
+        let mut api = wait_for(|| UnixStream::connect(&socket).ok()).context("no API")?;
+        let request = format!(
+            r#"{{"execute": "add_hostfwd", "arguments": {{"proto": "tcp", "host_addr": "127.0.0.1",
+            "host_port": {port}, "guest_port": 80}}}}"#
+        );
+        api.write_all(request.as_bytes())?;
+        let mut answer = [0; 256];
+        let length = api.read(&mut answer)?;
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        ensure!(answer.contains("return"), "it answered {answer}");
+        Ok(forwarder)
+    }
+
+    fn pasta(pid: u32, port: u16) -> Result<Forwarder> {
+        let path = find("pasta").context("it is not installed")?;
+        let mut command = Command::new(path);
+        command.args(["--foreground", "--quiet", "--config-net", "--runas", "0"]);
+        command.args(["-t", &format!("{port}:80"), "-u", "none", "-T", "none", "-U", "none"]);
+        command.args(["--netns", &format!("/proc/{pid}/ns/net")]);
+        let forwarder = Forwarder::spawn(&mut command, None)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        wait_for(|| TcpStream::connect(address).ok()).context("it does not listen")?;
+        Ok(forwarder)
+    }
+
+    fn spawn(command: &mut Command, directory: Option<PathBuf>) -> Result<Forwarder> {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Forwarder { process: command.spawn()?, directory })
+    }
+}
+
+impl Drop for Forwarder {
+    fn drop(&mut self) {
+        // Nothing depends on how it ends.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = self.directory.as_ref().map(fs::remove_dir_all);
+    }
+}
+
+/// Asks until there is an answer, for three seconds at most.
+fn wait_for<T>(ask: impl Fn() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(3) {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    None
+}
+
+fn ip(words: &str) -> Result<()> {
+    succeed(Command::new("ip").args(words.split(' '))).map(drop)
+}
