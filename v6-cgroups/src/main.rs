@@ -10,7 +10,7 @@ use v4_utsns::{HostnameArgs, set_hostname};
 use v5_netns::{Network, NetworkArgs};
 use v6_cgroups::{Cgroup, Limits};
 
-/// Run a command with its own root directory, mounts, process numbers, hostname, network and limits
+/// Run a command with its own root, mounts, process numbers, hostname, network and limits
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]
