@@ -9,6 +9,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::host_cgroups;
 use crate::pace::slowed;
 
 /// Where a launcher could leave files.
@@ -17,8 +18,7 @@ const WATCHED: [&str; 6] = ["/tmp", "/run", "/home", "/root", "/var/cache", "/de
 /// What the stages keep on purpose in their cache directory. A temporary file is not among it.
 const KEPT_IN_CACHE: [&str; 2] = ["rootfs", "busybox"];
 
-/// cgroups of the project have this in their names. They are the only thing here that a
-/// throw-away host cannot hide from the rest of the machine.
+/// cgroups of the project have this in their names.
 const CGROUP_NAME: &str = "container-steps";
 
 /// The switch of all links at once: whoever changes it changes that of each link.
@@ -53,7 +53,7 @@ const LOOKS: [Look; 9] = [
     ("mount", mounts),
     ("network link", network_links),
     ("nft table", nft_tables),
-    ("cgroup", cgroups),
+    ("cgroup", our_cgroups),
     ("process", processes),
     ("ipc object", ipc_objects),
     ("hostname", || lines_of("/proc/sys/kernel/hostname")),
@@ -147,7 +147,7 @@ fn forwarding_links() -> io::Result<BTreeSet<String>> {
 }
 
 /// The cgroups with the project's name, in all hierarchies.
-fn cgroups() -> io::Result<BTreeSet<String>> {
+fn our_cgroups() -> io::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     let mut to_visit = vec![PathBuf::from("/sys/fs/cgroup")];
     while let Some(directory) = to_visit.pop() {
@@ -156,7 +156,12 @@ fn cgroups() -> io::Result<BTreeSet<String>> {
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
-            if entry.file_name().to_string_lossy().contains(CGROUP_NAME) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // A host without cgroups of its own sees those of the hosts beside it.
+            if name.starts_with(host_cgroups::PREFIX) {
+                continue;
+            }
+            if name.contains(CGROUP_NAME) {
                 found.insert(entry.path().display().to_string());
             }
             to_visit.push(entry.path());

@@ -377,7 +377,7 @@ pub fn make_bash(command: &mut Command) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::book::transcript::{compare, is_same};
+    use crate::book::transcript::{Machine, compare, is_same};
 
     fn bash(_: ShellId) -> Result<Terminal> {
         let mut command = Command::new("bash");
@@ -388,7 +388,8 @@ mod tests {
     /// Run a page on this machine; the places where it says something else than what came.
     fn run(text: &str) -> Result<Vec<String>> {
         let page = Page::new("p", text);
-        let transcript = Transcript::of(&page, false)?;
+        let machine = Machine { has_root: false, is_unified: true };
+        let transcript = Transcript::of(&page, machine)?;
         let mut session = Session::new(&page, &transcript, &bash);
         let mut wrong = Vec::new();
         for index in 0..transcript.entries.len() {
