@@ -26,8 +26,14 @@
 //!   command of a block is followed by a block of another terminal, it may go on running meanwhile.
 //!   What it prints later stands at the start of a later block of its own terminal.
 //! * A page ends with no command running. A command has 20 seconds.
+//! * A page with the line `<!-- a host with a way outside -->` has a host that is connected, by the
+//!   link `eth0`, to a router: that has a website, which tells a visitor its address, and is the
+//!   host's resolver, by name only. All other pages' hosts have no link but `lo`.
 //! * `cargo run -q -p STAGE -- ARGS` and `cargo workshop ARGS` run what is already built; any other
 //!   use of cargo fails.
+//! * ```` ```console,v2 ```` is executed where all cgroups are version 2, ```` ```console,v1 ````
+//!   where the controllers are version 1's. Where the two print different things, the page shows
+//!   the first, and the second stands below it in a comment.
 //! * A block that cannot be executed is ```` ```console,not-run ````, below a line
 //!   `<!-- not run: REASON -->`. `book/not-run.txt` has their number, which may only fall.
 //!
@@ -45,6 +51,7 @@ pub mod page;
 pub mod session;
 pub mod sources;
 pub mod transcript;
+pub mod way_outside;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -56,10 +63,13 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{gethostname, sethostname};
 
 use crate::terminal::Terminal;
-use crate::{BIN, Host};
+use crate::{BIN, CgroupHost, Host};
 use page::Page;
 use session::{Session, make_bash};
-use transcript::{Compared, Identity, Input, ShellId, Transcript, blessed, compare, is_same};
+use transcript::{
+    Compared, Identity, Input, Machine, ShellId, Transcript, blessed, compare, is_same,
+};
+use way_outside::WayOutside;
 
 /// Where a host sees the workspace, writable, so that a page can be rewritten.
 pub const WORKSPACE: &str = "/run/testbed/workspace";
@@ -69,13 +79,19 @@ const COURSE: &str = "/home/learner/course";
 const CARGO: &str = "/home/learner/.cargo/bin";
 
 /// What the pages call that a small machine may lack, and where it comes from.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 12] = [
     ("pgrep", "procps"),
     ("ps", "procps"),
     ("findmnt", "util-linux"),
     ("nsenter", "util-linux"),
     ("unshare", "util-linux"),
     ("hostname", "hostname"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("conntrack", "conntrack"),
+    ("ping", "iputils-ping"),
+    ("curl", "curl"),
+    ("pasta", "passt"),
 ];
 
 /// The book, and what to do with a page that says something else than what comes out.
@@ -134,7 +150,7 @@ impl Book {
         let allowed: usize = text.trim().parse().context(path)?;
         let mut count = 0;
         for page in &self.pages {
-            count += Transcript::of(page, true)?.not_run;
+            count += Transcript::of(page, this_machine(true))?.not_run;
         }
         Ok(match count.cmp(&allowed) {
             std::cmp::Ordering::Equal => None,
@@ -159,7 +175,9 @@ pub fn run_page(page: &Page, host: &Host, bless: bool) {
     }
     let with_root = !host.has_user_namespace();
     let hostname = gethostname().expect("the host has a name");
+    let way_outside = WayOutside::wanted_by(page, host);
     let outcome = furnish(host).and_then(|()| execute(page, host, with_root, bless));
+    drop(way_outside);
     sethostname(&hostname).expect("give the host its name back");
     umount2(COURSE, MntFlags::MNT_DETACH).expect("unmount the course");
     let blocks_of_root = match outcome {
@@ -175,9 +193,13 @@ pub fn run_page(page: &Page, host: &Host, bless: bool) {
     }
 }
 
+fn this_machine(has_root: bool) -> Machine {
+    Machine { has_root, is_unified: CgroupHost::of_machine() == CgroupHost::Unified }
+}
+
 /// A program that the page calls and that is not here.
 fn missing_tool(page: &Page) -> Option<(&'static str, &'static str)> {
-    let transcript = Transcript::of(page, true).ok()?;
+    let transcript = Transcript::of(page, this_machine(true)).ok()?;
     let is_typed = |tool: &str| {
         transcript.entries.iter().any(|entry| match &entry.input {
             Input::Line(line) => {
@@ -195,7 +217,7 @@ fn missing_tool(page: &Page) -> Option<(&'static str, &'static str)> {
 
 /// Type the whole page and compare, or rewrite it. Returns how many blocks were left out.
 fn execute(page: &Page, host: &Host, with_root: bool, bless: bool) -> Result<usize> {
-    let transcript = Transcript::of(page, with_root)?;
+    let transcript = Transcript::of(page, this_machine(with_root))?;
     let mut told = Told { page, transcript: &transcript, report: String::new(), lines: Vec::new() };
     let outcome = told.type_all(host);
     if bless {

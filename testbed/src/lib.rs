@@ -39,13 +39,19 @@
 //! * The directory of the built binaries is `/run/testbed/bin`, also for an unprivileged user, and
 //!   first on `PATH`. The test binary itself is `/run/testbed/exe`. [`Suite::expose`] brings in
 //!   more (a workspace, a toolchain), read-write.
+//! * In a suite with [`Suite::own_cgroups`], and for a stage that has them, /sys/fs/cgroup is the
+//!   host's own: each hierarchy of the machine, from a cgroup of this host's downwards.
 //! * [`Host::dir`]: a directory that belongs to the test; what is left in it is no leak.
 //! * [`Host::skip`]: ends the trial as ignored, with a reason. Under `CI=true` that is a failure
 //!   unless `known-skips.txt` lists it.
 //!
+//! [`CgroupHost::of_machine`] tells which cgroups there are: the one thing a host shares with the
+//! machine.
+//!
 //! [`Host::run`] and [`Host::start`] run a container to its end, or while the test looks at it from
 //! outside (module [`running`]); [`terminal`] has a real terminal; [`elsewhere`] a machine that
-//! refuses things; [`Outside`] is another machine on the network. [`contract::add`] adds what all stages keep.
+//! refuses things; [`Outside`] is another machine on the network, [`tcp`] a server and its clients;
+//! [`pace`] knows how slow the machine is. [`contract::add`] adds what all stages keep.
 
 #![allow(
     clippy::unwrap_used,
@@ -55,21 +61,26 @@
 )]
 
 pub mod book;
+mod cgroups;
 pub mod contract;
 pub mod elsewhere;
 mod host;
+mod host_cgroups;
 mod identity;
 mod leaks;
 mod mounts;
 mod outside;
+pub mod pace;
 mod probe;
 pub mod running;
 mod stage;
 mod suite;
+pub mod tcp;
 pub mod terminal;
 
+pub use cgroups::CgroupHost;
 pub use host::{BIN, EXE, Host, Variant};
-pub use outside::Outside;
+pub use outside::{Outside, in_network_of};
 pub use running::{Outcome, Running};
 pub use stage::Stage;
 pub use suite::Suite;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::host::Host;
+use crate::pace::slowed;
 
 /// How a command ended, and what it said.
 #[derive(Debug)]
@@ -106,8 +107,25 @@ impl Running {
     /// process, then the command.
     #[track_caller]
     pub fn command(&self) -> u32 {
-        let child = only_child(self.pid());
+        let child = self.first_child();
         if self.has_pid_namespace { only_child(child) } else { child }
+    }
+
+    /// The number of the child that the command is in, or is: a proxy is the other one.
+    #[track_caller]
+    pub fn first_child(&self) -> u32 {
+        match children(self.pid())[..] {
+            [] | [_] => only_child(self.pid()),
+            _ => *children(self.pid()).iter().find(|pid| **pid != self.proxy()).unwrap(),
+        }
+    }
+
+    /// The number of the process that carries the connections to published ports.
+    #[track_caller]
+    pub fn proxy(&self) -> u32 {
+        let find = || children(self.pid()).into_iter().find(|pid| program(*pid) == "proxy");
+        within(Duration::from_secs(10), "the proxy runs", || find().is_some());
+        find().expect("it was there")
     }
 
     /// Waits until the command runs and is this program.
@@ -214,7 +232,12 @@ impl Host {
 
     /// Runs the launcher once, so that the rootfs in the cache is there.
     pub fn warm_up(&self) {
-        self.run(["true"]).text();
+        self.warm_up_with([]);
+    }
+
+    /// The same for a launcher that needs these options to get that far.
+    pub fn warm_up_with<const N: usize>(&self, options: [&str; N]) {
+        self.run(options.iter().chain(&["true"])).text();
     }
 }
 
@@ -280,10 +303,10 @@ pub fn link(path: impl AsRef<Path>) -> String {
     target.to_string_lossy().into_owned()
 }
 
-/// Waits until something is so, at most as long as `limit`.
+/// Waits until something is so, at most as long as `limit` (longer on a slow machine).
 #[track_caller]
 pub fn within(limit: Duration, what: &str, is_so: impl Fn() -> bool) {
-    let start = Instant::now();
+    let (start, limit) = (Instant::now(), slowed(limit));
     while !is_so() {
         assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
         sleep(Duration::from_millis(2));

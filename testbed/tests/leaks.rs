@@ -65,6 +65,7 @@ fn main() -> ExitCode {
         .leaks("ip_forward", &["gone ip_forward: 0", "new ip_forward: 1"], |_| {
             run_launcher("ip_forward");
         })
+        .leaks("forwarding", &["new forwarding link: lo"], |_| run_launcher("forwarding"))
         .run()
 }
 
@@ -114,6 +115,7 @@ fn leak(resource: &str) {
         "shared memory" => make_shared_memory(),
         "hostname" => nix::unistd::sethostname("leak").unwrap(),
         "ip_forward" => fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap(),
+        "forwarding" => fs::write("/proc/sys/net/ipv4/conf/lo/forwarding", "1").unwrap(),
         other => panic!("do not know how to leak a {other}"),
     }
 }

@@ -1,0 +1,129 @@
+# The tests on a machine whose cgroups are version 2 only: a virtual machine with Debian's kernel
+# and this machine's root directory, read-only. Emulated, so it needs no KVM, and is about ten
+# times slower. Sourced by .ci/run.
+
+# What the kernel needs to reach the root directory. The rest it loads from there when it is asked.
+VM_MODULES=(virtio_pci 9pnet_virtio 9p)
+VM_SECONDS=${VM_SECONDS:-900}
+
+test_in_virtual_machine() {
+    local vm=$BORROWED/vm
+    [[ $(uname -m) == x86_64 ]] || fail "the virtual machine is for x86_64 only"
+    mkdir "$vm"
+    fetch_kernel "$vm"
+    pack_initramfs "$vm"
+    collect_tests "$vm"
+    cp .ci/vm/init.sh "$vm"
+    # What the kernel calls for a module, instead of /sbin/modprobe.
+    printf '#!/bin/sh\nexec modprobe --dirname %s "$@"\n' "$vm/unpacked" >"$vm/modprobe"
+    chmod 755 "$vm/modprobe"
+    boot "$vm" || fail "the emulator ended with $? (124: no end within $VM_SECONDS seconds)"
+    judge "$vm"
+}
+
+# Debian's kernel and static busybox, unpacked and not installed.
+fetch_kernel() {
+    local vm=$1 kernel package
+    mkdir "$vm/packages"
+    apt-get update --quiet --quiet
+    kernel=$(apt-cache depends linux-image-amd64 | awk '$1 == "Depends:" { print $2 }')
+    (cd "$vm/packages" && apt-get -o APT::Sandbox::User=root download --quiet --quiet \
+        "$kernel" busybox-static)
+    for package in "$vm"/packages/*.deb; do
+        dpkg-deb --extract "$package" "$vm/unpacked"
+        rm "$package"
+    done
+    VM_RELEASE=${kernel#linux-image-}
+    # Since Debian 13, /lib is a link and packages no longer say so.
+    [[ -e $vm/unpacked/lib/modules ]] || ln --symbolic usr/lib "$vm/unpacked/lib"
+    find "$vm/unpacked" -path '*/bin/busybox' -exec cp {} "$vm/busybox" \;
+}
+
+# The modules, what loads them, and the first program.
+pack_initramfs() {
+    local vm=$1 root=$1/initramfs unpacked=$1/unpacked file
+    mkdir --parents "$root"/{bin,dev,proc,modules}
+    depmod --basedir "$unpacked" "$VM_RELEASE"
+    modprobe --dirname "$unpacked" --set-version "$VM_RELEASE" --show-depends --all \
+        "${VM_MODULES[@]}" | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
+        while read -r file; do
+            cp "$file" "$root/modules/"
+            basename "${file%.xz}"
+        done >"$root/modules/order"
+    find "$root/modules" -name '*.xz' -exec xz --decompress {} +
+    cp "$vm/busybox" "$root/bin/busybox"
+    cp .ci/vm/initramfs.sh "$root/init"
+    chmod 755 "$root/init"
+    (cd "$root" && find . | "$vm/busybox" cpio -o -H newc) 2>/dev/null | gzip -1 >"$vm/initramfs.gz"
+}
+
+# The binaries, where every user can read them, and `runs`: who runs what, with which arguments.
+#
+# Linked statically, at fixed addresses: emulated, a dynamic linker takes five times as long as all
+# the rest of a launcher (measured: a start of v4 in 145 ms with it, in 25 ms without).
+collect_tests() {
+    local vm=$1 stage executable
+    mkdir --parents "$vm/target/deps"
+    build_static "$vm" | while read -r stage executable; do
+        case $executable in
+            */deps/*) cp "$executable" "$vm/target/deps/$stage" ;;
+            *) cp "$executable" "$vm/target/$stage" ;;
+        esac
+    done
+    for stage in v[0-9]-*; do
+        vm_runs "$stage"
+    done >"$vm/runs"
+    [[ -z ${VM_RUNS:-} ]] || printf '%s\n' "$VM_RUNS" >"$vm/runs"
+    [[ -s $vm/runs ]] || fail "no tests for the virtual machine"
+}
+
+# Prints a line for each binary: its crate, its path.
+build_static() {
+    local vm=$1
+    RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" \
+        CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 \
+        cargo build --workspace --bins --test container --locked \
+        --target-dir "$vm/build" --target "$(rustc --print host-tuple)" \
+        --message-format json-render-diagnostics |
+        sed --quiet 's|.*/\([^/]*\)/Cargo.toml".*"executable":"\([^"]*\)".*|\1 \2|p'
+}
+
+# vm_runs STAGE: lines of the form WHO STAGE [ARGUMENT...].
+#
+# What all stages keep is tested once as root and once as an ordinary user in the highest stage,
+# where all the code below runs; in the stages before it as the user, for whom everything is harder,
+# and without the tests that repeat one thing for half a minute.
+vm_runs() {
+    case $1 in
+        v[1-3]-*)
+            echo "user $1 ::user --skip every_exit_status_passes --skip death_by_any_signal" \
+                "--skip below_a_shell_every_signal --skip the_launchers_end_is_the_end" \
+                "--skip is_never_missed --skip sigkill_of_the_supervisor_at_any_time"
+            ;;
+        *)
+            echo "root $1 ::root"
+            echo "user $1 ::user"
+            ;;
+    esac
+}
+
+boot() {
+    local vm=$1
+    # Nothing is left of it when it has ended, and it ends when time is up, when it panics, and with
+    # this script.
+    timeout --foreground --kill-after=5 "$VM_SECONDS" setpriv --pdeathsig KILL \
+        qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
+        -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 3G \
+        -kernel "$vm"/unpacked/boot/vmlinuz-* -initrd "$vm/initramfs.gz" \
+        -append "console=ttyS0 quiet panic=-1 oops=panic CI=true TESTBED_SLOW=10 \
+BUSYBOX=$vm/busybox -- /bin/bash $vm/init.sh $vm" \
+        -virtfs local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap \
+        -serial stdio -serial "file:$vm/status" </dev/null | sed --unbuffered 's/\r$//'
+}
+
+judge() {
+    local vm=$1 status
+    status=$(tr --delete '\r' <"$vm/status")
+    [[ $status == "passed $(wc --lines <"$vm/runs")" ]] ||
+        fail "the virtual machine ended with: ${status:-no word (see above)}"
+}
