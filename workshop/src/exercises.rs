@@ -138,6 +138,8 @@ fn named(id: Option<&str>) -> Result<&'static Exercise> {
 fn start(exercise: &'static Exercise) -> Result<()> {
     let desk = Desk::open()?;
     let file = desk.file_of(exercise);
+    let working = std::env::current_dir().unwrap_or_default();
+    let file = file.strip_prefix(working).unwrap_or(&file);
     let is_new = desk.lay_out(exercise)?;
     let mut progress = Progress::load()?;
     progress.set_current(exercise.id);

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         .both("what_does_not_compile_is_not_checked", what_does_not_compile_is_not_checked)
         .both("the_first_failure_is_told_in_plain_words", the_first_failure_is_told)
         .both("progress_is_kept_by_id", progress_is_kept_by_id)
+        .both("the_page_shows_what_is_printed", the_page_shows_what_is_printed)
         .both("what_cannot_be_done_is_one_line", what_cannot_be_done_is_one_line)
         .run()
 }
@@ -228,4 +229,23 @@ fn what_cannot_be_done_is_one_line(host: &Host) {
     let mut command = host.command(Path::new(BIN).join("workshop"));
     let outcome = Outcome::of(command.args(["start", "zombies"]).current_dir(elsewhere));
     outcome.assert_refused(1, &["cannot find the checkout"]);
+}
+
+/// The page about the workshop shows what `start` and `check` print. It cannot run them: they call
+/// cargo.
+fn the_page_shows_what_is_printed(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    let start = course.workshop(&["start", "close-the-door"]);
+    course.program(LEAVES_IT_OPEN);
+    let failed = course.workshop(&["check"]);
+    course.program(CLOSES_THE_DOOR);
+    let passed = course.workshop(&["check"]);
+    let page = include_str!("../../book/src/workshop.md");
+    for (name, outcome) in [("start", start), ("check", failed), ("check again", passed)] {
+        let (_, block) =
+            page.split_once(&format!("<!-- printed by {name} -->\n```text\n")).unwrap();
+        let (block, _) = block.split_once("```").unwrap();
+        assert_eq!(block, String::from_utf8_lossy(&outcome.stdout), "{name}");
+    }
 }

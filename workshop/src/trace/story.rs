@@ -78,6 +78,8 @@ fn line_of(process: &str, call: &Call, meaning: &'static Meaning) -> Line {
     let arguments = match &call.name[..] {
         "sendto" => gist_of_message(&call.arguments),
         "clone" | "clone3" => gist_of_birth(&call.arguments),
+        // The third one is the place of the environment in memory.
+        "execve" => call.arguments.split("], 0x").next().unwrap_or_default().to_owned() + "]",
         _ => without_working_directory(&call.arguments),
     };
     let mut text = format!("{}({arguments}) = {}", call.name, call.result);
