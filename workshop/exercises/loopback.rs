@@ -60,6 +60,6 @@ fn set_up(link: &str, rootfs: &Path) -> Result<()> {
     let mut ip = Command::new(rootfs.join("bin/busybox"));
     ip.args(["ip", "link", "set", link, "up"]);
     let status = ip.status().with_context(|| format!("cannot run ip for {link}"))?;
-    ensure!(status.success(), "cannot set {link} up: EPERM, unless ip has said something else");
+    ensure!(status.success(), "cannot set {link} up: ip says why, above");
     Ok(())
 }

@@ -1,13 +1,13 @@
 //! The duty of number 1
 //!
 //! Process 1 of a PID namespace inherits every orphan in there. The program below starts the
-//! command as its child, as `docker run --init` does, but neglects the orphans: once ended, they
-//! stay as zombies. See one, in the state Z, from a second terminal while this runs:
+//! command as its child, as `docker run --init` does, but neglects the orphans. Make one:
 //!
-//!     cd exercises && cargo run -q --bin zombies -- sh -c "sh -c 'sleep 1 &'; sleep 20"
-//!     ps -C sleep -o pid,ppid,state,args
+//!     cd exercises && cargo run -q --bin zombies -- sh -c \
+//!         "sh -c 'sleep 1 &'; sleep 2; ps -o pid,ppid,stat,args"
 //!
-//! Let process 1 reap them all, and end with the exit status of the command, when that one ends.
+//! The line in state Z is a zombie: it has ended, and nobody has asked how. Let process 1 reap
+//! them all, and end with the exit status of the command, when that one ends.
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -25,7 +25,8 @@ use std::path::Path;
 use std::process::Command;
 //]
 use v1_chroot::signals::hold_signals;
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, finish, parse, rootfs};
+use v1_chroot::{Child, ContainerArgs, become_root, finish, parse, rootfs};
+use v2_mountns::{NewRoot, private_mounts};
 
 /// Run a command below a process 1 that reaps
 #[derive(Parser)]
@@ -50,9 +51,19 @@ fn run() -> Result<u8> {
     }
 }
 
+/// Mounts and root directory of a container.
+fn enter(rootfs: &Path) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS).context("cannot make a mount namespace")?;
+    private_mounts()?;
+    let root = NewRoot::bind(rootfs)?;
+    root.mount_proc()?;
+    root.mount_dev()?;
+    root.pivot()
+}
+
 /// The life of process 1: starts the command and waits. Returns the exit status of the command.
 fn be_process_1(rootfs: &Path, container: &ContainerArgs) -> Result<u8> {
-    enter_rootfs(rootfs)?;
+    enter(rootfs)?;
     SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
     let [program, arguments @ ..] = &container.command[..] else { bail!("no command given") };
     //[ starter
