@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use testbed::pace::slowed;
-use testbed::running::send;
+use testbed::running::{children, descendants, send};
 use testbed::{Host, Suite};
 
 /// How many in all, and how many at least at once. A slow machine gets fewer.
@@ -99,19 +99,20 @@ fn container_links() -> Vec<String> {
 /// Ends a container in one of three ways.
 fn end(mut member: Member, way: usize) {
     let supervisor = member.supervisor.id();
-    match way {
-        0 => send(supervisor, libc::SIGKILL),
-        1 => testbed::running::descendants(supervisor)
-            .last()
-            .into_iter()
-            .for_each(|command| send(*command, libc::SIGKILL)),
+    let victim = match way {
+        0 => Some(supervisor),
+        1 => descendants(supervisor).last().copied(),
         // The process in between: the supervisor sees its child die.
-        _ => testbed::running::children(supervisor)
-            .first()
-            .into_iter()
-            .for_each(|child| send(*child, libc::SIGKILL)),
+        _ => children(supervisor).first().copied(),
+    };
+    send(victim.unwrap_or_else(|| panic!("{supervisor} has no child")), libc::SIGKILL);
+    let start = Instant::now();
+    while member.supervisor.try_wait().unwrap().is_none() {
+        let left = descendants(supervisor);
+        let limit = slowed(Duration::from_secs(20));
+        assert!(start.elapsed() < limit, "way {way}: {supervisor} goes on, with {left:?}");
+        sleep(Duration::from_millis(1));
     }
-    member.supervisor.wait().unwrap();
 }
 
 fn wait_for_end_of_links() {
