@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use testbed::pace::slowed;
-use testbed::running::{children, descendants, send};
+use testbed::running::{children, descendants, send, status_line};
 use testbed::{Host, Suite};
 
 /// How many in all, and how many at least at once. A slow machine gets fewer.
@@ -101,7 +101,8 @@ fn end(mut member: Member, way: usize) {
     let supervisor = member.supervisor.id();
     let victim = match way {
         0 => Some(supervisor),
-        1 => descendants(supervisor).last().copied(),
+        // PID 1. (The last one may be `ip`, which has printed but not ended yet.)
+        1 => descendants(supervisor).get(1).copied(),
         // The process in between: the supervisor sees its child die.
         _ => children(supervisor).first().copied(),
     };
@@ -110,9 +111,20 @@ fn end(mut member: Member, way: usize) {
     while member.supervisor.try_wait().unwrap().is_none() {
         let left = descendants(supervisor);
         let limit = slowed(Duration::from_secs(20));
-        assert!(start.elapsed() < limit, "way {way}: {supervisor} goes on, with {left:?}");
+        assert!(start.elapsed() < limit, "way {way}: {supervisor} goes on, {}", states(&left));
         sleep(Duration::from_millis(1));
     }
+}
+
+/// What each of these processes is doing, and which signals it has not been given yet.
+fn states(pids: &[u32]) -> String {
+    let of = |pid: &u32| {
+        let of = |name| status_line(*pid, name).replace('\t', " ");
+        let (pending, blocked) = (of("ShdPnd"), of("SigBlk"));
+        let doing = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+        format!("{pid}: {} {doing}, pending {pending}, blocked {blocked}", of("State"))
+    };
+    pids.iter().map(of).collect::<Vec<_>>().join("; ")
 }
 
 fn wait_for_end_of_links() {
