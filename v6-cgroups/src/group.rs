@@ -204,7 +204,7 @@ fn remove_if_empty(directory: &Path) {
 }
 
 // ANCHOR: remove
-/// Kills what is still in a cgroup, and removes it. The files in it need not be removed, and cannot.
+/// Kills what is still in a cgroup, and removes it. The files need not be removed, and cannot.
 fn remove(path: &Path) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     kill_all(path, deadline)?;
