@@ -87,8 +87,14 @@ impl Host {
     }
 
     /// A command that runs this suite's stage: options, COMMAND and ARGs are still to be added.
+    /// Ends the trial as ignored if root's bridge, the default, cannot be made on this machine.
     pub fn launcher(&self) -> Command {
-        self.stage(self.stage_facts().name)
+        let stage = self.stage_facts();
+        let has_nft = || Command::new("nft").arg("--version").output().is_ok();
+        if stage.network_namespace && self.is_root() && !has_nft() {
+            self.skip("no nft on this machine: install nftables");
+        }
+        self.stage(stage.name)
     }
 
     /// A command that runs a stage by its name.
