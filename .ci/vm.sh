@@ -4,7 +4,7 @@
 
 # What the kernel needs to reach the root directory. The rest it loads from there when it is asked.
 VM_MODULES=(virtio_pci 9pnet_virtio 9p)
-VM_SECONDS=${VM_SECONDS:-900}
+VM_SECONDS=${VM_SECONDS:-1800}
 
 test_in_virtual_machine() {
     local vm=$BORROWED/vm
@@ -82,7 +82,7 @@ build_static() {
     local vm=$1
     RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" \
         CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 \
-        cargo build --workspace --bins --test container --locked \
+        cargo build --workspace --bins --test container --test book --locked \
         --target-dir "$vm/build" --target "$(rustc --print host-tuple)" \
         --message-format json-render-diagnostics |
         sed --quiet 's|.*/\([^/]*\)/Cargo.toml".*"executable":"\([^"]*\)".*|\1 \2|p'
@@ -95,14 +95,19 @@ build_static() {
 # and without the tests that repeat one thing for half a minute.
 vm_runs() {
     case $1 in
-        v[1-3]-*)
+        v[1-5]-*)
             echo "user $1 ::user --skip every_exit_status_passes --skip death_by_any_signal" \
                 "--skip below_a_shell_every_signal --skip the_launchers_end_is_the_end" \
                 "--skip is_never_missed --skip sigkill_of_the_supervisor_at_any_time"
             ;;
-        *)
+        # Also its page of the book, which shows cgroup v2; and as root what an ordinary user gets:
+        # for root's tests a host has cgroups of its own, of which some can be delegated.
+        v6-*)
             echo "root $1 ::root"
             echo "user $1 ::user"
+            echo "root $1 on_v2_"
+            echo "root $1 an_ordinary_user_is_told"
+            echo "root testbed page/v6"
             ;;
     esac
 }
@@ -115,7 +120,8 @@ boot() {
         qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
         -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 3G \
         -kernel "$vm"/unpacked/boot/vmlinuz-* -initrd "$vm/initramfs.gz" \
-        -append "console=ttyS0 quiet panic=-1 oops=panic CI=true TESTBED_SLOW=10 \
+        -append "console=ttyS0 quiet panic=-1 oops=panic no_timer_check CI=true \
+TESTBED_SLOW=10 TESTBED_IS_BUILT=true \
 BUSYBOX=$vm/busybox -- /bin/bash $vm/init.sh $vm" \
         -virtfs local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap \
         -serial stdio -serial "file:$vm/status" </dev/null | sed --unbuffered 's/\r$//'

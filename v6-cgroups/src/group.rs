@@ -72,7 +72,6 @@ impl Group {
     pub(crate) fn enter(&self) -> Result<()> {
         write(&self.procs, b"0").map(drop).map_err(|errno| {
             let advice = match errno {
-                Errno::EAGAIN => "a limit on processes is reached, here or above",
                 Errno::EINVAL => "a real-time process? See sched(7), real-time group scheduling",
                 _ => "see cgroups(7)",
             };
@@ -97,12 +96,17 @@ struct Remove<'a>(&'a Path);
 
 impl Drop for Remove<'_> {
     fn drop(&mut self) {
-        if let Err(error) = remove(self.0) {
-            note(format_args!("{}", one_line(&error)));
-        }
+        report_failure(remove(self.0));
         if let Some(parent) = self.0.parent() {
             remove_if_empty(parent);
         }
+    }
+}
+
+/// A cgroup that cannot be removed stops nobody, but is not passed over in silence either.
+fn report_failure(result: Result<()>) {
+    if let Err(error) = result {
+        note(format_args!("{}", one_line(&error)));
     }
 }
 
@@ -170,7 +174,7 @@ pub(crate) fn sweep(host: &Hierarchies) -> Result<()> {
         for name in children(&*parent_lock, Path::new("."))? {
             let no_owner = lock(&*parent_lock, &name, FlockArg::LockExclusiveNonblock)?;
             if no_owner.is_some() {
-                remove(&parent.join(name))?;
+                report_failure(remove(&parent.join(name)));
             }
         }
         remove_if_empty(&parent);
@@ -204,7 +208,7 @@ fn remove_if_empty(directory: &Path) {
 }
 
 // ANCHOR: remove
-/// Kills what is still in a cgroup, and removes it. The files in it need not be removed, and cannot.
+/// Kills what is still in a cgroup, and removes it. The files need not be removed, and cannot.
 fn remove(path: &Path) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     kill_all(path, deadline)?;

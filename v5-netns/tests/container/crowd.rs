@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use testbed::pace::slowed;
-use testbed::running::send;
+use testbed::running::{children, descendants, send, status_line};
 use testbed::{Host, Suite};
 
 /// How many in all, and how many at least at once. A slow machine gets fewer.
@@ -99,19 +99,32 @@ fn container_links() -> Vec<String> {
 /// Ends a container in one of three ways.
 fn end(mut member: Member, way: usize) {
     let supervisor = member.supervisor.id();
-    match way {
-        0 => send(supervisor, libc::SIGKILL),
-        1 => testbed::running::descendants(supervisor)
-            .last()
-            .into_iter()
-            .for_each(|command| send(*command, libc::SIGKILL)),
+    let victim = match way {
+        0 => Some(supervisor),
+        // PID 1. (The last one may be `ip`, which has printed but not ended yet.)
+        1 => descendants(supervisor).get(1).copied(),
         // The process in between: the supervisor sees its child die.
-        _ => testbed::running::children(supervisor)
-            .first()
-            .into_iter()
-            .for_each(|child| send(*child, libc::SIGKILL)),
+        _ => children(supervisor).first().copied(),
+    };
+    send(victim.unwrap_or_else(|| panic!("{supervisor} has no child")), libc::SIGKILL);
+    let start = Instant::now();
+    while member.supervisor.try_wait().unwrap().is_none() {
+        let left = descendants(supervisor);
+        let limit = slowed(Duration::from_secs(20));
+        assert!(start.elapsed() < limit, "way {way}: {supervisor} goes on, {}", states(&left));
+        sleep(Duration::from_millis(1));
     }
-    member.supervisor.wait().unwrap();
+}
+
+/// What each of these processes is doing, and which signals it has not been given yet.
+fn states(pids: &[u32]) -> String {
+    let of = |pid: &u32| {
+        let of = |name| status_line(*pid, name).replace('\t', " ");
+        let (pending, blocked) = (of("ShdPnd"), of("SigBlk"));
+        let doing = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+        format!("{pid}: {} {doing}, pending {pending}, blocked {blocked}", of("State"))
+    };
+    pids.iter().map(of).collect::<Vec<_>>().join("; ")
 }
 
 fn wait_for_end_of_links() {
