@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, with the line that did it"
 )]
 
+mod stages;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -17,6 +19,7 @@ use testbed::elsewhere::{Rule, When, bind, install_filter};
 use testbed::{BIN, Host, Outcome, Suite};
 
 fn main() -> ExitCode {
+    stages::build();
     Suite::of_no_stage()
         .both("a_healthy_host_runs_every_step", a_healthy_host_runs_every_step)
         .both("what_is_told_as_json_is_what_is_printed", what_is_told_as_json_is_what_is_printed)

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, with the line that did it"
 )]
 
+mod stages;
+
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -16,6 +18,7 @@ use testbed::{BIN, Host, Outcome, Suite};
 const CHECKOUT: &str = "/run/testbed/checkout";
 
 fn main() -> ExitCode {
+    stages::build();
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the checkout");
     Suite::of_no_stage()
         .expose(checkout, CHECKOUT)

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use nix::net::if_::if_nametoindex;
 use nix::unistd::geteuid;
 use v5_netns::{Mode, Network};
+use v6_cgroups::{Cgroup, Limits};
 
 use super::finding::{Finding, SETUP};
 use super::network;
@@ -17,11 +18,15 @@ use crate::directories;
 /// The bridge of step 5. It goes with the last container; a supervisor that was killed leaves it.
 const BRIDGE: &str = "steps0";
 
+/// The cgroup above those of step 6's containers. It goes with the last of them.
+const CGROUP: &str = "container-steps";
+
 pub(super) fn probe() -> Finding {
     let name = "leftovers";
     let bridge = if_nametoindex(BRIDGE).is_ok().then(|| format!("the bridge {BRIDGE}"));
     let checks = directories_of_checks().into_iter().map(|path| path.display().to_string());
-    let found: Vec<_> = bridge.into_iter().chain(checks).collect();
+    let cgroups = cgroups().into_iter().map(|path| format!("the cgroup {}", path.display()));
+    let found: Vec<_> = bridge.into_iter().chain(cgroups).chain(checks).collect();
     if found.is_empty() {
         return Finding::good(name, "none");
     }
@@ -51,7 +56,41 @@ pub(super) fn clean() -> Result<()> {
         println!("removed {}", directory.display());
     }
     clean_bridge()?;
+    clean_cgroups();
     clean_cache()
+}
+
+/// The cgroups above those of step 6's containers: at the top of each hierarchy, or in our own
+/// cgroup if that was delegated.
+fn cgroups() -> Vec<PathBuf> {
+    let top = Path::new("/sys/fs/cgroup");
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
+    let hierarchies = fs::read_dir(top).into_iter().flatten().flatten().map(|entry| entry.path());
+    let places = hierarchies.chain([top.to_owned()]).chain(own.map(|own| top.join(own)));
+    let mut found: Vec<_> =
+        places.map(|place| place.join(CGROUP)).filter(|path| path.is_dir()).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Step 6 sweeps when it makes a cgroup, so one is made, and dropped.
+fn clean_cgroups() {
+    let found = cgroups();
+    if found.is_empty() {
+        return;
+    }
+    let limits = Limits { pids_limit: Some(1000), ..Limits::default() };
+    let swept = attempt(|| Cgroup::create(&limits).map(drop));
+    for cgroup in found {
+        let path = cgroup.display();
+        match (&swept, cgroup.exists()) {
+            (_, false) => println!("removed the cgroup {path}"),
+            (Ok(()), true) => println!("left the cgroup {path}: a container is in it"),
+            (Err(error), true) => println!("left the cgroup {path}: {error}"),
+        }
+    }
 }
 
 fn clean_bridge() -> Result<()> {
