@@ -57,8 +57,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let calls = record::read_all(&records.0)?;
     ensure!(
         !calls.is_empty(),
-        "strace has seen nothing (may it trace? See /proc/sys/kernel/yama/ptrace_scope; a container \
-         needs --cap-add SYS_PTRACE)"
+        "strace has seen nothing (may it trace? See /proc/sys/kernel/yama/ptrace_scope; a \
+         container needs --cap-add SYS_PTRACE)"
     );
     println!("\nHow {} has made the container:\n", args.step);
     for line in story::tell(&calls) {

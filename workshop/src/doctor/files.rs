@@ -107,15 +107,13 @@ fn overlay() -> Finding {
             _ => tried,
         }
     });
-    Finding::of_attempt(OVERLAY, works, tried)
-        .page(TROUBLESHOOTING)
-        .cause_if_bad("an upper layer cannot lie on overlayfs, NFS, or some FUSE file systems")
-}
-
-impl Finding {
-    fn cause_if_bad(self, cause: &str) -> Finding {
-        if self.state == super::finding::State::Bad { self.because(cause) } else { self }
+    let is_refused = tried.as_ref().is_err_and(|text| text.contains("cannot mount an overlay"));
+    let finding = Finding::of_attempt(OVERLAY, works, tried).page(TROUBLESHOOTING);
+    if is_refused {
+        let cause = "an upper layer cannot lie on overlayfs, NFS, or some FUSE file systems";
+        return finding.because(cause).cure("another place for the cache: XDG_CACHE_HOME");
     }
+    finding
 }
 
 fn try_overlay(directory: &Path, in_user_namespace: bool) -> Result<()> {

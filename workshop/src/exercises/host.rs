@@ -5,34 +5,27 @@
 //! systemd makes them; the check is its process 1, and when that one ends, the kernel kills the
 //! rest. An ordinary user is root in it.
 
-use std::convert::Infallible;
-use std::fmt::{self, Display};
-use std::fs::{self, DirBuilder, File};
-use std::io::Read;
-use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+mod program;
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
-use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::CloneFlags;
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, sethostname, setsid};
-use v1_chroot::command_line::{Failure, note};
-use v1_chroot::{become_root, exit_now, rootfs};
+use nix::sys::signal::SigSet;
+use nix::unistd::{sethostname, setsid};
+use v1_chroot::become_root;
 use v2_mountns::{private_mounts, unshare};
 use v3_pidns::fork_into_pid_namespace;
 
-use super::exercise::Exercise;
-
-/// How the directory of a check is called, in the temporary directory; its process number follows.
-pub(crate) const CHECK_DIRECTORY: &str = "workshop-check-";
+use super::judge::expect;
+use program::kill_all;
+pub use program::{Ended, Running};
 
 /// The name of every host.
 pub const NAME: &str = "host";
@@ -40,73 +33,6 @@ pub const NAME: &str = "host";
 /// How long a program may take that is run to its end, or that is to say something.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 const TIME_LIMIT_OF_POLL: u16 = 10_000;
-
-/// What the check saw first that is not as it should be.
-#[derive(Debug)]
-pub struct CheckFailed(pub String);
-
-impl Display for CheckFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for CheckFailed {}
-
-/// The exit status of a check whose program is not right yet.
-const NOT_RIGHT: u8 = 1;
-
-/// Checks `program` on a new host.
-///
-/// # Errors
-/// If the host cannot be made, or the check itself cannot be carried out.
-pub fn judge(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFailed>> {
-    let program = fs::canonicalize(program).with_context(|| format!("cannot find {program:?}"))?;
-    let busybox_rootfs = rootfs::prepare(None)?;
-    let place = Place::make()?;
-    let ended = crate::child::run(|| {
-        let host = Host::make(&place.0, &busybox_rootfs, program)?;
-        check(exercise, &host)
-    })?;
-    match ended {
-        Ok(0) => Ok(Ok(())),
-        Ok(status) => Err(anyhow!("the check of {} ended with status {status}", exercise.id)),
-        Err(Failure { code: NOT_RIGHT, text }) => Ok(Err(CheckFailed(text))),
-        Err(failure) => Err(anyhow!("cannot check {}: {failure}", exercise.id)),
-    }
-}
-
-fn check(exercise: &Exercise, host: &Host) -> Result<Infallible> {
-    match (exercise.check)(host) {
-        Ok(()) => exit_now(0),
-        Err(error) => match error.downcast::<CheckFailed>() {
-            Ok(failed) => Err(Failure { code: NOT_RIGHT, text: failed.0 }.into()),
-            Err(error) => Err(error),
-        },
-    }
-}
-
-/// An empty directory of the machine, on which the host mounts its files.
-struct Place(PathBuf);
-
-impl Place {
-    fn make() -> Result<Place> {
-        let path = std::env::temp_dir().join(format!("{CHECK_DIRECTORY}{}", std::process::id()));
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .with_context(|| format!("cannot make {path:?}"))?;
-        Ok(Place(path))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir(&self.0) {
-            note(format_args!("left behind: {}: {error}", self.0.display()));
-        }
-    }
-}
 
 /// The host, as a check sees it from its process 1.
 pub struct Host {
@@ -116,7 +42,7 @@ pub struct Host {
 
 impl Host {
     /// Makes the host; returns in its process 1.
-    fn make(directory: &Path, busybox_rootfs: &Path, program: PathBuf) -> Result<Host> {
+    pub(super) fn make(directory: &Path, busybox_rootfs: &Path, program: PathBuf) -> Result<Host> {
         become_root()?;
         fork_into_pid_namespace()?;
         // No terminal: a program that takes it for itself would stop the learner's shell.
@@ -192,7 +118,7 @@ impl Host {
     /// Runs a command in the learner's container, to its end.
     ///
     /// # Errors
-    /// [`CheckFailed`] if it does not end, or the container does not even start.
+    /// [`super::judge::CheckFailed`] if it does not end, or the container does not even start.
     pub fn run(&self, words: &[&str]) -> Result<Ended> {
         let ended = self.run_to_end(&mut self.launcher(words), &words.join(" "))?;
         let what = format!("a container that runs `{}`", words.join(" "));
@@ -204,7 +130,7 @@ impl Host {
     /// message.
     ///
     /// # Errors
-    /// [`CheckFailed`] if it does not end.
+    /// [`super::judge::CheckFailed`] if it does not end.
     pub fn run_to_end(&self, command: &mut Command, name: &str) -> Result<Ended> {
         let ended = self.run_beside(command, name);
         kill_all()?;
@@ -214,7 +140,7 @@ impl Host {
     /// Runs any command of the host to its end, while other processes go on.
     ///
     /// # Errors
-    /// [`CheckFailed`] if it does not end.
+    /// [`super::judge::CheckFailed`] if it does not end.
     pub fn run_beside(&self, command: &mut Command, name: &str) -> Result<Ended> {
         // Files, not pipes: whoever inherits a pipe and lives on would keep it open.
         let (out, err) = (self.directory.join("stdout"), self.directory.join("stderr"));
@@ -246,7 +172,7 @@ impl Host {
     /// Starts a command in the learner's container, and returns when it has printed its first line.
     ///
     /// # Errors
-    /// [`CheckFailed`] if it ends without a word.
+    /// [`super::judge::CheckFailed`] if it ends without a word.
     pub fn start(&self, words: &[&str]) -> Result<Running> {
         let err = self.directory.join("stderr");
         let file = File::create(&err).context("cannot make a file for the output")?;
@@ -254,8 +180,7 @@ impl Host {
         let child = command.stdout(Stdio::piped()).stderr(file).spawn();
         let mut child = child.context("cannot start the program")?;
         let stdout = child.stdout.take().context("the program has no output")?;
-        let mut running = Running { child, stdout, unread: Vec::new(), first: String::new() };
-        running.first = running.line()?;
+        let running = Running::of(child, stdout)?;
         let said = fs::read_to_string(&err).context("cannot read the output")?;
         let what = format!("a container that runs `{}`", words.join(" "));
         expect(!running.first.is_empty(), &what, said.trim_end(), "the step that it names")?;
@@ -283,90 +208,4 @@ fn mount_new(kind: &str, target: &Path) -> Result<()> {
              --privileged)"
         )
     })
-}
-
-/// Kills every process of the host but the check itself, and reaps what can be reaped.
-fn kill_all() -> Result<()> {
-    match kill(Pid::from_raw(-1), Signal::SIGKILL) {
-        Ok(()) | Err(Errno::ESRCH) => {}
-        Err(errno) => return Err(errno).context("cannot kill what is left of the program"),
-    }
-    loop {
-        match waitpid(None, Some(WaitPidFlag::empty())) {
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(()),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno).context("cannot wait for what was killed"),
-        }
-    }
-}
-
-/// How a program ended, and what it said.
-#[derive(Debug)]
-pub struct Ended {
-    /// The exit status; -1 if a signal ended it.
-    pub status: i32,
-    /// Standard output, without white space at its end.
-    pub stdout: String,
-    /// Standard error, likewise.
-    pub stderr: String,
-}
-
-/// A container that runs while the check looks at it. Dropped, everything in the host is killed.
-pub struct Running {
-    child: Child,
-    stdout: ChildStdout,
-    unread: Vec<u8>,
-    /// The first line that it printed.
-    pub first: String,
-}
-
-impl Running {
-    /// The next line that it prints; empty at its end.
-    ///
-    /// # Errors
-    /// [`CheckFailed`] if it prints none, and does not end either.
-    pub fn line(&mut self) -> Result<String> {
-        loop {
-            if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<_> = self.unread.drain(..=end).collect();
-                return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
-            }
-            let mut ready = [PollFd::new(self.stdout.as_fd(), PollFlags::POLLIN)];
-            let count = poll(&mut ready, TIME_LIMIT_OF_POLL).context("cannot wait for output")?;
-            let seen = format!("nothing for {} seconds", TIME_LIMIT.as_secs());
-            expect(count > 0, "the command prints something", &seen, "whether it is started")?;
-            let mut bytes = [0; 1024];
-            let length = self.stdout.read(&mut bytes).context("cannot read the output")?;
-            if length == 0 {
-                let rest = std::mem::take(&mut self.unread);
-                return Ok(String::from_utf8_lossy(&rest).trim_end().to_owned());
-            }
-            self.unread.extend_from_slice(&bytes[..length]);
-        }
-    }
-
-    /// The number of the learner's program.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // If it fails, the end of the host does it.
-        let _ = kill_all();
-    }
-}
-
-/// Requires something, in plain words.
-///
-/// # Errors
-/// [`CheckFailed`] unless `is_so`: what was expected, what was seen, and where to look.
-pub fn expect(is_so: bool, expected: &str, seen: &str, look_at: &str) -> Result<()> {
-    if is_so {
-        return Ok(());
-    }
-    let seen = if seen.is_empty() { "nothing" } else { seen };
-    Err(CheckFailed(format!("  expected: {expected}\n  seen:     {seen}\n  look at:  {look_at}"))
-        .into())
 }

@@ -115,8 +115,8 @@ pub fn text(exercise: &Exercise) -> String {
 mod tests {
     use super::*;
 
-    const SOURCE: &str = "a\n  //[ starter\n  s\n  //[ solution\n  t\n  //[ fault late\n  f\n  //]\n\
-        b\n//[ solution\nu\n//]\nc\n";
+    const SOURCE: &str = "a\n  //[ starter\n  s\n  //[ solution\n  t\n  //[ fault late\n  f\n\
+        //]\nb\n//[ solution\nu\n//]\nc\n";
 
     #[test]
     fn versions_share_what_is_not_marked() {

@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::exercises::exercise::{Exercise, Fault};
-use crate::exercises::host::{Host, expect};
+use crate::exercises::host::Host;
+use crate::exercises::judge::expect;
 
 pub(in crate::exercises) const CLOSE_THE_DOOR: Exercise = Exercise {
     id: "close-the-door",

@@ -6,7 +6,8 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use crate::exercises::exercise::{Exercise, Fault};
-use crate::exercises::host::{Host, expect};
+use crate::exercises::host::Host;
+use crate::exercises::judge::expect;
 
 pub(in crate::exercises) const LEAKED_MOUNT: Exercise = Exercise {
     id: "leaked-mount",

@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::exercises::exercise::{Exercise, Fault};
-use crate::exercises::host::{Host, expect};
+use crate::exercises::host::Host;
+use crate::exercises::judge::expect;
 
 pub(in crate::exercises) const SECOND_FORK: Exercise = Exercise {
     id: "second-fork",

@@ -10,7 +10,8 @@ use nix::unistd::{gethostname, sethostname};
 use v2_mountns::unshare;
 
 use crate::exercises::exercise::{Exercise, Fault};
-use crate::exercises::host::{Host, NAME, expect};
+use crate::exercises::host::{Host, NAME};
+use crate::exercises::judge::expect;
 
 pub(in crate::exercises) const WHOSE_NAME: Exercise = Exercise {
     id: "whose-name",
@@ -61,7 +62,7 @@ pub(in crate::exercises) const SETNS_THREAD: Exercise = Exercise {
         "setns(2) speaks of the calling *thread*. Which thread executes the command?",
         "One call moves the thread into one namespace: that of the file. A container has several, \
          and each has its own file in /proc/PID/ns.",
-        "Leave the thread out, and call enter(...) for \"uts\" and for \"net\" in main's own thread.",
+        "Leave the thread out, and call enter for \"uts\" and for \"net\" in main's own thread.",
     ],
     starter_fails: "the command is in the host's UTS and network namespaces",
     faults: &[

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::exercises::exercise::{Exercise, Fault};
-use crate::exercises::host::{Host, expect};
+use crate::exercises::host::Host;
+use crate::exercises::judge::expect;
 
 pub(in crate::exercises) const LOOPBACK: Exercise = Exercise {
     id: "loopback",

@@ -1,0 +1,97 @@
+//! Checking a program: the host is made, the check runs in it, the verdict comes out.
+
+use std::convert::Infallible;
+use std::fmt::{self, Display};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use v1_chroot::command_line::{Failure, note};
+use v1_chroot::{exit_now, rootfs};
+
+use super::exercise::Exercise;
+use super::host::Host;
+
+/// How the directory of a check is called, in the temporary directory; its process number follows.
+pub(crate) const CHECK_DIRECTORY: &str = "workshop-check-";
+
+/// What the check saw first that is not as it should be.
+#[derive(Debug)]
+pub struct CheckFailed(pub String);
+
+impl Display for CheckFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CheckFailed {}
+
+/// Requires something, in plain words.
+///
+/// # Errors
+/// [`CheckFailed`] unless `is_so`: what was expected, what was seen, and where to look.
+pub fn expect(is_so: bool, expected: &str, seen: &str, look_at: &str) -> Result<()> {
+    if is_so {
+        return Ok(());
+    }
+    let seen = if seen.is_empty() { "nothing" } else { seen };
+    Err(CheckFailed(format!("  expected: {expected}\n  seen:     {seen}\n  look at:  {look_at}"))
+        .into())
+}
+
+/// The exit status of a check whose program is not right yet.
+const NOT_RIGHT: u8 = 1;
+
+/// Checks `program` on a new host.
+///
+/// # Errors
+/// If the host cannot be made, or the check itself cannot be carried out.
+pub fn judge(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFailed>> {
+    let program = fs::canonicalize(program).with_context(|| format!("cannot find {program:?}"))?;
+    let busybox_rootfs = rootfs::prepare(None)?;
+    let place = Place::make()?;
+    let ended = crate::child::run(|| {
+        let host = Host::make(&place.0, &busybox_rootfs, program)?;
+        check(exercise, &host)
+    })?;
+    match ended {
+        Ok(0) => Ok(Ok(())),
+        Ok(status) => Err(anyhow!("the check of {} ended with status {status}", exercise.id)),
+        Err(Failure { code: NOT_RIGHT, text }) => Ok(Err(CheckFailed(text))),
+        Err(failure) => Err(anyhow!("cannot check {}: {failure}", exercise.id)),
+    }
+}
+
+fn check(exercise: &Exercise, host: &Host) -> Result<Infallible> {
+    match (exercise.check)(host) {
+        Ok(()) => exit_now(0),
+        Err(error) => match error.downcast::<CheckFailed>() {
+            Ok(failed) => Err(Failure { code: NOT_RIGHT, text: failed.0 }.into()),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// An empty directory of the machine, on which the host mounts its files.
+struct Place(PathBuf);
+
+impl Place {
+    fn make() -> Result<Place> {
+        let path = std::env::temp_dir().join(format!("{CHECK_DIRECTORY}{}", std::process::id()));
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("cannot make {path:?}"))?;
+        Ok(Place(path))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir(&self.0) {
+            note(format_args!("left behind: {}: {error}", self.0.display()));
+        }
+    }
+}
