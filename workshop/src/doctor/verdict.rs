@@ -121,6 +121,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_step_can_do_without_is_told() {
+        for (probe, step, lost) in [
+            (network::BRIDGE, 4, "a way outside"),
+            (files::NFT, 4, "a way outside"),
+            ("resolver", 4, "names of the outside"),
+            (files::CGROUPS, 5, "limits"),
+            (namespaces::CGROUP, 5, "a cgroup view of its own"),
+        ] {
+            let verdicts = of_all_steps(&[Finding::bad(probe, "x")]);
+            assert!(verdicts.iter().all(Verdict::runs), "{probe}");
+            assert!(verdicts[step].without.contains(&lost), "{probe}: {verdicts:?}");
+            assert!(!verdicts[step - 1].without.contains(&lost), "{probe}: {verdicts:?}");
+        }
+    }
+
+    #[test]
     fn every_need_is_the_name_of_a_probe() {
         // A name that no probe has would be a need that nothing can fail.
         let findings = crate::doctor::probe_all();
