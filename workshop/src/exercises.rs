@@ -9,11 +9,13 @@
 //! | [`judge`] | from a program to a verdict |
 //! | [`host`] | the throw-away host that a check runs in |
 //! | `verbs` | start, check, hint, reset, solution, next |
+//! | `cgroup` | a cgroup for those that need one |
 //! | `checks` | for each exercise, what its program must do |
 //!
 //! A check looks at behaviour: it runs the learner's program on a host that is made for it, and
 //! looks at what comes out, at /proc and at the mounts. It never reads the program's text.
 
+mod cgroup;
 mod checks;
 mod desk;
 pub mod exercise;

@@ -21,6 +21,7 @@ use testbed::{BIN, Host, Outcome, Suite};
 fn main() -> ExitCode {
     stages::build();
     Suite::of_no_stage()
+        .own_cgroups()
         .both("a_healthy_host_runs_every_step", a_healthy_host_runs_every_step)
         .both("what_is_told_as_json_is_what_is_printed", what_is_told_as_json_is_what_is_printed)
         .both("an_unfit_busybox_stops_every_step", an_unfit_busybox_stops_every_step)
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         .both("clean_removes_the_cache", clean_removes_the_cache)
         .both("clean_spares_a_running_container", clean_spares_a_running_container)
         .root("clean_removes_a_bridge_of_a_killed_supervisor", clean_removes_a_dead_bridge)
+        .root("clean_removes_cgroups_of_a_killed_supervisor", clean_removes_dead_cgroups)
         .run()
 }
 
@@ -219,4 +221,33 @@ fn clean_removes_a_dead_bridge(host: &Host) {
     let outcome = Outcome::of(doctor(host).arg("--clean"));
     assert!(outcome.text().contains("removed the bridge"), "{outcome:?}");
     assert!(!has_bridge());
+}
+
+fn clean_removes_dead_cgroups(host: &Host) {
+    if !host.has_own_cgroups() {
+        host.skip("this host has no cgroups of its own");
+    }
+    let leftovers = || {
+        let (report, _) = report(&mut doctor(host));
+        probe(&report, "leftovers")["seen"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(leftovers(), "none");
+    let mut command = host.stage("v6-cgroups");
+    command.args(["--net", "none", "--pids-limit", "50", "sleep", "100"]);
+    let mut container = command.spawn().unwrap();
+    while !leftovers().contains("the cgroup /sys/fs/cgroup/") {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    // A container that runs keeps its cgroup.
+    let outcome = Outcome::of(doctor(host).arg("--clean"));
+    let text = String::from_utf8_lossy(&outcome.stdout);
+    assert!(text.contains("a container is in it"), "{outcome:?}");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    container.kill().unwrap();
+    container.wait().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(leftovers().contains("the cgroup"), "a killed supervisor leaves its cgroup");
+    let outcome = Outcome::of(doctor(host).arg("--clean"));
+    assert!(outcome.text().contains("removed the cgroup"), "{outcome:?}");
+    assert_eq!(leftovers(), "none");
 }

@@ -23,11 +23,15 @@ fn main() -> Result<ExitCode> {
     if is_first {
         build_all(workspace, &target)?;
     }
-    let mut suite = Suite::of_no_stage().expose(target.join("debug"), PROGRAMS);
+    let mut suite = Suite::of_no_stage().own_cgroups().expose(target.join("debug"), PROGRAMS);
     for exercise in ALL {
         for variant in Variant::all_of(exercise) {
             let name = format!("{}/{}", exercise.id, variant.name());
-            suite = suite.both(name, move |host| is_judged_rightly(host, exercise, &variant));
+            let body = move |host: &Host| is_judged_rightly(host, exercise, &variant);
+            suite = match exercise.needs_cgroup {
+                true => suite.root(name, body),
+                false => suite.both(name, body),
+            };
         }
     }
     Ok(suite.run())

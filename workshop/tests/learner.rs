@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         .both("what_does_not_compile_is_not_checked", what_does_not_compile_is_not_checked)
         .both("the_first_failure_is_told_in_plain_words", the_first_failure_is_told)
         .both("progress_is_kept_by_id", progress_is_kept_by_id)
+        .user("root_is_asked_for_where_it_is_needed", root_is_asked_for)
         .both("the_page_shows_what_is_printed", the_page_shows_what_is_printed)
         .both("what_cannot_be_done_is_one_line", what_cannot_be_done_is_one_line)
         .run()
@@ -229,6 +230,33 @@ fn what_cannot_be_done_is_one_line(host: &Host) {
     let mut command = host.command(Path::new(BIN).join("workshop"));
     let outcome = Outcome::of(command.args(["start", "zombies"]).current_dir(elsewhere));
     outcome.assert_refused(1, &["cannot find the checkout"]);
+}
+
+/// sudo is a script here: nobody in this host may become root.
+fn root_is_asked_for(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    course.workshop(&["start", "pids-limit"]).text();
+    course.program("#!/bin/sh\n");
+    let sudo = course.directory.join("sudo");
+    let check = |script: &str| {
+        fs::write(&sudo, script).unwrap();
+        fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = host.command(Path::new(BIN).join("workshop"));
+        command.arg("check").current_dir(&course.directory);
+        command.env("CARGO", course.directory.join("cargo"));
+        command.env("PATH", format!("{}:/usr/bin:/bin", course.directory.display()));
+        Outcome::of(&mut command)
+    };
+    let outcome = check("#!/bin/sh\necho \"  seen: $*\"; exit 1\n");
+    let text = String::from_utf8_lossy(&outcome.stdout);
+    assert_eq!(outcome.code(), 1, "{outcome:?}");
+    assert!(text.contains("not yet") && text.contains("workshop judge pids-limit"), "{text}");
+    let outcome = check("#!/bin/sh\necho 'Sorry, try again.' >&2; exit 1\n");
+    assert_eq!(outcome.code(), 1, "{outcome:?}");
+    assert!(outcome.stderr.contains("did not take place"), "{outcome:?}");
+    let outcome = check("#!/bin/sh\nexit 0\n");
+    assert!(outcome.text().contains("pids-limit: passed."), "{outcome:?}");
 }
 
 /// The page about the workshop shows what `start` and `check` print. It cannot run them: they call

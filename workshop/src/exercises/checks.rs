@@ -5,3 +5,4 @@ pub(super) mod v2_mountns;
 pub(super) mod v3_pidns;
 pub(super) mod v4_utsns;
 pub(super) mod v5_netns;
+pub(super) mod v6_cgroups;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use super::checks::{v1_chroot, v2_mountns, v3_pidns, v4_utsns, v5_netns};
+use super::checks::{v1_chroot, v2_mountns, v3_pidns, v4_utsns, v5_netns, v6_cgroups};
 use super::host::Host;
 
 /// One exercise.
@@ -25,6 +25,8 @@ pub struct Exercise {
     pub starter_fails: &'static str,
     /// Versions that people write, and that the check must reject.
     pub faults: &'static [Fault],
+    /// Whether the check makes a cgroup, which takes root: it is not isolated from the machine.
+    pub needs_cgroup: bool,
     /// What the program must do; an error is the first thing that it does not do.
     pub check: fn(&Host) -> Result<()>,
 }
@@ -49,6 +51,8 @@ pub const ALL: &[Exercise] = &[
     v4_utsns::SETNS_THREAD,
     v5_netns::LOOPBACK,
     v5_netns::PUBLISHED_PORT,
+    v6_cgroups::PIDS_LIMIT,
+    v6_cgroups::LAST_ONE_OUT,
 ];
 
 /// The exercise with this id.
@@ -75,7 +79,7 @@ mod tests {
 
     #[test]
     fn every_step_has_two_and_every_exercise_two_faults() {
-        for step in ["v1-chroot", "v2-mountns", "v3-pidns", "v4-utsns", "v5-netns"] {
+        for step in ["v1-chroot", "v2-mountns", "v3-pidns", "v4-utsns", "v5-netns", "v6-cgroups"] {
             assert!(ALL.iter().filter(|it| it.step == step).count() >= 2, "{step}");
         }
         assert!(ALL.is_sorted_by_key(|it| it.step), "the order of the book");

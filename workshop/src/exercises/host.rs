@@ -38,11 +38,17 @@ const TIME_LIMIT_OF_POLL: u16 = 10_000;
 pub struct Host {
     directory: PathBuf,
     program: PathBuf,
+    cgroup: Option<PathBuf>,
 }
 
 impl Host {
     /// Makes the host; returns in its process 1.
-    pub(super) fn make(directory: &Path, busybox_rootfs: &Path, program: PathBuf) -> Result<Host> {
+    pub(super) fn make(
+        directory: &Path,
+        busybox_rootfs: &Path,
+        program: PathBuf,
+        cgroup: Option<&Path>,
+    ) -> Result<Host> {
         become_root()?;
         fork_into_pid_namespace()?;
         // No terminal: a program that takes it for itself would stop the learner's shell.
@@ -58,7 +64,8 @@ impl Host {
         private_mounts()?;
         mount_new("proc", Path::new("/proc"))?;
         mount_new("tmpfs", directory)?;
-        let host = Host { directory: directory.to_owned(), program };
+        let host =
+            Host { directory: directory.to_owned(), program, cgroup: cgroup.map(Path::to_owned) };
         host.make_rootfs(busybox_rootfs)?;
         fs::create_dir(host.outside()).context("cannot make a directory")?;
         fs::write(host.outside().join("file-of-the-host"), "x\n").context("cannot write a file")?;
@@ -94,6 +101,14 @@ impl Host {
     /// The busybox in it, which the host itself can run too.
     pub fn busybox(&self) -> PathBuf {
         self.rootfs().join("bin/busybox")
+    }
+
+    /// The cgroup that was made for this check, with the controller pids.
+    ///
+    /// # Errors
+    /// If the exercise has not asked for one.
+    pub fn cgroup(&self) -> Result<&Path> {
+        self.cgroup.as_deref().context("this exercise has no cgroup")
     }
 
     /// The directory in which programs are started. It holds one file, and is not in the rootfs.
@@ -174,16 +189,23 @@ impl Host {
     /// # Errors
     /// [`super::judge::CheckFailed`] if it ends without a word.
     pub fn start(&self, words: &[&str]) -> Result<Running> {
+        self.start_command(self.launcher(words))
+    }
+
+    /// The same for a command line with more than `--rootfs` in it.
+    ///
+    /// # Errors
+    /// [`super::judge::CheckFailed`] if it ends without a word.
+    pub fn start_command(&self, mut command: Command) -> Result<Running> {
         let err = self.directory.join("stderr");
         let file = File::create(&err).context("cannot make a file for the output")?;
-        let mut command = self.launcher(words);
         let child = command.stdout(Stdio::piped()).stderr(file).spawn();
         let mut child = child.context("cannot start the program")?;
         let stdout = child.stdout.take().context("the program has no output")?;
         let running = Running::of(child, stdout)?;
         let said = fs::read_to_string(&err).context("cannot read the output")?;
-        let what = format!("a container that runs `{}`", words.join(" "));
-        expect(!running.first.is_empty(), &what, said.trim_end(), "the step that it names")?;
+        let what = "a container that starts, and prints a line";
+        expect(!running.first.is_empty(), what, said.trim_end(), "the step that it names")?;
         Ok(running)
     }
 

@@ -1,20 +1,54 @@
 //! Checking a program: the host is made, the check runs in it, the verdict comes out.
 
 use std::convert::Infallible;
+use std::env;
 use std::fmt::{self, Display};
 use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
+use nix::unistd::geteuid;
 use v1_chroot::command_line::{Failure, note};
 use v1_chroot::{exit_now, rootfs};
 
+use super::cgroup::CheckCgroup;
 use super::exercise::Exercise;
 use super::host::Host;
 
 /// How the directory of a check is called, in the temporary directory; its process number follows.
 pub(crate) const CHECK_DIRECTORY: &str = "workshop-check-";
+
+/// Checks `program`, as root where that is needed: then sudo(8) starts us again for it.
+///
+/// # Errors
+/// Those of [`judge`]; if root is needed, and there is no sudo.
+pub fn judge_with_sudo(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFailed>> {
+    if !exercise.needs_cgroup || geteuid().is_root() {
+        return judge(exercise, program);
+    }
+    let own = env::current_exe().context("cannot tell where this program lies")?;
+    println!("The check makes a cgroup, which takes root: sudo may ask for your password.");
+    let mut sudo = Command::new("sudo");
+    sudo.arg("-E").arg(&own).args(["judge", exercise.id]).arg(program);
+    let output = match sudo.stdin(Stdio::inherit()).stderr(Stdio::inherit()).output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!(
+            "cannot run sudo: ENOENT: No such file or directory (as root: {} judge {} {})",
+            own.display(),
+            exercise.id,
+            program.display()
+        ),
+        result => result.context("cannot run sudo")?,
+    };
+    let said = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+    match output.status.success() {
+        true => Ok(Ok(())),
+        false if !said.is_empty() => Ok(Err(CheckFailed(said))),
+        false => bail!("the check did not take place: see above"),
+    }
+}
 
 /// What the check saw first that is not as it should be.
 #[derive(Debug)]
@@ -52,8 +86,10 @@ pub fn judge(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFail
     let program = fs::canonicalize(program).with_context(|| format!("cannot find {program:?}"))?;
     let busybox_rootfs = rootfs::prepare(None)?;
     let place = Place::make()?;
+    let cgroup = exercise.needs_cgroup.then(CheckCgroup::make).transpose()?;
+    let cgroup = cgroup.as_ref().map(CheckCgroup::path);
     let ended = crate::child::run(|| {
-        let host = Host::make(&place.0, &busybox_rootfs, program)?;
+        let host = Host::make(&place.0, &busybox_rootfs, program, cgroup)?;
         check(exercise, &host)
     })?;
     match ended {

@@ -28,6 +28,7 @@ pub(in crate::exercises) const CLOSE_THE_DOOR: Exercise = Exercise {
         Fault { name: "before", fails: "the root directory of the host" },
         Fault { name: "old-path", fails: "cannot enter the new root" },
     ],
+    needs_cgroup: false,
     check: close_the_door,
 };
 
@@ -70,6 +71,7 @@ pub(in crate::exercises) const EXIT_STATUS: Exercise = Exercise {
         Fault { name: "failure", fails: "it ended with status 1" },
         Fault { name: "wait-status", fails: "`exit 3` ended with status 0" },
     ],
+    needs_cgroup: false,
     check: exit_status,
 };
 

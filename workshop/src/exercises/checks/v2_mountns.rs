@@ -29,6 +29,7 @@ pub(in crate::exercises) const LEAKED_MOUNT: Exercise = Exercise {
         Fault { name: "too-late", fails: "1 mount of the container is on the host" },
         Fault { name: "too-early", fails: "the host's own mounts are private now" },
     ],
+    needs_cgroup: false,
     check: leaked_mount,
 };
 
@@ -91,6 +92,7 @@ pub(in crate::exercises) const OLD_ROOT: Exercise = Exercise {
         Fault { name: "covered", fails: "come back when /old is unmounted" },
         Fault { name: "still-inside", fails: "the working directory is outside" },
     ],
+    needs_cgroup: false,
     check: old_root,
 };
 

@@ -31,6 +31,7 @@ pub(in crate::exercises) const SECOND_FORK: Exercise = Exercise {
         Fault { name: "no-wait", fails: "the launcher has ended, and the command with it" },
         Fault { name: "lost-status", fails: "the launcher ended with status 0" },
     ],
+    needs_cgroup: false,
     check: second_fork,
 };
 
@@ -71,6 +72,7 @@ pub(in crate::exercises) const ZOMBIES: Exercise = Exercise {
         Fault { name: "first-one", fails: "the container ended with its first orphan" },
         Fault { name: "lost-status", fails: "the container ended with status 0" },
     ],
+    needs_cgroup: false,
     check: zombies,
 };
 

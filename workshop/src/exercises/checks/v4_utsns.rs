@@ -32,6 +32,7 @@ pub(in crate::exercises) const WHOSE_NAME: Exercise = Exercise {
         Fault { name: "wrong-process", fails: "and the container still \"host\"" },
         Fault { name: "nobody", fails: "the container is called \"host\", like the host" },
     ],
+    needs_cgroup: false,
     check: whose_name,
 };
 
@@ -69,6 +70,7 @@ pub(in crate::exercises) const SETNS_THREAD: Exercise = Exercise {
         Fault { name: "name-only", fails: "the command is in the host's network namespace" },
         Fault { name: "network-only", fails: "the command is in the host's UTS namespace" },
     ],
+    needs_cgroup: false,
     check: setns_thread,
 };
 
