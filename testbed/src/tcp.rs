@@ -11,6 +11,8 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{setsockopt, sockopt::Linger};
 
+use crate::pace::slowed;
+
 /// How long a client tries to connect.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -44,7 +46,7 @@ impl Wish {
 /// Serves a port of this network namespace for ever. Prints `ready` once it can be reached, and
 /// how a connection ended if it was not in the way that its client announced.
 pub fn serve(port: &str) -> io::Result<()> {
-    raise_limit_of_files()?;
+    limit_files(Files::Most)?;
     let port: u16 = port.parse().map_err(io::Error::other)?;
     let listener = TcpListener::bind(("0.0.0.0", port))?;
     say("ready");
@@ -59,10 +61,22 @@ pub fn serve(port: &str) -> io::Result<()> {
     }
 }
 
-/// The soft limit is 1024 on most machines: too few for a thousand connections at once.
-pub fn raise_limit_of_files() -> io::Result<()> {
+/// Lets this process, and what it starts from now on, open many files, or the usual number only.
+pub fn limit_files(to: Files) -> io::Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    Ok(setrlimit(Resource::RLIMIT_NOFILE, most, most)?)
+    let soft = match to {
+        Files::AsUsual => most.min(1024),
+        Files::Most => most,
+    };
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, soft, most)?)
+}
+
+/// A soft limit of open files.
+pub enum Files {
+    /// What most machines have: too few for a thousand connections at once.
+    AsUsual,
+    /// The hard limit.
+    Most,
 }
 
 fn say(text: impl Display) {
@@ -80,7 +94,7 @@ fn fulfil(mut stream: &TcpStream, peer: SocketAddr) -> io::Result<()> {
         b'e' => io::copy(&mut &*stream, &mut stream).map(drop),
         b'c' => answer_count(stream),
         b'l' => {
-            sleep(STALL);
+            sleep(slowed(STALL));
             answer_count(stream)
         }
         b'f' => {
@@ -106,8 +120,8 @@ pub fn break_off(stream: &TcpStream) -> io::Result<()> {
 
 /// Connects to the server and tells it what is wanted.
 pub fn connect(address: SocketAddr, wish: Wish) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(10 * PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, slowed(PATIENCE))?;
+    stream.set_read_timeout(Some(slowed(10 * PATIENCE)))?;
     stream.write_all(&[wish.byte()])?;
     Ok(stream)
 }

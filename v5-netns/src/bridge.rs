@@ -247,7 +247,7 @@ impl Sweeper {
     /// # Errors
     /// The first of the things that could not be removed.
     pub(crate) fn sweep() -> Result<()> {
-        if if_nametoindex(BRIDGE).is_err() {
+        if if_nametoindex(BRIDGE).is_err() && !Lock::exists() {
             return Ok(());
         }
         let host = open_host()?;

@@ -5,6 +5,7 @@ use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
 
 /// The directory that is locked. It exists as long as somebody holds the lock or waits for it.
 ///
@@ -19,6 +20,12 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
+    /// Whether somebody holds the lock, or was killed while holding it: then its directory stays
+    /// until somebody else takes the lock and drops it.
+    pub(crate) fn exists() -> bool {
+        Path::new(DIRECTORY).exists()
+    }
+
     /// Takes the lock, and waits for it as long as that takes.
     ///
     /// # Errors

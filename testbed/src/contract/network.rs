@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("only_the_command_is_in_the_network", only_the_command_is_in_the_network)
         .user("without_root_one_note_says_what_is_missing", without_root_one_note)
         .user("a_bridge_needs_root", a_bridge_needs_root)
+        .user("the_bridge_of_root_is_left_alone", the_bridge_of_root_is_left_alone)
         .root("bridge_gives_an_address_and_a_way_out", bridge_gives_an_address_and_a_way_out)
         .root("containers_reach_each_other_and_the_outside", reach_each_other_and_the_outside)
         .root("forwarding_of_the_uplink_is_as_before", forwarding_of_the_uplink_is_as_before)
@@ -37,6 +38,7 @@ pub fn add(suite: Suite) -> Suite {
         .root("a_full_subnet_says_so", a_full_subnet_says_so)
         .root("a_bridge_of_somebody_else_is_left_alone", a_bridge_of_somebody_else)
         .root("a_half_made_bridge_is_made_anew", a_half_made_bridge_is_made_anew)
+        .root("a_lock_of_a_dead_owner_goes", a_lock_of_a_dead_owner_goes)
         .root("a_host_that_drops_what_it_forwards", a_host_that_drops_what_it_forwards)
         .root("neighbours_reach_no_container", neighbours_reach_no_container)
         .root("neighbours_reach_nothing_through_the_host", neighbours_reach_nothing_through_it)
@@ -226,6 +228,21 @@ fn without_root_one_note(host: &Host) {
 fn a_bridge_needs_root(host: &Host) {
     let outcome = host.run(["--net", "bridge", "echo", "it runs"]);
     outcome.assert_refused(125, &["bridge", "EPERM", "root", "--net none"]);
+}
+
+/// Without ports: root would remove it.
+fn the_bridge_of_root_is_left_alone(host: &Host) {
+    need(host, &["ip"]);
+    let lock = Path::new("/run/container-steps");
+    fs::create_dir(lock).unwrap();
+    see("ip link add steps0 address 02:73:74:65:70:73 type bridge");
+    for mode in ["none", "host"] {
+        let outcome = host.run(["--net", mode, "true"]);
+        assert_eq!((outcome.code(), outcome.stderr.as_str()), (0, ""), "{mode}");
+        assert!(has_bridge() && lock.exists());
+    }
+    see("ip link del steps0");
+    fs::remove_dir(lock).unwrap();
 }
 
 fn bridge_gives_an_address_and_a_way_out(host: &Host) {
@@ -469,6 +486,14 @@ fn a_half_made_bridge_is_made_anew(host: &Host) {
     assert!(!has_bridge());
 }
 
+/// Somebody was killed with the lock in hand, before there was a bridge.
+fn a_lock_of_a_dead_owner_goes(host: &Host) {
+    let lock = Path::new("/run/container-steps");
+    fs::create_dir(lock).unwrap();
+    host.run(["--net", "none", "true"]).text();
+    assert!(!lock.exists());
+}
+
 fn a_host_that_drops_what_it_forwards(host: &Host) {
     need(host, &["ip", "nft"]);
     let outside = Outside::connect(host, "up0");
@@ -491,7 +516,8 @@ fn a_host_that_drops_what_it_forwards(host: &Host) {
         type_in(&fix.replace("sudo ", ""));
 
         // The fix is kept while no container runs, works, and the note is gone.
-        host.run(["true"]).text();
+        let outcome = host.run(["true"]);
+        assert_eq!((outcome.text(), outcome.stderr.as_str()), ("", ""));
         let running = host.start_sleep();
         let answer = identify_from(running.command(), &address);
         assert!(answer.ends_with(Outside::HOST), "{answer}");
@@ -561,7 +587,7 @@ fn no_nft(host: &Host) {
     host.elsewhere(&mut launcher, || {
         ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin", "/usr/local/bin"]
             .into_iter()
-            .filter(|directory| std::path::Path::new(directory).exists())
+            .filter(|directory| Path::new(directory).exists())
             .try_for_each(crate::elsewhere::mount_tmpfs)
     });
     let outcome = Outcome::of(launcher.args(["echo", "it runs"]));

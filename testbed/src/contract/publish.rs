@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 
 use super::network::{Servers, identify, identify_from, need, network_of};
 use crate::running::{children, is_alive, link, program, send, status_line, within};
-use crate::tcp::{self, Wish};
+use crate::tcp::{self, Files, Wish};
 use crate::{Host, Outside, Running, Suite};
 
 pub fn add(suite: Suite) -> Suite {
@@ -251,10 +251,14 @@ fn published_port_without_a_server(host: &Host) {
 
 fn the_proxy_is_a_process_of_its_own(host: &Host) {
     let mode = modes(host)[0];
+    tcp::limit_files(Files::AsUsual).unwrap();
+    let (soft, hard) = limits_of(std::process::id());
+    if soft == hard {
+        host.skip("there is no limit of open files that could be raised here");
+    }
     let script = "ulimit -n; echo ready; sleep 1000";
     let mut running =
         host.start(["--net", mode, "-p", "8080:80", "-p", "8081:81", "sh", "-c", script]);
-    let (soft, hard) = limits_of(std::process::id());
     running.expect_line(&soft);
     running.expect_line("ready");
     assert_eq!(children(running.pid()).len(), 2, "one proxy, whatever the number of ports");
@@ -301,6 +305,10 @@ fn the_proxy_minds_no_signal(host: &Host) {
     for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGTERM] {
         nix::sys::signal::killpg(nix::unistd::Pid::from_raw(running.pid().cast_signed()), signal)
             .unwrap();
+        send(proxy, signal as libc::c_int);
+        assert!(identify("127.0.0.1:8080").starts_with(&expected), "{signal}");
+    }
+    for signal in [Signal::SIGTSTP, Signal::SIGALRM, Signal::SIGUSR1] {
         send(proxy, signal as libc::c_int);
         assert!(identify("127.0.0.1:8080").starts_with(&expected), "{signal}");
     }

@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use testbed::running::status_line;
-use testbed::tcp::{self, Wish};
+use testbed::tcp::{self, Files, Wish};
 use testbed::{Host, Running, Suite};
 
 pub fn add(suite: Suite) -> Suite {
@@ -35,8 +35,9 @@ fn memory(pid: u32, name: &str) -> usize {
 }
 
 fn a_thousand_connections_at_once(host: &Host) {
+    tcp::limit_files(Files::AsUsual).unwrap();
     let running = start(host);
-    tcp::raise_limit_of_files().unwrap();
+    tcp::limit_files(Files::Most).unwrap();
     let mut streams: Vec<TcpStream> =
         (0..1000).map(|_| tcp::connect(published(), Wish::Echo).unwrap()).collect();
     // Each of them is alive while all the others are, in both directions.
