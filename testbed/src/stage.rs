@@ -11,6 +11,8 @@ pub struct Stage {
     pub pid_namespace: bool,
     /// It has its own hostname, `--hostname`.
     pub uts_namespace: bool,
+    /// What a container writes is gone when it ends; the rootfs never changes.
+    pub writable_layer: bool,
 }
 
 impl Stage {
@@ -20,6 +22,7 @@ impl Stage {
         mount_namespace: false,
         pid_namespace: false,
         uts_namespace: false,
+        writable_layer: false,
     };
     /// Its own mounts.
     pub const V2: Stage = Stage { name: "v2-mountns", mount_namespace: true, ..Stage::V1 };
@@ -27,4 +30,6 @@ impl Stage {
     pub const V3: Stage = Stage { name: "v3-pidns", pid_namespace: true, ..Stage::V2 };
     /// Its own hostname.
     pub const V4: Stage = Stage { name: "v4-utsns", uts_namespace: true, ..Stage::V3 };
+    /// Layers.
+    pub const V7: Stage = Stage { name: "v7-overlay", writable_layer: true, ..Stage::V4 };
 }
