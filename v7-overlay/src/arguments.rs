@@ -49,9 +49,15 @@ pub struct ProcessArgs {
 /// Takes a number of bytes, with k, m or g for 1024, 1024² or 1024³ of them.
 fn parse_size(text: &str) -> Result<u64, String> {
     let (digits, shift) = match text.to_ascii_lowercase().trim_end_matches('b') {
-        lower if lower.ends_with('k') => (text.len() - text.trim_end_matches(['k', 'K', 'b', 'B']).len(), 10),
-        lower if lower.ends_with('m') => (text.len() - text.trim_end_matches(['m', 'M', 'b', 'B']).len(), 20),
-        lower if lower.ends_with('g') => (text.len() - text.trim_end_matches(['g', 'G', 'b', 'B']).len(), 30),
+        lower if lower.ends_with('k') => {
+            (text.len() - text.trim_end_matches(['k', 'K', 'b', 'B']).len(), 10)
+        }
+        lower if lower.ends_with('m') => {
+            (text.len() - text.trim_end_matches(['m', 'M', 'b', 'B']).len(), 20)
+        }
+        lower if lower.ends_with('g') => {
+            (text.len() - text.trim_end_matches(['g', 'G', 'b', 'B']).len(), 30)
+        }
         _ => (0, 0),
     };
     let number: u64 = text[..text.len() - digits]

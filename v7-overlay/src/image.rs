@@ -176,7 +176,8 @@ impl Image {
             let file = inside(name)?.to_owned();
             let mut start = [0; 4];
             let mut blob = blobs_of_layers.get(&file)?;
-            let length = std::io::Read::read(&mut blob, &mut start).context("cannot read a layer")?;
+            let length =
+                std::io::Read::read(&mut blob, &mut start).context("cannot read a layer")?;
             Ok(Layer { diff_id, compression: sniff(&start[..length]), file, sum: None })
         };
         ensure_equal(count, config.rootfs.diff_ids.len())?;
@@ -286,7 +287,10 @@ fn for_this_machine(manifests: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
 fn names_of(descriptor: &Descriptor) -> Vec<String> {
     let names = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
     let annotations = descriptor.annotations.iter().flatten();
-    annotations.filter(|(key, _)| names.contains(&key.as_str())).map(|(_, name)| name.clone()).collect()
+    annotations
+        .filter(|(key, _)| names.contains(&key.as_str()))
+        .map(|(_, name)| name.clone())
+        .collect()
 }
 
 /// The one with this tag; without a tag the only one there is, or `latest`.
@@ -339,7 +343,10 @@ fn ensure_equal(layers: usize, diff_ids: usize) -> Result<()> {
 /// A path in docker save's manifest.json, which must stay in the image.
 fn inside(path: &str) -> Result<&Path> {
     let is_inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
-    ensure!(is_inside && !path.is_empty(), "its manifest.json names {path:?}, outside of the image");
+    ensure!(
+        is_inside && !path.is_empty(),
+        "its manifest.json names {path:?}, outside of the image"
+    );
     Ok(Path::new(path))
 }
 

@@ -73,7 +73,7 @@ impl Overlay {
             bail!("{} layers are too many: overlayfs takes {MAX_LAYERS}", lower.len());
         }
         let top = lower.first().context("an image without layers has nothing to run")?;
-        let upper = Upper::create(args.upper.as_deref(), top, args.changes)?;
+        let upper = Upper::create(args, top, xattrs)?;
         Ok(Overlay { lower, upper, xattrs })
     }
 
@@ -119,12 +119,25 @@ impl Overlay {
             Errno::ENODEV => "this kernel has no overlayfs: sudo modprobe overlay".to_owned(),
             Errno::EPERM => "without root overlayfs needs Linux 5.11 or newer".to_owned(),
             Errno::ELOOP => "the same directory is given twice".to_owned(),
-            _ => self.upper.why_not().unwrap_or_else(|| {
+            _ => self.upper.why_not().or_else(|| self.mount_in_a_layer()).unwrap_or_else(|| {
                 "a layer on overlayfs that is on overlayfs itself? The kernel's log says more"
                     .to_owned()
             }),
         };
         anyhow!("cannot mount an overlay of {} layers: {errno} ({advice})", self.lower.len())
+    }
+
+    /// overlayfs looks below what is mounted in a layer. That could show what somebody has covered
+    /// with good reason, so without root the kernel refuses it (EINVAL).
+    fn mount_in_a_layer(&self) -> Option<String> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let mut mount_points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+        let is_covered = |mount_point: &&str| {
+            let mount_point = Path::new(mount_point);
+            self.lower.iter().any(|layer| mount_point != layer && mount_point.starts_with(layer))
+        };
+        let mount_point = mount_points.find(is_covered)?;
+        Some(format!("{mount_point} in a layer is a mount point: without root that is refused"))
     }
 
     /// Prints what the container added, changed and deleted, if that was asked for. To be called

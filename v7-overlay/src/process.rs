@@ -41,8 +41,7 @@ pub fn exec_in_image(
 
 /// The entry point, then the arguments: those given, else the image's own.
 fn full_command(config: &ContainerConfig, command: &[OsString]) -> Vec<OsString> {
-    let mut words: Vec<OsString> =
-        config.entrypoint.iter().flatten().map(OsString::from).collect();
+    let mut words: Vec<OsString> = config.entrypoint.iter().flatten().map(OsString::from).collect();
     match command {
         [] => words.extend(config.cmd.iter().flatten().map(OsString::from)),
         given => words.extend_from_slice(given),

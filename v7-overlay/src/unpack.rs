@@ -22,8 +22,8 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, makedev};
 use nix::sys::stat::{fchmodat, fstatat, mkdirat, mknodat, utimensat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
 use nix::sys::time::TimeSpec;
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -244,7 +244,8 @@ impl Unpacker {
             return Err(cannot(Errno::EISDIR));
         };
         let from = self.open(parent).map_err(cannot)?;
-        let of_target = fstatat(&from, target_name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(cannot)?;
+        let of_target =
+            fstatat(&from, target_name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(cannot)?;
         if is_whiteout(&of_target) {
             return Err(cannot(Errno::ENOENT));
         }

@@ -1,5 +1,6 @@
 //! The upper directory: where the writes of a container go.
 
+use crate::arguments::OverlayArgs;
 use crate::system_calls::receive_descriptor;
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -36,9 +37,11 @@ struct Kept {
 }
 
 impl Upper {
-    pub(crate) fn create(kept: Option<&Path>, top: &Path, is_read_at_end: bool) -> Result<Upper> {
-        let kept = kept.map(|directory| Kept::create(directory, top)).transpose()?;
-        let handover = match is_read_at_end {
+    /// Makes what has to be there before the child is: `--upper` and `--changes`.
+    pub(crate) fn create(args: &OverlayArgs, top: &Path, xattrs: Xattrs) -> Result<Upper> {
+        let kept = args.upper.as_deref();
+        let kept = kept.map(|directory| Kept::create(directory, top, xattrs)).transpose()?;
+        let handover = match args.changes {
             true => Some(UnixDatagram::pair().context("cannot make a pair of sockets")?),
             false => None,
         };
@@ -59,7 +62,7 @@ impl Upper {
     pub(crate) fn make_in_memory(&self, top: &File, xattrs: Xattrs) -> Result<()> {
         let (upper, work) = (Path::new("upper"), Path::new("work"));
         fs::create_dir(upper).and_then(|()| fs::create_dir(work)).context("cannot make upper")?;
-        become_alike(upper, &top.metadata().context("cannot look at the top layer")?)?;
+        become_alike(upper, &top.metadata().context("cannot look at the top layer")?, xattrs)?;
         if xattrs == Xattrs::User && xattrs.set_opaque(work).is_err() {
             note(format_args!(
                 "this kernel's tmpfs has no user.* attributes (Linux 6.6 has): a directory of a \
@@ -100,16 +103,20 @@ impl Upper {
 }
 
 impl Kept {
-    fn create(directory: &Path, top: &Path) -> Result<Kept> {
+    fn create(directory: &Path, top: &Path, xattrs: Xattrs) -> Result<Kept> {
         let cannot = || format!("cannot use {directory:?} as upper directory");
         match fs::create_dir(directory) {
-            Ok(()) => become_alike(directory, &fs::metadata(top).with_context(cannot)?)?,
+            Ok(()) => become_alike(directory, &fs::metadata(top).with_context(cannot)?, xattrs)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error).with_context(cannot),
         }
         let directory = fs::canonicalize(directory).with_context(cannot)?;
         let opened = File::open(&directory).with_context(cannot)?;
-        ensure!(opened.metadata().with_context(cannot)?.is_dir(), "{}: it is no directory", cannot());
+        ensure!(
+            opened.metadata().with_context(cannot)?.is_dir(),
+            "{}: it is no directory",
+            cannot()
+        );
         let lock = match Flock::lock(opened, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => lock,
             Err((_, Errno::EWOULDBLOCK)) => bail!("{}: a container is using it", cannot()),
@@ -139,10 +146,16 @@ impl Drop for Kept {
     }
 }
 
-/// Gives a directory the owner and the mode of another.
-fn become_alike(directory: &Path, other: &fs::Metadata) -> Result<()> {
-    chown(directory, Some(other.uid()), Some(other.gid()))
-        .and_then(|()| fs::set_permissions(directory, Permissions::from_mode(other.mode() & 0o7777)))
+/// Gives a directory the mode of another, and its owner too, where there can be another than root.
+fn become_alike(directory: &Path, other: &fs::Metadata, xattrs: Xattrs) -> Result<()> {
+    let owned = match xattrs {
+        Xattrs::Trusted => chown(directory, Some(other.uid()), Some(other.gid())),
+        Xattrs::User => Ok(()),
+    };
+    owned
+        .and_then(|()| {
+            fs::set_permissions(directory, Permissions::from_mode(other.mode() & 0o7777))
+        })
         .with_context(|| format!("cannot give {directory:?} the owner and mode of the layer below"))
 }
 

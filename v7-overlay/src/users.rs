@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn refuses_what_is_none() {
-        for text in ["nobody", "broken", "", "-1", "+1", "4294967295", "4294967296", "app:", "app:x"]
+        for text in
+            ["nobody", "broken", "", "-1", "+1", "4294967295", "4294967296", "app:", "app:x"]
         {
             assert_eq!(find(text), None, "{text:?}");
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::running::{children, descendants, is_alive, send, status_line, within};
+use crate::running::{Running, children, descendants, is_alive, send, status_line, within};
 use crate::{Host, Suite};
 
 pub fn add(suite: Suite) -> Suite {
@@ -50,6 +50,11 @@ const PRINT_SIGNALS: &str = "
     rm /tmp/stop
     exit 7";
 
+/// Makes the file that the script waits for, in the container's own root directory.
+fn tell_to_stop(running: &Running) {
+    fs::write(format!("/proc/{}/root/tmp/stop", running.command()), "").unwrap();
+}
+
 fn a_signal_reaches_the_command_once(host: &Host) {
     let mut running = host.start_sh(PRINT_SIGNALS);
     for signal in PASSED_ON {
@@ -58,7 +63,7 @@ fn a_signal_reaches_the_command_once(host: &Host) {
     }
     // A second copy of one of them would come within this time.
     sleep(Duration::from_millis(200));
-    fs::write(host.rootfs().join("tmp/stop"), "").unwrap();
+    tell_to_stop(&running);
     assert_eq!(running.line(), "");
     assert_eq!(running.code(), 7);
 }
@@ -71,7 +76,7 @@ fn signals_in_a_burst_are_passed_on(host: &Host) {
     let mut got: Vec<String> = PASSED_ON.iter().map(|_| running.line()).collect();
     got.sort_unstable();
     assert_eq!(got, ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"]);
-    fs::write(host.rootfs().join("tmp/stop"), "").unwrap();
+    tell_to_stop(&running);
     assert_eq!((running.line(), running.code()), (String::new(), 7));
 }
 
@@ -86,7 +91,7 @@ fn a_signal_to_the_group_arrives_once(host: &Host) {
         killpg(group, Signal::SIGTERM).unwrap();
         running.expect_line("SIGTERM");
         sleep(Duration::from_millis(50));
-        fs::write(host.rootfs().join("tmp/stop"), "").unwrap();
+        tell_to_stop(&running);
         assert_eq!((running.line(), running.code()), (String::new(), 7));
     }
 }

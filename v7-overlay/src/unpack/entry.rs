@@ -65,6 +65,9 @@ impl Attributes {
 fn parse_time(text: &[u8]) -> Option<TimeSpec> {
     let text = str::from_utf8(text).ok()?;
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let digits = format!("{fraction:0<9}");
     let nanoseconds: i64 = digits.get(..9)?.parse().ok()?;
     let whole: i64 = seconds.parse().ok()?;
