@@ -91,6 +91,7 @@ impl Unpacker {
                 .with_context(|| format!("the entry {path:?}"))?;
         }
         drop(entries);
+        allowance.limit_content();
         // What stands behind the last entry counts for the digest.
         io::copy(&mut archive.into_inner(), &mut io::sink()).context("it is damaged at its end")?;
         self.finish()?;
@@ -375,6 +376,7 @@ fn relative(path: &Path) -> Result<PathBuf> {
             _ => {}
         }
     }
+    ensure!(relative.iter().count() <= MAX_DEPTH, "it is deeper than {MAX_DEPTH} directories");
     let is_whiteout = |name: &OsStr| name.as_bytes().starts_with(b".wh.");
     let in_whiteout = relative.parent().is_some_and(|parent| parent.iter().any(is_whiteout));
     ensure!(!in_whiteout, "{path:?} goes through a deleted file");

@@ -149,7 +149,7 @@ fn archives() -> Vec<(&'static str, Case)> {
         case(
             "whiteout_through_a_link",
             || with_outside().link("a", "/tmp/outside").file("a/.wh.victim", ""),
-            Contained("ls -A /tmp/outside", ""),
+            Contained("cat /tmp/outside/victim 2>/dev/null || echo gone", "gone\n"),
         ),
         case(
             "entry_below_a_whiteout",
@@ -196,7 +196,7 @@ fn archives() -> Vec<(&'static str, Case)> {
         ),
         case(
             "root_replaced_by_a_file",
-            || Archive::new().file("/", ""),
+            || Archive::new().file(".", ""),
             Refused(&["root of a layer"]),
         ),
         case("root_deleted", || Archive::new().file(".wh..", ""), Refused(&["no name"])),
@@ -215,7 +215,7 @@ fn archives() -> Vec<(&'static str, Case)> {
         case(
             "size_in_pax_smuggles_an_entry",
             smuggled,
-            Contained("wc -c </f; ls /x 2>&1", SMUGGLED),
+            Contained("wc -c </f; ls /x 2>&1; true", SMUGGLED),
         ),
         case(
             "size_in_pax_that_is_too_large",
@@ -295,7 +295,7 @@ fn checksum_of_outside(host: &Host) -> String {
     let mut to_visit =
         ["/tmp", "/home", "/root", "/run/mount", "/var/cache", "/dev"].map(PathBuf::from).to_vec();
     while let Some(path) = to_visit.pop() {
-        if path.starts_with(host.cache()) || path.starts_with("/tmp/image") {
+        if path.starts_with(host.cache()) || path.to_string_lossy().starts_with("/tmp/image") {
             continue;
         }
         let of_file = fs::symlink_metadata(&path).unwrap();

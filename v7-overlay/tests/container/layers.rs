@@ -247,7 +247,8 @@ fn paths_with_separators(host: &Host) {
     let layer = parent.join("a:b,c\\d\"e\nf");
     fs::create_dir(&layer).unwrap();
     fs::write(layer.join("here"), "found\n").unwrap();
-    [&layer, &layer.join("here")].map(|path| host.give(path));
+    host.give(&layer);
+    host.give(&layer.join("here"));
     let upper = parent.join("u:p,p\\e\"r\n");
     let mut options = with_busybox(host, &[&layer]);
     options.extend(["--upper".into(), upper.to_str().unwrap().into()]);
