@@ -191,17 +191,17 @@ impl Unpacker {
     /// Makes the directories that an archive should have had an entry for, as Docker makes them.
     fn make_parents(&mut self, path: &Path) -> Result<OwnedFd> {
         let mut so_far = PathBuf::new();
-        let failed = |errno| anyhow!("cannot make its directory: {errno}");
-        let mut directory = self.open(&so_far).map_err(failed)?;
+        let what = "cannot make its directory";
+        let mut directory = self.open(&so_far).context(what)?;
         for name in path {
             so_far.push(name);
             let is_free = stat(&directory, name)?.is_none_or(|found| is_whiteout(&found));
             if is_free {
                 self.make_directory(&directory, &so_far, name)?;
                 let mode = Mode::from_bits_truncate(0o755);
-                fchmodat(&directory, name, mode, FchmodatFlags::FollowSymlink).map_err(failed)?;
+                fchmodat(&directory, name, mode, FchmodatFlags::FollowSymlink).context(what)?;
             }
-            directory = self.open(&so_far).map_err(failed)?;
+            directory = self.open(&so_far).context(what)?;
         }
         Ok(directory)
     }

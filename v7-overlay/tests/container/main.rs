@@ -13,13 +13,15 @@ mod hostile;
 mod image;
 mod images;
 mod layers;
+mod real;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use testbed::{Stage, Suite, contract};
 
 fn main() -> ExitCode {
-    let parts = [layers::add, images::add, cache::add, hostile::add];
-    let suite = contract::add(Suite::of(&Stage::V7));
+    let parts = [layers::add, images::add, cache::add, hostile::add, real::add];
+    let suite = contract::add(Suite::of(&Stage::V7).time_limit(Duration::from_secs(180)));
     parts.into_iter().fold(suite, |suite, add| add(suite)).run()
 }
