@@ -185,6 +185,11 @@ fn archives() -> Vec<(&'static str, Case)> {
             Contained("cat /tmp/outside/victim; readlink /d", "inside\n/tmp/outside\n"),
         ),
         case(
+            "whiteout_below_a_file", // as umoci writes it where a directory became a file
+            || Archive::new().file("etc", "a file\n").file("etc/.wh.x", ""),
+            Contained("cat /etc", "a file\n"),
+        ),
+        case(
             "file_in_the_path",
             || Archive::new().file("f", "").file("f/x", ""),
             Refused(&["ENOTDIR"]),
