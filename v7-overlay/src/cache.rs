@@ -138,7 +138,7 @@ fn unpack_all(
         let mut left_out = 0;
         while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
             let unpacking = Unpacking { image, layer, xattrs, progress: &progress };
-            left_out += unpacking.into_cache(cache, &allowance).inspect_err(|_| {
+            left_out += unpacking.add_to_cache(cache, &allowance).inspect_err(|_| {
                 next.store(layers.len(), Ordering::Relaxed); // the others need not begin another
             })?;
         }
@@ -179,7 +179,7 @@ struct Unpacking<'a> {
 
 impl Unpacking<'_> {
     /// Unpacks, checks, renames; or waits for another process that does so.
-    fn into_cache(&self, cache: &Path, allowance: &Allowance) -> Result<usize> {
+    fn add_to_cache(&self, cache: &Path, allowance: &Allowance) -> Result<usize> {
         let name = name_of(self.layer, self.xattrs);
         let finished = cache.join(&name);
         let unfinished = cache.join(format!("{name}.{UNFINISHED}"));
