@@ -69,7 +69,8 @@ const COURSE: &str = "/home/learner/course";
 const CARGO: &str = "/home/learner/.cargo/bin";
 
 /// What the pages call that a small machine may lack, and where it comes from.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 7] = [
+    ("jq", "jq"),
     ("pgrep", "procps"),
     ("ps", "procps"),
     ("findmnt", "util-linux"),
