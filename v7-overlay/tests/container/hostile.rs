@@ -464,7 +464,7 @@ fn descriptions(host: &Host) {
         refused(manifest_with_layer("mediaType", json!(unknown)), &["unknown media type", unknown]);
         refused(manifest_with_layer("digest", json!("sha256:/etc/passwd")), &["no SHA-256"]);
         refused(manifest_with_layer("size", json!(1)), &["the manifest says 1"]);
-        refused(layout.manifest(&layer, &[layer.clone()]), &["configuration"]);
+        refused(layout.manifest(&layer, std::slice::from_ref(&layer)), &["configuration"]);
         refused(layout.manifest(&config_blob, &many), &["2 layers", "diff_ids for 1"]);
         many.clear();
         refused(layout.manifest(&config_blob, &many), &["0 layers", "diff_ids for 1"]);

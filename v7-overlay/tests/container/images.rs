@@ -70,7 +70,8 @@ fn every_compression(host: &Host) {
         let (one, two) = content.split_at(1000);
         [gzip(one), gzip(two)].concat()
     };
-    let kinds: [(&str, &dyn Fn(&[u8]) -> Vec<u8>); 4] =
+    type Compress = dyn Fn(&[u8]) -> Vec<u8>;
+    let kinds: [(&str, &Compress); 4] =
         [("", &none), ("+gzip", &|content| gzip(content)), ("+gzip", &twice), ("+zstd", &zstd)];
     for (suffix, compress) in kinds {
         let layout = Layout::new(host.dir(&format!("image{}", count(Path::new("/tmp")))));
