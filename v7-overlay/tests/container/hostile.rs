@@ -213,6 +213,18 @@ fn archives() -> Vec<(&'static str, Case)> {
         ),
         case("deep_path", || long(&["d"; 2000].join("/")), Refused(&["deeper than 256"])),
         case(
+            "deep_by_links",
+            || {
+                let deep = ["d"; 200].join("/");
+                let below = Archive::new().long_name(&format!("{deep}/x")).file("short", "");
+                let mut link = header("link", EntryType::Symlink);
+                link.set_link_name_literal("d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d").unwrap();
+                let through = format!("link/{}/x", ["e"; 240].join("/"));
+                below.entry(&link, b"").long_name(&through).file("short", "")
+            },
+            Refused(&["deeper than 256"]),
+        ),
+        case(
             "header_of_two_megabytes",
             || long(&"n".repeat(2 << 20)),
             Refused(&["header of more"]),

@@ -27,6 +27,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("whiteouts_in_any_order", whiteouts_in_any_order)
         .both("an_opaque_directory_in_any_order", an_opaque_directory_in_any_order)
         .both("whiteouts_in_opaque_directories_are_no_files", whiteouts_in_opaque)
+        .both("changes_know_what_a_layer_hides", changes_know_what_a_layer_hides)
         .both("a_root_that_hides_all_below", a_root_that_hides_all_below)
         .both("links_of_all_kinds", links_of_all_kinds)
         .both("attributes_are_kept", attributes_are_kept)
@@ -293,6 +294,19 @@ fn whiteouts_in_opaque(host: &Host) {
         .file("d/.wh..wh..opq", "");
     let layout = image(host, vec![lower(), upper], &json!({}));
     assert_eq!(prints(host, &layout, "ls -A d d/sub 2>&1"), "d:\nsub\n\nd/sub:\n");
+}
+
+/// What lower layers have, but another one hides, was not there.
+fn changes_know_what_a_layer_hides(host: &Host) {
+    let upper = Archive::new()
+        .directory("d/")
+        .file("d/.wh..wh..opq", "")
+        .file("d/own", "")
+        .file(".wh.gone", "");
+    let layout = image(host, vec![lower(), upper], &json!({}));
+    let script = "echo >/d/kept; echo >/d/own; echo >/gone";
+    let outcome = host.run(["--image", layout.str(), "--changes", "sh", "-c", script]);
+    assert_eq!(outcome.text(), "C /d\nA /d/kept\nC /d/own\nA /gone\n");
 }
 
 fn a_root_that_hides_all_below(host: &Host) {
