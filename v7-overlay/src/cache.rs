@@ -12,6 +12,7 @@ use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow};
 use flate2::read::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -44,18 +45,25 @@ pub(crate) fn unpacked(
     max_size: u64,
 ) -> Result<Vec<PathBuf>> {
     let path_of = |layer: &Layer| cache.join(name_of(layer, xattrs));
-    // The same layer can be in an image twice.
+    // The same layer can be in an image twice: what is on top hides the copy below it.
     let mut seen = BTreeSet::new();
-    let missing: Vec<_> = image
-        .layers
+    let layers: Vec<_> =
+        image.layers.iter().rev().filter(|layer| seen.insert(&layer.diff_id)).collect();
+    // One question for both: is it there, and does it hide what is below it?
+    let marks = || layers.iter().map(|layer| xattrs.is_opaque(&path_of(layer))).collect::<Vec<_>>();
+    let mut is_opaque = marks();
+    let missing: Vec<_> = layers
         .iter()
-        .filter(|layer| seen.insert(&layer.diff_id) && !path_of(layer).is_dir())
+        .zip(&is_opaque)
+        .filter(|(_, mark)| **mark == Err(Errno::ENOENT))
+        .map(|(layer, _)| *layer)
         .collect();
     if !missing.is_empty() {
         make_closed(cache)?;
         remove_dead(cache)?;
         let left_out = unpack_all(image, &missing, cache, xattrs, max_size)?;
         wait_until_alone()?;
+        is_opaque = marks();
         if xattrs == Xattrs::User {
             note(format_args!(
                 "without root, the image's files all belong to root, and {left_out} device nodes \
@@ -63,21 +71,11 @@ pub(crate) fn unpacked(
             ));
         }
     }
-    let mut directories = Vec::new();
-    for layer in image.layers.iter().rev() {
-        let directory = path_of(layer);
-        if directories.contains(&directory) {
-            continue; // what is on top hides the copy below it
-        }
-        let is_opaque = xattrs
-            .is_opaque(&directory)
-            .map_err(|errno| anyhow!("cannot read the attributes of {directory:?}: {errno}"))?;
-        directories.push(directory);
-        if is_opaque {
-            break; // overlayfs does not ask the root of a layer
-        }
-    }
-    Ok(directories)
+    let is_opaque = is_opaque.into_iter().collect::<nix::Result<Vec<_>>>();
+    let is_opaque = is_opaque.map_err(|errno| anyhow!("cannot look at {cache:?}: {errno}"))?;
+    // overlayfs does not ask the root of a layer, so we do.
+    let last = is_opaque.iter().position(|is_opaque| *is_opaque).unwrap_or(layers.len());
+    Ok(layers.iter().take(last + 1).map(|layer| path_of(layer)).collect())
 }
 
 /// Without root a layer is another one: its owners are lost, its marks are other attributes.

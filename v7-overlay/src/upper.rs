@@ -55,11 +55,11 @@ impl Upper {
         Ok(Some((crate::open(directory)?, crate::open(work)?)))
     }
 
-    /// Makes `upper` and `work` in the current directory.
+    /// Makes `upper` and `work` in the current directory, and opens them.
     ///
     /// The root directory of a container is the upper one: it gets owner and mode of the layer
     /// below it.
-    pub(crate) fn make_in_memory(&self, top: &File, xattrs: Xattrs) -> Result<()> {
+    pub(crate) fn make_in_memory(&self, top: &File, xattrs: Xattrs) -> Result<(File, File)> {
         let (upper, work) = (Path::new("upper"), Path::new("work"));
         fs::create_dir(upper).and_then(|()| fs::create_dir(work)).context("cannot make upper")?;
         become_alike(upper, &top.metadata().context("cannot look at the top layer")?, xattrs)?;
@@ -69,13 +69,11 @@ impl Upper {
                  layer cannot be deleted and made again, unless --upper is on a disk"
             ));
         }
-        let Some((_, child)) = &self.handover else { return Ok(()) };
-        let upper = File::open(upper).context("cannot open the upper directory")?;
-        let descriptor = [upper.as_raw_fd()];
-        let message = [ControlMessage::ScmRights(&descriptor)];
-        sendmsg::<()>(child.as_raw_fd(), &[IoSlice::new(b"u")], &message, MsgFlags::empty(), None)
-            .map(drop)
-            .map_err(|errno| anyhow!("cannot hand over the upper directory: {errno}"))
+        let opened = File::open(upper).context("cannot open the upper directory")?;
+        if let Some((_, child)) = &self.handover {
+            hand_over(&opened, child)?;
+        }
+        Ok((opened, crate::open(work)?))
     }
 
     /// The upper directory, if it is to be read at the end. In the supervisor, once.
@@ -100,6 +98,15 @@ impl Upper {
              xfs, btrfs or tmpfs"
         ))
     }
+}
+
+/// Sends a descriptor through a socket (unix(7), SCM_RIGHTS).
+fn hand_over(upper: &File, socket: &UnixDatagram) -> Result<()> {
+    let descriptor = [upper.as_raw_fd()];
+    let message = [ControlMessage::ScmRights(&descriptor)];
+    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(b"u")], &message, MsgFlags::empty(), None)
+        .map(drop)
+        .map_err(|errno| anyhow!("cannot hand over the upper directory: {errno}"))
 }
 
 impl Kept {
