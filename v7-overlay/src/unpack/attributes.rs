@@ -1,4 +1,4 @@
-//! Owner, mode, time and extended attributes of a file: what the archive says, and how they are set.
+//! Owner, mode, time and extended attributes of a file: what the archive says, and how it is set.
 
 use super::{Unpacker, by_descriptor};
 use crate::system_calls::set_xattr;

@@ -359,7 +359,9 @@ fn attributes_are_kept(host: &Host) {
     let script = "stat -c '%n %a %u %g %Y' /sticky /owned /capable";
     let owners = if host.is_root() { "1234 3000000000" } else { "0 0" };
     let expected = format!(
-        "/sticky 3777 0 0 1000000000\n/owned 6751 {owners} 1000000000\n/capable 644 0 0 1000000000\n"
+        "/sticky 3777 0 0 1000000000\n\
+         /owned 6751 {owners} 1000000000\n\
+         /capable 644 0 0 1000000000\n"
     );
     assert_eq!(prints(host, &layout, script), expected);
     let found = xattrs(&top_layer(host).join("capable"));

@@ -68,13 +68,15 @@ const FILES: &str = "mkdir -p bin etc tmp proc dev sub/deep; chmod 1777 tmp; chm
     echo content >etc/file; chown 12:34 etc/file; chmod 640 etc/file
     touch 'sub/ä b' sub/set-id; chmod 6755 sub/set-id; mkfifo sub/fifo; mknod sub/node c 1 3
     ln -s /etc/file sub/absolute; ln -s ../nowhere sub/dangling; truncate -s 3M sub/sparse
-    n=$(printf '%0200d' 0); mkdir sub/$n; echo long >sub/$n/$n; touch -d 1999-12-31T23:59:59.5 etc/file
+    n=$(printf '%0200d' 0); mkdir sub/$n; echo long >sub/$n/$n
+    touch -d 1999-12-31T23:59:59.5 etc/file
     mkdir gone replaced opaque; touch gone/x replaced/old opaque/old etc/deleted
     setfattr -n user.note -v value etc/file; setcap cap_net_raw+ep sub/set-id";
 
 /// What a second layer changes.
 const CHANGES: &str = "rm -r gone etc/deleted; rm -r replaced; echo file >replaced
-    rm -r opaque; mkdir opaque; touch opaque/new; echo more >>etc/file; chown 5 sub; rm sub/dangling";
+    rm -r opaque; mkdir opaque; touch opaque/new; echo more >>etc/file
+    chown 5 sub; rm sub/dangling";
 
 /// /tmp/real/oci:two, with two layers, by umoci.
 fn build_with_umoci(host: &Host) {
