@@ -90,7 +90,7 @@ fn a_signal_to_the_group_arrives_once(host: &Host) {
         let group = Pid::from_raw(running.pid().cast_signed());
         killpg(group, Signal::SIGTERM).unwrap();
         running.expect_line("SIGTERM");
-        settle(200);
+        settle(50);
         tell_to_stop(&running);
         assert_eq!((running.line(), running.code()), (String::new(), 7));
     }
