@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const WATCHED: [&str; 6] = ["/tmp", "/run", "/home", "/root", "/var/cache", "/dev"];
 
 /// What the stages keep on purpose in their cache directory. A temporary file is not among it.
-const KEPT_IN_CACHE: [&str; 3] = ["rootfs", "busybox", "layers"];
+const KEPT_IN_CACHE: [&str; 4] = ["rootfs", "busybox", "layers", "upper"];
 
 /// cgroups of the project have this in their names. They are the only thing here that a
 /// throw-away host cannot hide from the rest of the machine.
