@@ -60,7 +60,7 @@ pub(crate) fn unpacked(
         .collect();
     if !missing.is_empty() {
         make_closed(cache)?;
-        remove_dead(cache)?;
+        remove_dead(cache, |path| path.extension() == Some(OsStr::new(UNFINISHED)))?;
         let left_out = unpack_all(image, &missing, cache, xattrs, max_size)?;
         wait_until_alone()?;
         is_opaque = marks();
@@ -89,17 +89,17 @@ fn name_of(layer: &Layer, xattrs: Xattrs) -> String {
 
 /// Makes the directory of the layers. Nobody else may enter the cache: a layer has set-user-ID
 /// programs in it, of whatever age.
-fn make_closed(cache: &Path) -> Result<()> {
+pub(crate) fn make_closed(cache: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(cache);
     made.and_then(|()| fs::set_permissions(cache, Permissions::from_mode(0o700)))
         .with_context(|| format!("cannot make {cache:?} (another place: XDG_CACHE_HOME)"))
 }
 
-/// Removes what processes that were killed have left.
-fn remove_dead(cache: &Path) -> Result<()> {
-    for entry in fs::read_dir(cache).with_context(|| format!("cannot read {cache:?}"))? {
-        let path = entry.with_context(|| format!("cannot read {cache:?}"))?.path();
-        if path.extension() != Some(OsStr::new(UNFINISHED)) {
+/// Removes what processes that were killed have left: directories `of_interest` without a lock.
+pub(crate) fn remove_dead(parent: &Path, of_interest: impl Fn(&Path) -> bool) -> Result<()> {
+    for entry in fs::read_dir(parent).with_context(|| format!("cannot read {parent:?}"))? {
+        let path = entry.with_context(|| format!("cannot read {parent:?}"))?.path();
+        if !of_interest(&path) {
             continue;
         }
         let Ok(directory) = File::open(&path) else { continue }; // its owner has just renamed it

@@ -9,6 +9,7 @@
 //! | [`arguments`] | the options |
 //! | [`layers`] | which directories the layers are: `--image`, `--layer` or a rootfs |
 //! | [`upper`] | the directory that takes the writes, in memory or `--upper` |
+//! | `temporary` | the same on disk, for older kernels without root (skip on first reading) |
 //! | [`changes`] | what a container added, changed and deleted: `--changes` |
 //! | [`lookup`] | what the lower layers show at a path, as overlayfs finds it |
 //! | [`image`] | what an image is: index, manifest, configuration, layers |
@@ -28,6 +29,7 @@ pub mod layers;
 pub mod lookup;
 pub mod process;
 mod system_calls;
+mod temporary;
 pub mod unpack;
 pub mod upper;
 mod users;
@@ -74,7 +76,7 @@ impl Overlay {
             bail!("{} layers are too many: overlayfs takes {MAX_LAYERS}", lower.len());
         }
         let top = lower.first().context("an image without layers has nothing to run")?;
-        let upper = Upper::create(args, top, xattrs)?;
+        let upper = Upper::create(args, layers, top, xattrs)?;
         Ok(Overlay { lower, upper, xattrs })
     }
 
@@ -91,10 +93,10 @@ impl Overlay {
     /// EINVAL if the upper directory is on a file system that cannot be one.
     pub fn mount(&self) -> Result<PathBuf> {
         let layers = self.lower.iter().map(|layer| open(layer)).collect::<Result<Vec<_>>>()?;
-        let kept = self.upper.open_kept()?;
+        let on_disk = self.upper.open_on_disk()?;
         let tmpfs = enter_new_tmpfs(&self.lower[0])?;
-        let (upper, work) = match kept {
-            Some(kept) => kept,
+        let (upper, work) = match on_disk {
+            Some(on_disk) => on_disk,
             None => self.upper.make_in_memory(&layers[0], self.xattrs)?,
         };
         fs::create_dir("merged").context("cannot make a mount point")?;
