@@ -79,7 +79,8 @@ const COURSE: &str = "/home/learner/course";
 const CARGO: &str = "/home/learner/.cargo/bin";
 
 /// What the pages call that a small machine may lack, and where it comes from.
-const TOOLS: [(&str, &str); 13] = [
+const TOOLS: [(&str, &str); 14] = [
+    ("jq", "jq"),
     ("pgrep", "procps"),
     ("ps", "procps"),
     ("findmnt", "util-linux"),

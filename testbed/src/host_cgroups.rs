@@ -2,8 +2,8 @@
 //!
 //! cgroups belong to the whole machine. So that tests cannot meet each other there, each host
 //! lives in a cgroup of its own, `container-steps-test-PID-NUMBER`, and in a cgroup namespace whose
-//! root that is; the host's /sys/fs/cgroup is mounted anew and shows no more than that. Whoever runs
-//! the tests makes the cgroups, and removes them when the host is gone.
+//! root that is; the host's /sys/fs/cgroup is mounted anew and shows no more than that. Whoever
+//! runs the tests makes the cgroups, and removes them when the host is gone.
 
 use std::fs;
 use std::io;

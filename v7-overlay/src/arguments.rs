@@ -1,0 +1,94 @@
+//! The options of this stage.
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// The layers, for the command lines of all stages from here on.
+#[derive(Debug, clap::Args)]
+pub struct OverlayArgs {
+    /// Image to run: an OCI image layout (a directory or a tar archive), or what docker save wrote
+    #[arg(long, value_name = "PATH[:TAG]", conflicts_with_all = ["rootfs", "layers"])]
+    pub image: Option<PathBuf>,
+
+    /// Directory as a layer (can be given more than once; the first is on top)
+    #[arg(long = "layer", value_name = "DIR", conflicts_with = "rootfs")]
+    pub layers: Vec<PathBuf>,
+
+    /// Directory that keeps what the container writes [default: in memory, gone at the end]
+    #[arg(long, value_name = "DIR")]
+    pub upper: Option<PathBuf>,
+
+    /// At the end, list what the container added (A), changed (C) and deleted (D)
+    #[arg(long)]
+    pub changes: bool,
+
+    /// How large an unpacked image may be
+    #[arg(long, value_name = "BYTES[k|m|g]", default_value = "16g", value_parser = parse_size)]
+    pub max_size: u64,
+}
+
+/// How the command is run, for the command lines of all stages from here on.
+#[derive(Debug, clap::Args)]
+pub struct ProcessArgs {
+    /// Environment variable (can be given more than once; without =VALUE: the caller's own)
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(parse_variable))]
+    pub env: Vec<OsString>,
+
+    /// Working directory [default: the image's, or /]
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<PathBuf>,
+
+    /// User and group, by name or number [default: the image's, or root]
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    pub user: Option<String>,
+}
+
+/// Takes a number of bytes, with k, m or g for 1024, 1024² or 1024³ of them.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let lower = text.to_ascii_lowercase();
+    let number = lower.trim_end_matches(['k', 'm', 'g']);
+    let shift = match &lower[number.len()..] {
+        "" => Some(0),
+        "k" => Some(10),
+        "m" => Some(20),
+        "g" => Some(30),
+        _ => None,
+    };
+    let size = number.parse::<u64>().ok().zip(shift);
+    size.and_then(|(number, shift)| number.checked_mul(1 << shift))
+        .ok_or_else(|| "it is no number of bytes, such as 500m or 2g".to_owned())
+}
+
+/// Takes `NAME=VALUE`; a bare `NAME` gets the value that the caller's environment has.
+fn parse_variable(text: OsString) -> Result<OsString, String> {
+    match text.as_bytes().iter().position(|&byte| byte == b'=') {
+        Some(0) => Err("its name is empty".into()),
+        _ if text.is_empty() => Err("its name is empty".into()),
+        _ => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_letters_as_in_docker() {
+        assert_eq!(parse_size("0"), Ok(0));
+        assert_eq!(parse_size("500"), Ok(500));
+        assert_eq!(parse_size("3k"), Ok(3072));
+        assert_eq!(parse_size("2G"), Ok(2 << 30));
+        for bad in ["", "m", "1.5g", "-1", "1kk", "1gm", "20000000000g", "1t"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_variable_has_a_name() {
+        assert!(parse_variable("A=".into()).is_ok() && parse_variable("A".into()).is_ok());
+        assert!(parse_variable("=1".into()).is_err() && parse_variable("".into()).is_err());
+    }
+}

@@ -1,0 +1,74 @@
+//! Which directories the layers are: those of an image, the user's own, or one rootfs.
+
+use crate::arguments::OverlayArgs;
+use crate::cache;
+use crate::image::{ContainerConfig, Image};
+use crate::xattrs::Xattrs;
+use anyhow::{Context, Result, anyhow};
+use std::fs;
+use std::path::{Path, PathBuf};
+use v1_chroot::command_line::one_line;
+use v1_chroot::rootfs;
+
+/// Where the layers of a container come from.
+#[derive(Debug)]
+pub struct Layers {
+    source: Source,
+    /// The cache, if this user has one: a user without a home directory has none.
+    cache: Result<PathBuf>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Image(Image),
+    /// Directories, the first one on top.
+    Directories(Vec<PathBuf>),
+}
+
+impl Layers {
+    /// Looks at what the command line names; without `--image` and `--layer`, a rootfs is the one
+    /// layer. To be called before the process becomes root in a user namespace: until then it
+    /// knows whose cache it uses.
+    ///
+    /// # Errors
+    /// If there is no such image or directory, or the image's description is damaged.
+    pub fn find(args: &OverlayArgs, rootfs: Option<&Path>) -> Result<Layers> {
+        let absolute = |layer: &PathBuf| {
+            fs::canonicalize(layer).with_context(|| format!("cannot use {layer:?} as a layer"))
+        };
+        let source = match (&args.image, &args.layers[..]) {
+            (Some(name), _) => Source::Image(Image::open(name)?),
+            (None, []) => Source::Directories(vec![rootfs::prepare(rootfs)?]),
+            (None, layers) => {
+                Source::Directories(layers.iter().map(absolute).collect::<Result<_>>()?)
+            }
+        };
+        Ok(Layers { source, cache: rootfs::default_path() })
+    }
+
+    /// A directory in the cache.
+    pub(crate) fn cache(&self, name: &str) -> Result<PathBuf> {
+        match &self.cache {
+            Ok(rootfs) => Ok(rootfs.with_file_name(name)),
+            Err(error) => Err(anyhow!("cannot use the cache: {}", one_line(error))),
+        }
+    }
+
+    /// How the image wants its command to be run; without an image nothing is said about it.
+    pub fn config(&self) -> ContainerConfig {
+        match &self.source {
+            Source::Image(image) => image.config.clone(),
+            Source::Directories(_) => ContainerConfig::default(),
+        }
+    }
+
+    /// The layers as directories, the first one on top.
+    pub(crate) fn directories(&self, xattrs: Xattrs, max_size: u64) -> Result<Vec<PathBuf>> {
+        match &self.source {
+            Source::Image(image) => {
+                cache::unpacked(image, &self.cache("layers")?, xattrs, max_size)
+            }
+            Source::Directories(directories) => Ok(directories.clone()),
+        }
+    }
+}
