@@ -10,6 +10,7 @@
 mod stages;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         .user("without_user_namespaces_nothing_runs", without_user_namespaces_nothing_runs)
         .both("clean_removes_the_cache", clean_removes_the_cache)
         .both("clean_spares_a_running_container", clean_spares_a_running_container)
+        .both("clean_spares_the_layers_of_a_container", clean_spares_the_layers_of_a_container)
         .root("clean_removes_a_bridge_of_a_killed_supervisor", clean_removes_a_dead_bridge)
         .root("clean_removes_cgroups_of_a_killed_supervisor", clean_removes_dead_cgroups)
         .run()
@@ -179,28 +181,45 @@ fn a_loopback_resolver_is_told(host: &Host) {
 fn clean_removes_the_cache(host: &Host) {
     Outcome::of(host.stage("v1-chroot").arg("true")).text();
     assert!(host.cache().is_dir());
+    // As overlayfs leaves one.
+    let closed = host.cache().join("work");
+    fs::create_dir(&closed).unwrap();
+    host.give(&closed);
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     Outcome::of(doctor(host).arg("--clean")).text();
     assert!(!host.cache().exists());
     Outcome::of(doctor(host).arg("--clean")).text();
     Outcome::of(host.stage("v1-chroot").arg("true")).text();
 }
 
+/// What a command of v1 has started outlives a launcher that was killed, and has its root there.
 fn clean_spares_a_running_container(host: &Host) {
     let mut v1 = host.stage("v1-chroot");
-    let mut container = v1.args(["sleep", "100"]).spawn().unwrap();
-    let file = host.rootfs().join("bin/busybox");
-    let is_inside = |pid: u32| {
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        let child = children.unwrap_or_default();
-        fs::read_link(format!("/proc/{}/exe", child.trim())).is_ok_and(|exe| exe == file)
-    };
-    while !is_inside(container.id()) {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    v1.args(["sh", "-c", "echo started; sleep 100; true"]);
+    let mut container = v1.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Read::read_exact(container.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    container.kill().unwrap();
+    container.wait().unwrap();
     let outcome = Outcome::of(doctor(host).arg("--clean"));
     assert_eq!(outcome.code(), 1, "{outcome:?}");
     assert!(outcome.stderr.contains("has its root in there"), "{outcome:?}");
-    assert!(file.is_file());
+    assert!(host.rootfs().join("bin/busybox").is_file());
+    let (_, rest) = outcome.stderr.split_once("process ").unwrap();
+    let pid = rest.split(' ').next().unwrap().parse().unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
+        .unwrap();
+}
+
+fn clean_spares_the_layers_of_a_container(host: &Host) {
+    let mut v7 = host.stage("v7-overlay");
+    v7.args(["--net", "none", "sh", "-c", "echo started; exec sleep 100"]);
+    let mut container = v7.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Read::read_exact(container.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    let outcome = Outcome::of(doctor(host).arg("--clean"));
+    assert_eq!(outcome.code(), 1, "{outcome:?}");
+    assert!(outcome.stderr.contains("v7-overlay runs, as process"), "{outcome:?}");
+    assert!(host.rootfs().join("bin/busybox").is_file());
     container.kill().unwrap();
     container.wait().unwrap();
 }

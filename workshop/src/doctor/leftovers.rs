@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::net::if_::if_nametoindex;
 use nix::unistd::geteuid;
+use v1_chroot::become_root;
 use v5_netns::{Mode, Network};
 use v6_cgroups::{Cgroup, Limits};
 
@@ -103,7 +104,7 @@ fn clean_bridge() -> Result<()> {
     }
     // A network of step 5 sweeps when it is dropped; the host's own needs nothing made first.
     let swept = attempt(|| Network::create(&network::arguments(Mode::Host)?).map(drop));
-    swept.map_err(|error| anyhow::anyhow!(error)).context("cannot sweep the bridge")?;
+    swept.map_err(|error| anyhow!(error)).context("cannot sweep the bridge")?;
     match if_nametoindex(BRIDGE) {
         Ok(_) => println!("left the bridge {BRIDGE}: a container is connected to it"),
         Err(_) => println!("removed the bridge {BRIDGE} with its table"),
@@ -122,16 +123,35 @@ fn clean_cache() -> Result<()> {
     if let Some(mount) = directories::mounts_below(&cache)?.first() {
         bail!("cannot remove {cache:?}: something is mounted on {mount:?} (umount it first)");
     }
-    if let Some(pid) = process_rooted_below(&cache)? {
-        bail!("cannot remove {cache:?}: process {pid} has its root in there (end it first)");
+    if let Some(user) = user_of(&cache)? {
+        bail!("cannot remove {cache:?}: {user} (end it first)");
     }
-    fs::remove_dir_all(&cache).with_context(|| format!("cannot remove {cache:?}"))?;
+    // A layer has directories in which its owner may not write, and overlayfs makes one that
+    // nobody may enter. For root, in a user namespace too, that is no obstacle.
+    let removed = attempt(|| {
+        become_root()?;
+        fs::remove_dir_all(&cache).with_context(|| format!("cannot remove {cache:?}"))
+    });
+    removed.map_err(|text| anyhow!(text))?;
     println!("removed {}", cache.display());
     Ok(())
 }
 
-/// A process of a container that uses the cache: its root directory is one of those in there.
-fn process_rooted_below(cache: &Path) -> Result<Option<String>> {
+/// The programs of the steps.
+const STEPS: [&str; 8] = [
+    "v1-chroot",
+    "v2-mountns",
+    "v3-pidns",
+    "v4-utsns",
+    "v5-netns",
+    "v6-cgroups",
+    "v7-overlay",
+    "v8-pause",
+];
+
+/// Who uses the cache: a process of a container that has its root in there, or a launcher. (From
+/// outside one cannot see of which directories an overlay is made, but its launcher one can see.)
+fn user_of(cache: &Path) -> Result<Option<String>> {
     let roots: Vec<_> = fs::read_dir(cache)
         .with_context(|| format!("cannot list {cache:?}"))?
         .filter_map(|entry| entry.ok()?.metadata().ok())
@@ -139,10 +159,18 @@ fn process_rooted_below(cache: &Path) -> Result<Option<String>> {
         .collect();
     for entry in fs::read_dir("/proc").context("cannot list /proc")? {
         let entry = entry.context("cannot list /proc")?;
+        let pid = entry.file_name();
+        let pid = pid.to_string_lossy();
         // Of a process that we may not look into, or that has ended meanwhile, there is no answer.
-        let Ok(root) = fs::metadata(entry.path().join("root")) else { continue };
-        if roots.contains(&(root.dev(), root.ino())) {
-            return Ok(Some(entry.file_name().to_string_lossy().into_owned()));
+        let root = fs::metadata(entry.path().join("root"));
+        if root.is_ok_and(|root| roots.contains(&(root.dev(), root.ino()))) {
+            return Ok(Some(format!("process {pid} has its root in there")));
+        }
+        let Ok(program) = fs::read_link(entry.path().join("exe")) else { continue };
+        let is_ours = entry.metadata().is_ok_and(|found| found.uid() == geteuid().as_raw());
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        if is_ours && STEPS.contains(&name.trim_end_matches(" (deleted)")) {
+            return Ok(Some(format!("{name} runs, as process {pid}")));
         }
     }
     Ok(None)
