@@ -79,7 +79,7 @@ const COURSE: &str = "/home/learner/course";
 const CARGO: &str = "/home/learner/.cargo/bin";
 
 /// What the pages call that a small machine may lack, and where it comes from.
-const TOOLS: [(&str, &str); 13] = [
+const TOOLS: [(&str, &str); 14] = [
     ("jq", "jq"),
     ("pgrep", "procps"),
     ("ps", "procps"),
@@ -93,6 +93,7 @@ const TOOLS: [(&str, &str); 13] = [
     ("ping", "iputils-ping"),
     ("curl", "curl"),
     ("pasta", "passt"),
+    ("strace", "strace"),
 ];
 
 /// The book, and what to do with a page that says something else than what comes out.

@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::directories;
+
 /// The environment that every contender's command gets: what a stage sets, no more.
 pub const ENVIRONMENT: [(&str, &str); 3] = [
     ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
@@ -35,7 +37,7 @@ pub struct Programs {
 impl Programs {
     /// Builds the stage twice, and starts it once so that its root file system is there.
     pub fn build() -> Result<Self> {
-        let workspace = workspace()?;
+        let workspace = directories::checkout()?;
         let target = workspace.join("target");
 
         let mut ordinary = cargo(&workspace);
@@ -100,14 +102,6 @@ pub fn succeed(command: &mut Command) -> Result<Vec<u8>> {
         bail!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(output.stdout)
-}
-
-/// The checkout: cargo tells a program that it runs where its package lies.
-fn workspace() -> Result<PathBuf> {
-    let package = env::var_os("CARGO_MANIFEST_DIR")
-        .context("run it as `cargo workshop bench`: it builds what it measures")?;
-    let parent = Path::new(&package).parent().context("the package has no directory above it")?;
-    Ok(parent.to_owned())
 }
 
 /// Copies a program, as `cargo install` does. The kernel keeps what a linker has written, bit by
