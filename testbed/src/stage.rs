@@ -13,6 +13,8 @@ pub struct Stage {
     pub uts_namespace: bool,
     /// It has its own network: `--net`, `--publish`.
     pub network_namespace: bool,
+    /// What a container writes is gone when it ends; the rootfs never changes.
+    pub writable_layer: bool,
 }
 
 impl Stage {
@@ -23,6 +25,7 @@ impl Stage {
         pid_namespace: false,
         uts_namespace: false,
         network_namespace: false,
+        writable_layer: false,
     };
     /// Its own mounts.
     pub const V2: Stage = Stage { name: "v2-mountns", mount_namespace: true, ..Stage::V1 };
@@ -32,4 +35,6 @@ impl Stage {
     pub const V4: Stage = Stage { name: "v4-utsns", uts_namespace: true, ..Stage::V3 };
     /// Its own network.
     pub const V5: Stage = Stage { name: "v5-netns", network_namespace: true, ..Stage::V4 };
+    /// Layers.
+    pub const V7: Stage = Stage { name: "v7-overlay", writable_layer: true, ..Stage::V5 };
 }

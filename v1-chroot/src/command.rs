@@ -3,7 +3,7 @@
 use crate::command_line::Failure;
 use crate::elf_file::ElfFile;
 use crate::system_calls::close_on_exec_from_3;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use nix::unistd::execve;
@@ -18,8 +18,11 @@ use std::path::{Path, PathBuf};
 /// Where commands are looked for inside, as in Docker's default.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What runs when no command is given.
+const SHELL: &str = "/bin/sh";
+
 // ANCHOR: exec
-/// execve(2): replaces this program with `command`, in a clean environment.
+/// execve(2): replaces this program with `command` (a shell if it is empty), in a clean environment.
 ///
 /// The process stays: its number, its root directory, its terminal. What the command must not
 /// inherit ends here: blocked signals, every descriptor but 0, 1 and 2, and the host's environment,
@@ -29,18 +32,27 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Always an error, since success does not return: a [`Failure`] with 127 if the command is not
 /// there, 126 if it is but cannot be executed.
 pub fn exec(command: &[OsString]) -> Result<Infallible> {
-    let [program, ..] = command else {
-        return Err(anyhow!("no command given"));
-    };
+    exec_with(command, &environment())
+}
+
+/// [`exec`] with an environment of the caller's choice: `NAME=VALUE`, each name once. A command
+/// without a slash is looked for in its PATH.
+///
+/// # Errors
+/// As [`exec`].
+pub fn exec_with(command: &[OsString], environment: &[OsString]) -> Result<Infallible> {
+    let shell = [OsString::from(SHELL)];
+    let command = if command.is_empty() { &shell } else { command };
     let arguments = command.iter().map(|word| c_string(word)).collect::<Result<Vec<_>>>()?;
-    let environment = environment()?;
+    let variables = environment.iter().map(|word| c_string(word)).collect::<Result<Vec<_>>>()?;
+    let program = &command[0];
 
     SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
     close_on_exec_from_3().context("cannot mark descriptors close-on-exec")?;
 
     let mut failures = Vec::new();
-    for path in candidates(program) {
-        let Err(errno) = execve(&c_string(path.as_os_str())?, &arguments, &environment);
+    for path in candidates(program, environment) {
+        let Err(errno) = execve(&c_string(path.as_os_str())?, &arguments, &variables);
         failures.push((path, errno));
         if !matches!(errno, Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) {
             break; // the command was found, and cannot be executed
@@ -58,24 +70,21 @@ pub fn exec(command: &[OsString]) -> Result<Infallible> {
 // ANCHOR_END: exec
 
 /// PATH, HOME and TERM, as they are true inside.
-fn environment() -> Result<Vec<CString>> {
+pub fn environment() -> Vec<OsString> {
     let terminal = std::env::var_os("TERM").filter(|term| !term.is_empty());
-    let terminal = terminal.unwrap_or_else(|| "xterm".into());
     let mut term = OsString::from("TERM=");
-    term.push(terminal);
-    Ok(vec![
-        c_string(format!("PATH={PATH}").as_ref())?,
-        c_string("HOME=/root".as_ref())?,
-        c_string(&term)?,
-    ])
+    term.push(terminal.unwrap_or_else(|| "xterm".into()));
+    vec![format!("PATH={PATH}").into(), "HOME=/root".into(), term]
 }
 
 /// The files that `program` may mean: itself if it has a slash, else one in each directory of PATH.
-fn candidates(program: &OsStr) -> Vec<PathBuf> {
+fn candidates(program: &OsStr, environment: &[OsString]) -> Vec<PathBuf> {
     if program.is_empty() || program.as_bytes().contains(&b'/') {
         return vec![PathBuf::from(program)];
     }
-    PATH.split(':').map(|directory| Path::new(directory).join(program)).collect()
+    let path = environment.iter().find_map(|variable| variable.as_bytes().strip_prefix(b"PATH="));
+    let directories = path.unwrap_or(PATH.as_bytes()).split(|&byte| byte == b':');
+    directories.map(|directory| Path::new(OsStr::from_bytes(directory)).join(program)).collect()
 }
 
 fn c_string(text: &OsStr) -> Result<CString> {

@@ -18,8 +18,8 @@ pub struct ContainerArgs {
     #[arg(long, value_name = "DIR")]
     pub rootfs: Option<PathBuf>,
 
-    /// Command to run in the container, with its arguments
-    #[arg(value_name = "COMMAND", trailing_var_arg = true, default_value = "/bin/sh")]
+    /// Command to run in the container, with its arguments [default: /bin/sh]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<OsString>,
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::running::{children, descendants, is_alive, send, status_line, within};
+use crate::running::{Running, children, descendants, is_alive, send, status_line, within};
 use crate::{Host, Suite};
 
 pub fn add(suite: Suite) -> Suite {
@@ -42,13 +42,17 @@ const PASSED_ON: [Signal; 6] = [
     Signal::SIGUSR2,
 ];
 
-/// A shell that prints each signal it gets, until it has been told to stop by the file /tmp/stop.
+/// A shell that prints each signal it gets, until it has been told to stop.
 const PRINT_SIGNALS: &str = "
     for name in INT TERM HUP QUIT USR1 USR2; do trap \"echo SIG$name\" $name; done
+    trap 'exit 7' URG
     echo ready
-    while [ ! -e /tmp/stop ]; do sleep 0.02; done
-    rm /tmp/stop
-    exit 7";
+    while true; do sleep 0.02; done";
+
+/// A signal that no launcher passes on, to the shell itself.
+fn tell_to_stop(running: &Running) {
+    send(running.command(), Signal::SIGURG as i32);
+}
 
 fn a_signal_reaches_the_command_once(host: &Host) {
     let mut running = host.start_sh(PRINT_SIGNALS);
@@ -58,7 +62,7 @@ fn a_signal_reaches_the_command_once(host: &Host) {
     }
     // A second copy of one of them would come within this time.
     sleep(Duration::from_millis(200));
-    fs::write(host.rootfs().join("tmp/stop"), "").unwrap();
+    tell_to_stop(&running);
     assert_eq!(running.line(), "");
     assert_eq!(running.code(), 7);
 }
@@ -71,7 +75,7 @@ fn signals_in_a_burst_are_passed_on(host: &Host) {
     let mut got: Vec<String> = PASSED_ON.iter().map(|_| running.line()).collect();
     got.sort_unstable();
     assert_eq!(got, ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"]);
-    fs::write(host.rootfs().join("tmp/stop"), "").unwrap();
+    tell_to_stop(&running);
     assert_eq!((running.line(), running.code()), (String::new(), 7));
 }
 
@@ -86,7 +90,7 @@ fn a_signal_to_the_group_arrives_once(host: &Host) {
         killpg(group, Signal::SIGTERM).unwrap();
         running.expect_line("SIGTERM");
         sleep(Duration::from_millis(50));
-        fs::write(host.rootfs().join("tmp/stop"), "").unwrap();
+        tell_to_stop(&running);
         assert_eq!((running.line(), running.code()), (String::new(), 7));
     }
 }

@@ -1,0 +1,76 @@
+//! The options of this stage.
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// The layers, for the command lines of all stages from here on.
+#[derive(Debug, clap::Args)]
+pub struct OverlayArgs {
+    /// Image to run: an OCI image layout (a directory or a tar archive), or what docker save wrote
+    #[arg(long, value_name = "PATH[:TAG]", conflicts_with_all = ["rootfs", "layers"])]
+    pub image: Option<PathBuf>,
+
+    /// Directory as a layer (can be given more than once; the first is on top)
+    #[arg(long = "layer", value_name = "DIR", conflicts_with = "rootfs")]
+    pub layers: Vec<PathBuf>,
+
+    /// Directory that keeps what the container writes [default: in memory, gone at the end]
+    #[arg(long, value_name = "DIR")]
+    pub upper: Option<PathBuf>,
+
+    /// At the end, list what the container added (A), changed (C) and deleted (D)
+    #[arg(long)]
+    pub changes: bool,
+
+    /// How large an unpacked image may be
+    #[arg(long, value_name = "BYTES[k|m|g]", default_value = "16g", value_parser = parse_size)]
+    pub max_size: u64,
+}
+
+/// How the command is run, for the command lines of all stages from here on.
+#[derive(Debug, clap::Args)]
+pub struct ProcessArgs {
+    /// Environment variable (can be given more than once; without =VALUE: the caller's own)
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(parse_variable))]
+    pub env: Vec<OsString>,
+
+    /// Working directory [default: the image's, or /]
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<PathBuf>,
+
+    /// User and group, by name or number [default: the image's, or root]
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    pub user: Option<String>,
+}
+
+/// Takes a number of bytes, with k, m or g for 1024, 1024² or 1024³ of them.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.to_ascii_lowercase().trim_end_matches('b') {
+        lower if lower.ends_with('k') => {
+            (text.len() - text.trim_end_matches(['k', 'K', 'b', 'B']).len(), 10)
+        }
+        lower if lower.ends_with('m') => {
+            (text.len() - text.trim_end_matches(['m', 'M', 'b', 'B']).len(), 20)
+        }
+        lower if lower.ends_with('g') => {
+            (text.len() - text.trim_end_matches(['g', 'G', 'b', 'B']).len(), 30)
+        }
+        _ => (0, 0),
+    };
+    let number: u64 = text[..text.len() - digits]
+        .parse()
+        .map_err(|_| "it is no number of bytes, such as 500m or 2g".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "it is too large".to_owned())
+}
+
+/// Takes `NAME=VALUE`; a bare `NAME` gets the value that the caller's environment has.
+fn parse_variable(text: OsString) -> Result<OsString, String> {
+    match text.as_bytes().iter().position(|&byte| byte == b'=') {
+        Some(0) => Err("its name is empty".into()),
+        _ if text.is_empty() => Err("its name is empty".into()),
+        _ => Ok(text),
+    }
+}

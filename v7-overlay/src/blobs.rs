@@ -1,0 +1,175 @@
+//! Where the files of an image are: in a directory, or in a tar archive, which is not unpacked for
+//! that.
+
+use anyhow::{Context, Result, bail, ensure};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf};
+
+/// More files than this are in no archive of an image.
+const MAX_FILES: usize = 10_000;
+
+/// The files of an image.
+#[derive(Debug)]
+pub enum Blobs {
+    /// Below this directory.
+    Directory(PathBuf),
+    /// In this archive, each at a place of its own.
+    Archive(File, HashMap<PathBuf, Place>),
+}
+
+/// A file in an archive: where it begins, and how long it is; or a symbolic link to another.
+#[derive(Debug)]
+pub enum Place {
+    /// Offset and length, in bytes.
+    Content(u64, u64),
+    /// The path of another file in the archive.
+    Link(PathBuf),
+}
+
+/// A file of an image, open for reading.
+#[derive(Debug)]
+pub struct Blob {
+    file: File,
+    position: u64,
+    end: u64,
+}
+
+impl Blobs {
+    /// Opens a directory or a tar archive.
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub fn open(path: &Path) -> Result<Blobs> {
+        if path.is_dir() {
+            return Ok(Blobs::Directory(path.to_owned()));
+        }
+        let mut file = open_file(path)?;
+        let places = list(&mut file).with_context(|| {
+            format!("cannot read {path:?} as a tar archive (a compressed one? Decompress it first)")
+        })?;
+        Ok(Blobs::Archive(file, places))
+    }
+
+    /// Whether there is a file of this name.
+    pub fn has(&self, name: &Path) -> bool {
+        match self {
+            Blobs::Directory(directory) => directory.join(name).is_file(),
+            Blobs::Archive(_, places) => places.contains_key(name),
+        }
+    }
+
+    /// Opens a file by its path in the image. The caller vouches that the path leads nowhere else.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn get(&self, name: &Path) -> Result<Blob> {
+        match self {
+            Blobs::Directory(directory) => {
+                let file = open_file(&directory.join(name))?;
+                let end = file.metadata().context("cannot look at it")?.len();
+                Ok(Blob { file, position: 0, end })
+            }
+            Blobs::Archive(file, places) => {
+                let mut place = places.get(name);
+                if let Some(Place::Link(target)) = place {
+                    place = places.get(target); // docker save links to layers that are there twice
+                }
+                let Some(Place::Content(position, length)) = place else {
+                    bail!("there is no {name:?} in the archive");
+                };
+                let file = file.try_clone().context("cannot copy a descriptor")?;
+                Ok(Blob { file, position: *position, end: position + length })
+            }
+        }
+    }
+
+    /// Reads a small file whole.
+    ///
+    /// # Errors
+    /// If it is larger than `limit` bytes.
+    pub fn read(&self, name: &Path, limit: u64) -> Result<Vec<u8>> {
+        let mut blob = self.get(name)?;
+        ensure!(blob.len() <= limit, "{name:?} has {} bytes, and may have {limit}", blob.len());
+        let mut content = Vec::new();
+        blob.read_to_end(&mut content).with_context(|| format!("cannot read {name:?}"))?;
+        Ok(content)
+    }
+}
+
+impl Blob {
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        self.end - self.position
+    }
+
+    /// Whether nothing is left to read.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Read for Blob {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.len()).unwrap_or(usize::MAX).min(buffer.len());
+        // pread(2): several layers are read at the same time from one archive.
+        let length = self.file.read_at(&mut buffer[..most], self.position)?;
+        self.position += length as u64;
+        Ok(length)
+    }
+}
+
+/// Opens a regular file. (Opening a FIFO would wait for a writer, but for O_NONBLOCK.)
+fn open_file(path: &Path) -> Result<File> {
+    let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = opened.with_context(|| format!("cannot open {path:?}"))?;
+    let found = file.metadata().with_context(|| format!("cannot look at {path:?}"))?;
+    ensure!(found.is_file(), "cannot read {path:?}: it is no regular file");
+    Ok(file)
+}
+
+/// Finds out what is where in an archive, by its headers; the contents are skipped.
+fn list(file: &mut File) -> Result<HashMap<PathBuf, Place>> {
+    let length = file.seek(SeekFrom::End(0)).context("cannot find its end")?;
+    file.rewind().context("cannot find its beginning")?;
+    let mut places = HashMap::new();
+    let mut archive = tar::Archive::new(file);
+    for entry in archive.entries_with_seek()? {
+        let entry = entry?;
+        let name = normal(&entry.path()?);
+        let place = match entry.header().entry_type() {
+            tar::EntryType::Regular => {
+                let (start, size) = (entry.raw_file_position(), entry.size());
+                let end = start.checked_add(size);
+                ensure!(end.is_some_and(|end| end <= length), "it ends in the middle of {name:?}");
+                Place::Content(start, size)
+            }
+            tar::EntryType::Symlink | tar::EntryType::Link => {
+                let target = entry.link_name()?.unwrap_or_default().into_owned();
+                let is_hard = entry.header().entry_type() == tar::EntryType::Link;
+                let parent = name.parent().filter(|_| !is_hard).unwrap_or(Path::new(""));
+                Place::Link(normal(&parent.join(target)))
+            }
+            _ => continue,
+        };
+        places.insert(name, place);
+        ensure!(places.len() <= MAX_FILES, "it has more than {MAX_FILES} files: no image has");
+    }
+    ensure!(!places.is_empty(), "it is empty");
+    Ok(places)
+}
+
+/// A path without `.`, `..` and a leading `/`, by its text: nothing is looked up by it but this map.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => normal.push(name),
+            Component::ParentDir => drop(normal.pop()),
+            _ => {}
+        }
+    }
+    normal
+}

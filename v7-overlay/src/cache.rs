@@ -1,0 +1,319 @@
+//! Every layer unpacked once, into a directory that is named by the digest of its content, and that
+//! is there complete or not at all.
+//!
+//! A layer is unpacked in `HEX.unfinished`, which is locked meanwhile, and renamed when all
+//! checksums are right. Whoever wants the same layer waits for the lock. A lock goes with its
+//! process, however that ends: an unfinished directory without one is a dead process's.
+
+use crate::digest::{Digest, Digesting};
+use crate::image::{Compression, Image, Layer};
+use crate::unpack::{Allowance, Limited, Unpacker};
+use crate::xattrs::Xattrs;
+use anyhow::{Context, Result, anyhow};
+use flate2::read::MultiGzDecoder;
+use indicatif::{ProgressBar, ProgressStyle};
+use nix::fcntl::{Flock, FlockArg};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+use v1_chroot::command_line::note;
+
+/// How an unfinished directory is called, behind the layer's name.
+const UNFINISHED: &str = "unfinished";
+
+/// The size of the pieces that go from the thread that decompresses to the one that makes files,
+/// and how many of them may wait.
+const PIECE: usize = 1 << 16;
+const PIECES: usize = 16;
+
+/// The directories of an image's layers below `cache`, the first one on top.
+pub(crate) fn unpacked(
+    image: &Image,
+    cache: &Path,
+    xattrs: Xattrs,
+    max_size: u64,
+) -> Result<Vec<PathBuf>> {
+    let path_of = |layer: &Layer| cache.join(name_of(layer, xattrs));
+    // The same layer can be in an image twice.
+    let mut seen = BTreeSet::new();
+    let missing: Vec<_> = image
+        .layers
+        .iter()
+        .filter(|layer| seen.insert(&layer.diff_id) && !path_of(layer).is_dir())
+        .collect();
+    if !missing.is_empty() {
+        make_closed(cache)?;
+        remove_dead(cache)?;
+        let left_out = unpack_all(image, &missing, cache, xattrs, max_size)?;
+        wait_until_alone()?;
+        if xattrs == Xattrs::User {
+            note(format_args!(
+                "without root, the image's files all belong to root, and {left_out} device nodes \
+                 are left out"
+            ));
+        }
+    }
+    let mut directories = Vec::new();
+    for layer in image.layers.iter().rev() {
+        let directory = path_of(layer);
+        if directories.contains(&directory) {
+            continue; // what is on top hides the copy below it
+        }
+        let is_opaque = xattrs
+            .is_opaque(&directory)
+            .map_err(|errno| anyhow!("cannot read the attributes of {directory:?}: {errno}"))?;
+        directories.push(directory);
+        if is_opaque {
+            break; // overlayfs does not ask the root of a layer
+        }
+    }
+    Ok(directories)
+}
+
+/// Without root a layer is another one: its owners are lost, its marks are other attributes.
+fn name_of(layer: &Layer, xattrs: Xattrs) -> String {
+    let hex = layer.diff_id.hex();
+    match xattrs {
+        Xattrs::Trusted => hex.to_owned(),
+        Xattrs::User => format!("{hex}-userxattr"),
+    }
+}
+
+/// Makes the directory of the layers. Nobody else may enter the cache: a layer has set-user-ID
+/// programs in it, of whatever age.
+fn make_closed(cache: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(cache);
+    made.and_then(|()| fs::set_permissions(cache, Permissions::from_mode(0o700)))
+        .with_context(|| format!("cannot make {cache:?} (another place: XDG_CACHE_HOME)"))
+}
+
+/// Removes what processes that were killed have left.
+fn remove_dead(cache: &Path) -> Result<()> {
+    for entry in fs::read_dir(cache).with_context(|| format!("cannot read {cache:?}"))? {
+        let path = entry.with_context(|| format!("cannot read {cache:?}"))?.path();
+        if path.extension() != Some(OsStr::new(UNFINISHED)) {
+            continue;
+        }
+        let Ok(directory) = File::open(&path) else { continue }; // its owner has just renamed it
+        if let Ok(_lock) = Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {directory:?}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Unpacks layers, as many at a time as there are processors. Returns the number of devices that
+/// were left out.
+fn unpack_all(
+    image: &Image,
+    layers: &[&Layer],
+    cache: &Path,
+    xattrs: Xattrs,
+    max_size: u64,
+) -> Result<usize> {
+    let blobs = layers.iter().map(|layer| image.open_layer(layer)).collect::<Result<Vec<_>>>()?;
+    let progress = progress_bar(blobs.iter().map(|blob| blob.len()).sum());
+    let allowance = Allowance::new(max_size);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut left_out = 0;
+        while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let unpacking = Unpacking { image, layer, xattrs, progress: &progress };
+            left_out += unpacking.into_cache(cache, &allowance).inspect_err(|_| {
+                next.store(layers.len(), Ordering::Relaxed); // the others need not begin another
+            })?;
+        }
+        Ok(left_out)
+    };
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let left_out = thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..processors.min(layers.len())).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| join(thread.join())).sum()
+    });
+    progress.finish_and_clear();
+    left_out
+}
+
+/// What a thread returned. (One that panicked has ended the whole program: panic=abort.)
+fn join<T>(result: thread::Result<Result<T>>) -> Result<T> {
+    result.unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
+}
+
+/// A bar on stderr if that is a terminal, else nothing.
+fn progress_bar(bytes: u64) -> ProgressBar {
+    let template = "Unpacking {wide_bar} {bytes}/{total_bytes}";
+    let style = ProgressStyle::with_template(template);
+    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// One layer on its way into the cache.
+struct Unpacking<'a> {
+    image: &'a Image,
+    layer: &'a Layer,
+    xattrs: Xattrs,
+    progress: &'a ProgressBar,
+}
+
+impl Unpacking<'_> {
+    /// Unpacks, checks, renames; or waits for another process that does so.
+    fn into_cache(&self, cache: &Path, allowance: &Allowance) -> Result<usize> {
+        let name = name_of(self.layer, self.xattrs);
+        let finished = cache.join(&name);
+        let unfinished = cache.join(format!("{name}.{UNFINISHED}"));
+        let Some(lock) = lock_new(&unfinished, &finished)? else {
+            return Ok(0); // the other process was faster
+        };
+        let unpacked = self
+            .unpack(&unfinished, allowance)
+            .with_context(|| format!("cannot unpack {}", self.layer))
+            .and_then(|left_out| {
+                fs::rename(&unfinished, &finished)
+                    .with_context(|| format!("cannot rename {unfinished:?}"))?;
+                Ok(left_out)
+            });
+        if unpacked.is_err() {
+            remove(&unfinished)?;
+        }
+        drop(lock);
+        unpacked
+    }
+
+    // ANCHOR: unpack
+    /// Two threads: one reads, checks and decompresses, the other makes files of what comes out.
+    fn unpack(&self, directory: &Path, allowance: &Allowance) -> Result<usize> {
+        let root = crate::open(directory)?.into();
+        let (sender, receiver) = sync_channel(PIECES);
+        thread::scope(|scope| {
+            let reader = scope.spawn(move || self.decompress(sender));
+            let mut content = Digesting::new(Pieces { receiver, piece: Vec::new(), position: 0 });
+            let limited = Limited::new(&mut content, allowance.for_layer());
+            let unpacked = Unpacker::new(root, self.xattrs).unpack(limited);
+            let unpacked = unpacked.and_then(|left_out| Ok((left_out, content.finish()?)));
+            // A damaged file can look like anything: that it is damaged comes first.
+            self.layer.check_blob(&join(reader.join())?)?;
+            let (left_out, digest) = unpacked?;
+            self.layer.check_content(&digest)?;
+            Ok(left_out)
+        })
+    }
+    // ANCHOR_END: unpack
+
+    /// Sends the decompressed archive to the other thread, and returns the digest of the file.
+    fn decompress(&self, sender: SyncSender<io::Result<Vec<u8>>>) -> Result<Digest> {
+        let blob = self.progress.wrap_read(self.image.open_layer(self.layer)?);
+        let mut blob = Digesting::new(blob);
+        if let Err(error) = send(&mut blob, self.layer.compression, &sender) {
+            // That there is nobody any more who wants it: another error is on its way.
+            let _ = sender.send(Err(error));
+        }
+        drop(sender);
+        blob.finish().context("cannot read it")
+    }
+}
+
+/// Decompresses, in pieces.
+fn send(
+    blob: impl Read,
+    compression: Compression,
+    sender: &SyncSender<io::Result<Vec<u8>>>,
+) -> io::Result<()> {
+    let mut content: Box<dyn Read + '_> = match compression {
+        Compression::None => Box::new(blob),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(PIECE, blob))),
+        Compression::Zstd => Box::new(zstd::Decoder::new(blob)?),
+    };
+    loop {
+        let mut piece = Vec::with_capacity(PIECE);
+        if content.by_ref().take(PIECE as u64).read_to_end(&mut piece)? == 0 {
+            return Ok(());
+        }
+        if sender.send(Ok(piece)).is_err() {
+            return Ok(()); // the other thread has failed, and says so
+        }
+    }
+}
+
+/// The pieces, read as one stream.
+struct Pieces {
+    receiver: Receiver<io::Result<Vec<u8>>>,
+    piece: Vec<u8>,
+    position: usize,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.position == self.piece.len() {
+            let Ok(piece) = self.receiver.recv() else { return Ok(0) }; // there is no more
+            self.piece = piece?;
+            self.position = 0;
+        }
+        let rest = &self.piece[self.position..];
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        self.position += length;
+        Ok(length)
+    }
+}
+
+/// Makes and locks the directory in which a layer is unpacked, empty; `None` if the layer is
+/// finished.
+fn lock_new(unfinished: &Path, finished: &Path) -> Result<Option<Flock<File>>> {
+    let cannot = || format!("cannot make {unfinished:?}");
+    loop {
+        if finished.is_dir() {
+            return Ok(None);
+        }
+        match DirBuilder::new().mode(0o755).create(unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(error).with_context(cannot);
+            }
+            _ => {}
+        }
+        let directory = match File::open(unfinished) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened.with_context(cannot)?,
+        };
+        let lock = Flock::lock(directory, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| anyhow!("cannot lock {unfinished:?}: {errno}"))?;
+        // While we waited its owner may have finished it, or failed and removed it.
+        let of_lock = lock.metadata().with_context(cannot)?;
+        let of_path = fs::metadata(unfinished).ok();
+        if of_path.is_none_or(|of_path| of_path.ino() != of_lock.ino()) {
+            continue;
+        }
+        if fs::read_dir(unfinished).with_context(cannot)?.next().is_none() {
+            return Ok(Some(lock));
+        }
+        remove(unfinished)?; // a dead process's: begin anew
+    }
+}
+
+/// Waits until the threads that have been joined are gone from /proc/self/task too: a fork is only
+/// for a process with one thread.
+fn wait_until_alone() -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let links = fs::metadata("/proc/self/task").context("cannot count the threads")?.nlink();
+        if links <= 3 || start.elapsed() > Duration::from_secs(1) {
+            return Ok(()); // fork() counts once more
+        }
+        thread::yield_now();
+    }
+}

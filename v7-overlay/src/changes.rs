@@ -1,0 +1,80 @@
+//! What a container added, changed and deleted, read from its upper directory: `--changes`.
+
+use crate::lookup::{Lower, is_whiteout};
+use crate::xattrs::Xattrs;
+use anyhow::{Context, Result};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+
+/// Prints one line for each change, as docker diff does.
+pub(crate) fn print(upper: impl AsFd, lower: &[PathBuf], xattrs: Xattrs) -> Result<()> {
+    let root = PathBuf::from(format!("/proc/self/fd/{}/.", upper.as_fd().as_raw_fd()));
+    let mut found = Vec::new();
+    collect(&root, Path::new(""), &Lower::new(lower, xattrs), &mut found)?;
+    let mut text = String::new();
+    for (kind, path) in found {
+        text.push_str(&format!("{kind} /"));
+        // A name may hold what a terminal obeys.
+        for letter in path.to_string_lossy().chars() {
+            match letter.is_control() {
+                true => write!(text, "{}", letter.escape_default()).context("cannot format")?,
+                false => text.push(letter),
+            }
+        }
+        text.push('\n');
+    }
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        // Whoever reads (head, say) has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot print the changes")
+        }
+        _ => Ok(()),
+    }
+}
+
+// ANCHOR: collect
+/// Every file in the upper directory is a change: added, if the lower layers have none of that
+/// name, or changed, or a whiteout. Nobody writes to it any more.
+fn collect(
+    root: &Path,
+    directory: &Path,
+    lower: &Lower,
+    found: &mut Vec<(char, PathBuf)>,
+) -> Result<()> {
+    let place = root.join(directory);
+    let cannot = || format!("cannot read the upper directory's /{}", directory.display());
+    let entries = fs::read_dir(&place).with_context(cannot)?;
+    let mut names = entries
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<io::Result<Vec<_>>>()
+        .with_context(cannot)?;
+    if lower.is_opaque(&place)? {
+        // It replaces a directory that was deleted, with everything in it.
+        names.extend(lower.names(directory)?);
+    }
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let path = directory.join(name);
+        let upper = match fs::symlink_metadata(root.join(&path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            result => Some(result.with_context(cannot)?),
+        };
+        let was_there = lower.look_up(&path)?.is_some();
+        match upper {
+            Some(upper) if !is_whiteout(&upper) => {
+                found.push((if was_there { 'C' } else { 'A' }, path.clone()));
+                if upper.is_dir() {
+                    collect(root, &path, lower, found)?;
+                }
+            }
+            _ if was_there => found.push(('D', path)),
+            _ => {} // made and deleted again
+        }
+    }
+    Ok(())
+}
+// ANCHOR_END: collect

@@ -1,0 +1,182 @@
+//! Step 7: layers. Images, one directory for each of their layers, and a writable layer that goes
+//! away (overlayfs: the kernel's Documentation/filesystems/overlayfs.rst).
+//!
+//! The new idea is [`Overlay::mount`]: one mount shows many directories as one, and puts what is
+//! written into another. The modules around it:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`arguments`] | the options |
+//! | [`layers`] | which directories the layers are: `--image`, `--layer` or a rootfs |
+//! | [`upper`] | the directory that takes the writes, in memory or `--upper` |
+//! | [`changes`] | what a container added, changed and deleted: `--changes` |
+//! | [`lookup`] | what the lower layers show at a path, as overlayfs finds it |
+//! | [`image`] | what an image is: index, manifest, configuration, layers |
+//! | [`blobs`] | where the files of an image are: in a directory or in a tar archive |
+//! | [`digest`] | a name that is a checksum, and the reader that checks it |
+//! | [`cache`] | every layer unpacked once, complete or not at all |
+//! | [`unpack`] | from a tar archive to a directory, whatever the archive tries |
+//! | [`process`] | how an image wants its command to be run: user, directory, environment |
+
+pub mod arguments;
+pub mod blobs;
+pub mod cache;
+pub mod changes;
+pub mod digest;
+pub mod image;
+pub mod layers;
+pub mod lookup;
+pub mod process;
+mod system_calls;
+pub mod unpack;
+pub mod upper;
+mod users;
+pub mod xattrs;
+
+pub use arguments::{OverlayArgs, ProcessArgs};
+pub use layers::Layers;
+pub use process::exec_in_image;
+
+use crate::upper::Upper;
+use crate::xattrs::Xattrs;
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// As many lower layers as overlayfs takes (OVL_MAX_STACK in the kernel).
+const MAX_LAYERS: usize = 500;
+
+/// A root directory of several layers: the lower ones are only read, the upper one takes the
+/// writes.
+#[derive(Debug)]
+pub struct Overlay {
+    /// The lower layers, the first one on top.
+    lower: Vec<PathBuf>,
+    upper: Upper,
+    xattrs: Xattrs,
+}
+
+impl Overlay {
+    /// Gets the layers ready: those of an image are unpacked if the cache has not got them.
+    /// To be called by the supervisor, as root (be it in a user namespace).
+    ///
+    /// # Errors
+    /// If there are too many layers, or an image is damaged, too large or hostile.
+    pub fn create(layers: &Layers, args: &OverlayArgs) -> Result<Overlay> {
+        let xattrs = Xattrs::of_this_process()?;
+        let lower = layers.directories(xattrs, args.max_size)?;
+        if lower.len() > MAX_LAYERS {
+            bail!("{} layers are too many: overlayfs takes {MAX_LAYERS}", lower.len());
+        }
+        let top = lower.first().context("an image without layers has nothing to run")?;
+        let upper = Upper::create(args, top, xattrs)?;
+        Ok(Overlay { lower, upper, xattrs })
+    }
+
+    // ANCHOR: mount
+    /// Mounts the layers as one directory. To be called by the child, in its own mount namespace.
+    /// Returns a path that is relative to the current directory, which this changes.
+    ///
+    /// mount(2) takes its options as one text of at most a page (4096 bytes), and cuts what is
+    /// longer without a word; 40 names of layers are that long. So the text holds links, named 0 to
+    /// 499. They lead to open descriptors, so a `:` or `,` in a path does no harm either.
+    ///
+    /// # Errors
+    /// EINVAL if the upper directory is on a file system that cannot be one.
+    pub fn mount(&self) -> Result<PathBuf> {
+        let layers = self.lower.iter().map(|layer| open(layer)).collect::<Result<Vec<_>>>()?;
+        let kept = self.upper.open_kept()?;
+        enter_new_tmpfs(&self.lower[0])?;
+        for (number, layer) in layers.iter().enumerate() {
+            link(layer, &number.to_string())?;
+        }
+        match &kept {
+            Some((upper, work)) => {
+                link(upper, "upper")?;
+                link(work, "work")?;
+            }
+            None => self.upper.make_in_memory(&layers[0], self.xattrs)?,
+        }
+        fs::create_dir("merged").context("cannot make a mount point")?;
+
+        let numbers: Vec<_> = (0..layers.len()).map(|number| number.to_string()).collect();
+        let lower = numbers.join(":");
+        let more = self.xattrs.mount_options();
+        let options = format!("lowerdir={lower},upperdir=upper,workdir=work,{more}");
+        let no_flags = MsFlags::empty();
+        mount(Some("overlay"), "merged", Some("overlay"), no_flags, Some(options.as_str()))
+            .map_err(|errno| self.refused(errno))?;
+        Ok(PathBuf::from("merged"))
+    }
+    // ANCHOR_END: mount
+
+    fn refused(&self, errno: Errno) -> anyhow::Error {
+        let advice = match errno {
+            Errno::ENODEV => "this kernel has no overlayfs: sudo modprobe overlay".to_owned(),
+            Errno::EPERM => "without root overlayfs needs Linux 5.11 or newer".to_owned(),
+            Errno::ELOOP => "the same directory is given twice".to_owned(),
+            _ => self.upper.why_not().or_else(|| self.mount_in_a_layer()).unwrap_or_else(|| {
+                "a layer on overlayfs that is on overlayfs itself? The kernel's log says more"
+                    .to_owned()
+            }),
+        };
+        anyhow!("cannot mount an overlay of {} layers: {errno} ({advice})", self.lower.len())
+    }
+
+    /// overlayfs looks below what is mounted in a layer. That could show what somebody has covered
+    /// with good reason, so without root the kernel refuses it (EINVAL).
+    fn mount_in_a_layer(&self) -> Option<String> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let mut mount_points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+        let is_covered = |mount_point: &&str| {
+            let mount_point = Path::new(mount_point);
+            self.lower.iter().any(|layer| mount_point != layer && mount_point.starts_with(layer))
+        };
+        let mount_point = mount_points.find(is_covered)?;
+        Some(format!("{mount_point} in a layer is a mount point: without root that is refused"))
+    }
+
+    /// Prints what the container added, changed and deleted, if that was asked for. To be called
+    /// when the container has ended.
+    ///
+    /// # Errors
+    /// Those of reading the upper directory.
+    pub fn print_changes(&self) -> Result<()> {
+        match self.upper.directory()? {
+            Some(upper) => changes::print(&upper, &self.lower, self.xattrs),
+            None => Ok(()),
+        }
+    }
+}
+
+fn open(directory: &Path) -> Result<File> {
+    let flags = libc::O_PATH | libc::O_DIRECTORY;
+    let opened = File::options().read(true).custom_flags(flags).open(directory);
+    opened.with_context(|| format!("cannot open the layer {directory:?}"))
+}
+
+/// Makes a link to an open directory, by a name that fits into the options of mount(2).
+fn link(directory: &File, name: &str) -> Result<()> {
+    symlink(format!("/proc/self/fd/{}", directory.as_raw_fd()), name)
+        .with_context(|| format!("cannot make the link {name}"))
+}
+
+/// Mounts a file system in memory, and enters it. It holds the links, the mount point and, without
+/// `--upper`, what the container writes. It is in the container's mount namespace only, so it goes
+/// when the container does, whatever happens to us.
+///
+/// It needs a place; `cover` is a directory that has one, and nobody will need it any more.
+fn enter_new_tmpfs(cover: &Path) -> Result<()> {
+    // Half of the memory at most, the kernel's own choice; with a limit of memory (v6) on the
+    // container, what it writes here counts.
+    mount(Some("tmpfs"), cover, Some("tmpfs"), MsFlags::empty(), Some("mode=700,size=50%"))
+        .with_context(|| format!("cannot mount tmpfs on {cover:?}"))?;
+    // A new mount on / is not entered by the name /, which is where we stand already, but by a
+    // walk that ends there: path_resolution(7).
+    let path = if cover == Path::new("/") { Path::new("/..") } else { cover };
+    std::env::set_current_dir(path).context("cannot enter the new tmpfs")
+}

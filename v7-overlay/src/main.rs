@@ -1,0 +1,54 @@
+//! Step 7: a process with layers. `v7-overlay --help` tells the options.
+
+use anyhow::Result;
+use clap::Parser;
+use v1_chroot::{Child, ContainerArgs, become_root, finish, parse};
+use v2_mountns::volume::VolumeArgs;
+use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
+use v3_pidns::fork_into_pid_namespace;
+use v4_utsns::{HostnameArgs, set_hostname};
+use v7_overlay::{Layers, Overlay, OverlayArgs, ProcessArgs, exec_in_image};
+
+/// Run a command, or an image, with its own root directory, mounts, process numbers and hostname;
+/// what it writes goes to a layer of its own
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    container: ContainerArgs,
+    #[command(flatten)]
+    volumes: VolumeArgs,
+    #[command(flatten)]
+    uts: HostnameArgs,
+    #[command(flatten)]
+    overlay: OverlayArgs,
+    #[command(flatten)]
+    process: ProcessArgs,
+}
+
+fn main() {
+    finish(run())
+}
+
+// ANCHOR: run
+fn run() -> Result<u8> {
+    let args = parse::<Args>()?;
+    let layers = Layers::find(&args.overlay, args.container.rootfs.as_deref())?;
+    become_root()?;
+    let overlay = Overlay::create(&layers, &args.overlay)?;
+    let container = Child::spawn(|| {
+        fork_into_pid_namespace()?;
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS)?;
+        set_hostname(&args.uts.hostname)?;
+        private_mounts()?;
+        let root = NewRoot::bind(&overlay.mount()?)?;
+        root.mount_proc()?;
+        root.mount_dev()?;
+        root.mount_volumes(&args.volumes.volumes)?;
+        root.pivot()?;
+        exec_in_image(&layers.config(), &args.process, &args.container.command)
+    })?;
+    let status = container.wait()?;
+    overlay.print_changes()?;
+    Ok(status)
+}
+// ANCHOR_END: run

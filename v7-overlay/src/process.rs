@@ -1,0 +1,145 @@
+//! How the command is run: what the image wants, and what the command line says otherwise.
+
+use crate::arguments::ProcessArgs;
+use crate::image::ContainerConfig;
+use crate::users::Identity;
+use anyhow::{Context, Result, anyhow};
+use nix::errno::Errno;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{setgid, setgroups, setuid};
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use v1_chroot::command;
+
+// ANCHOR: exec_in_image
+/// [`v1_chroot::exec`] as an image wants it: its entry point and command, its environment, working
+/// directory and user. To be called inside, after pivot_root: all of it is looked up in there.
+///
+/// # Errors
+/// Always an error, since success does not return.
+pub fn exec_in_image(
+    config: &ContainerConfig,
+    args: &ProcessArgs,
+    command: &[OsString],
+) -> Result<Infallible> {
+    let user = args.user.as_deref().or(config.user.as_deref()).filter(|user| !user.is_empty());
+    let identity = user.map(Identity::look_up).transpose()?;
+    let home = identity.as_ref().and_then(|identity| identity.home.as_deref());
+    let environment = environment(config, &args.env, home);
+    let workdir = args.workdir.as_deref().or(config.working_dir.as_deref().map(Path::new));
+    enter(workdir)?;
+    if let Some(identity) = identity {
+        become_user(&identity)?;
+    }
+    command::exec_with(&full_command(config, command), &environment)
+}
+// ANCHOR_END: exec_in_image
+
+/// The entry point, then the arguments: those given, else the image's own.
+fn full_command(config: &ContainerConfig, command: &[OsString]) -> Vec<OsString> {
+    let mut words: Vec<OsString> = config.entrypoint.iter().flatten().map(OsString::from).collect();
+    match command {
+        [] => words.extend(config.cmd.iter().flatten().map(OsString::from)),
+        given => words.extend_from_slice(given),
+    }
+    words
+}
+
+/// Later variables replace earlier ones: the defaults, the image's, those of `--env`.
+fn environment(config: &ContainerConfig, args: &[OsString], home: Option<&str>) -> Vec<OsString> {
+    let mut variables = command::environment();
+    let home = home.map(|home| OsString::from(format!("HOME={home}")));
+    let of_image = config.env.iter().flatten().map(OsString::from);
+    let of_caller = args.iter().filter_map(|variable| match name_of(variable).len() {
+        length if length < variable.len() => Some(variable.clone()),
+        _ => {
+            let mut with_value = variable.clone();
+            with_value.push("=");
+            with_value.push(std::env::var_os(variable)?);
+            Some(with_value)
+        }
+    });
+    for variable in home.into_iter().chain(of_image).chain(of_caller) {
+        variables.retain(|other| name_of(other) != name_of(&variable));
+        variables.push(variable);
+    }
+    variables
+}
+
+fn name_of(variable: &OsStr) -> &[u8] {
+    variable.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default()
+}
+
+/// Makes the working directory if it is missing, as Docker does, and enters it.
+fn enter(workdir: Option<&Path>) -> Result<()> {
+    let Some(workdir) = workdir.filter(|workdir| !workdir.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let workdir = Path::new("/").join(workdir);
+    fs::create_dir_all(&workdir)
+        .and_then(|()| std::env::set_current_dir(&workdir))
+        .with_context(|| format!("cannot enter the working directory {workdir:?}"))
+}
+
+/// Groups first: without being root one could not change them any more.
+fn become_user(identity: &Identity) -> Result<()> {
+    let Identity { user, group, more_groups, .. } = identity;
+    let failed = |call: &str, errno: Errno| {
+        anyhow!(
+            "cannot become user {user} and group {group}: {call}: {errno} (without root there is \
+             no other user than root: give -u 0)"
+        )
+    };
+    // A user namespace with one group has setgroups(2) switched off (root without root, v1).
+    let setgroups_is_off =
+        fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny");
+    if !(setgroups_is_off && user.is_root() && group.as_raw() == 0) {
+        setgroups(more_groups).map_err(|errno| failed("setgroups", errno))?;
+    }
+    setgid(*group).map_err(|errno| failed("setgid", errno))?;
+    setuid(*user).map_err(|errno| failed("setuid", errno))?;
+    // That has cleared the death signal (prctl(2)).
+    set_pdeathsig(Signal::SIGKILL).context("cannot ask for a parent-death signal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(list: &[&str]) -> Vec<OsString> {
+        list.iter().map(OsString::from).collect()
+    }
+
+    fn some(list: &[&str]) -> Option<Vec<String>> {
+        Some(list.iter().map(|word| (*word).to_owned()).collect())
+    }
+
+    #[test]
+    fn arguments_replace_cmd_and_never_the_entrypoint() {
+        let config = ContainerConfig {
+            entrypoint: some(&["/entry", "-x"]),
+            cmd: some(&["default"]),
+            ..ContainerConfig::default()
+        };
+        assert_eq!(full_command(&config, &[]), words(&["/entry", "-x", "default"]));
+        assert_eq!(full_command(&config, &words(&["a"])), words(&["/entry", "-x", "a"]));
+        assert_eq!(full_command(&ContainerConfig::default(), &[]), words(&[]));
+    }
+
+    #[test]
+    fn each_variable_is_there_once_and_the_last_word_counts() {
+        let config =
+            ContainerConfig { env: some(&["PATH=/image", "A=1"]), ..ContainerConfig::default() };
+        let found = environment(&config, &words(&["A=2", "B=", "NOT_IN_THE_ENVIRONMENT"]), None);
+        let found: Vec<_> = found.iter().filter_map(|variable| variable.to_str()).collect();
+        assert!(found.contains(&"PATH=/image") && found.contains(&"A=2") && found.contains(&"B="));
+        assert_eq!(found.iter().filter(|variable| variable.starts_with("PATH=")).count(), 1);
+        assert!(found.contains(&"HOME=/root") && !found.iter().any(|it| it.starts_with("NOT_")));
+        let found = environment(&config, &[], Some("/srv/app"));
+        assert!(found.contains(&OsString::from("HOME=/srv/app")));
+    }
+}

@@ -1,0 +1,427 @@
+//! From a layer's tar archive to a directory.
+//!
+//! The archive is not trusted: its names may hold `..`, its links may point anywhere, and a link
+//! made by one entry may stand in the path of the next. So nothing here follows a path by itself.
+//! The directory of an entry is opened with openat2(2) and RESOLVE_IN_ROOT, for which the layer's
+//! root is `/`, also for absolute links, which are legal. In that open directory the entry is made
+//! under its last name, always new: what stands there is removed first, never written through.
+//!
+//! (The tar crate could unpack too, but not a layer: it leaves out devices and FIFOs and refuses
+//! absolute links.)
+
+mod entry;
+mod limits;
+mod whiteout;
+
+pub use limits::{Allowance, Limited};
+
+use crate::xattrs::Xattrs;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use entry::Attributes;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, makedev};
+use nix::sys::stat::{fchmodat, fstatat, mkdirat, mknodat, utimensat};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+use tar::EntryType;
+
+/// More entries than this are in no layer.
+const MAX_ENTRIES: usize = 2_000_000;
+
+/// Deeper than this is no directory, from the machine's root on.
+const MAX_DEPTH: usize = 256;
+
+/// A directory that is being filled from the archive of a layer.
+#[derive(Debug)]
+pub struct Unpacker {
+    root: OwnedFd,
+    xattrs: Xattrs,
+    /// The directory of the last entry: that of the next one is often the same.
+    last: Option<(PathBuf, OwnedFd)>,
+    /// When directories were changed; set at the end, since filling one changes its time.
+    times: Vec<(PathBuf, TimeSpec)>,
+    /// What `.wh.` entries say is gone from lower layers.
+    hidden: HashSet<PathBuf>,
+    opaque: HashSet<PathBuf>,
+    buffer: Vec<u8>,
+    devices_left_out: usize,
+}
+
+impl Unpacker {
+    /// Fills `root`, an empty directory. Without the machine's root ([`Xattrs::User`]) all files
+    /// belong to the caller, and device nodes are left out.
+    pub fn new(root: OwnedFd, xattrs: Xattrs) -> Unpacker {
+        Unpacker {
+            root,
+            xattrs,
+            last: None,
+            times: Vec::new(),
+            hidden: HashSet::new(),
+            opaque: HashSet::new(),
+            buffer: vec![0; 1 << 16],
+            devices_left_out: 0,
+        }
+    }
+
+    // ANCHOR: unpack
+    /// Unpacks a whole archive. Returns how many device nodes were left out.
+    ///
+    /// # Errors
+    /// What is wrong with which entry; the directory is of no use then.
+    pub fn unpack<R: Read>(mut self, archive: Limited<R>) -> Result<usize> {
+        let allowance = archive.allowance();
+        let mut archive = tar::Archive::new(archive);
+        let mut entries = archive.entries().context("it is no tar archive")?;
+        for count in 0.. {
+            ensure!(count < MAX_ENTRIES, "it has more than {MAX_ENTRIES} entries");
+            allowance.limit_headers();
+            let Some(entry) = entries.next() else { break };
+            allowance.limit_content();
+            let mut entry = entry.context("it is damaged")?;
+            let path = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
+            self.unpack_entry(&path, &mut entry, &allowance)
+                .with_context(|| format!("the entry {path:?}"))?;
+        }
+        drop(entries);
+        // What stands behind the last entry counts for the digest.
+        io::copy(&mut archive.into_inner(), &mut io::sink()).context("it is damaged at its end")?;
+        self.finish()?;
+        Ok(self.devices_left_out)
+    }
+    // ANCHOR_END: unpack
+
+    fn unpack_entry<R: Read>(
+        &mut self,
+        path: &Path,
+        entry: &mut tar::Entry<R>,
+        allowance: &Allowance,
+    ) -> Result<()> {
+        let mut kind = entry.header().entry_type();
+        if kind == EntryType::XGlobalHeader {
+            return Ok(()); // a comment, such as git writes
+        }
+        if kind == EntryType::Regular && path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            kind = EntryType::Directory; // as the oldest tar programs wrote it
+        }
+        let path = relative(path)?;
+        let attributes = Attributes::of(entry)?;
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            ensure!(kind == EntryType::Directory, "the root of a layer is no directory");
+            return self.set_attributes_of_directory(Path::new("."), &attributes);
+        };
+        if let Some(deleted) = name.as_encoded_bytes().strip_prefix(b".wh.") {
+            return self.white_out(parent, OsStr::from_bytes(deleted));
+        }
+        let directory = self.open_parent(parent)?;
+        match kind {
+            EntryType::Directory => {
+                self.make_directory(&directory, &path, name)?;
+                return self.set_attributes_of_directory(&path, &attributes);
+            }
+            EntryType::Link => return self.make_hard_link(&directory, name, entry),
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                let file = self.make_file(&directory, name)?;
+                self.fill(file, entry, allowance)?;
+            }
+            EntryType::Symlink => {
+                let target = entry.link_name_bytes().context("it has no target")?;
+                self.make(&directory, name, |directory| {
+                    symlinkat(OsStr::from_bytes(&target), directory, name)
+                })?;
+            }
+            EntryType::Fifo => self.make_node(&directory, name, SFlag::S_IFIFO, 0)?,
+            EntryType::Char | EntryType::Block => {
+                let number = device_number(entry.header(), kind)?;
+                if self.xattrs == Xattrs::User {
+                    self.devices_left_out += 1;
+                    return self.remove(&directory, name);
+                }
+                let kind = if kind == EntryType::Char { SFlag::S_IFCHR } else { SFlag::S_IFBLK };
+                self.make_node(&directory, name, kind, number)?;
+            }
+            other => bail!("it is of the unknown type {:?}", char::from(other.as_byte())),
+        }
+        self.set_attributes(&directory, name, &attributes, kind == EntryType::Symlink)
+    }
+
+    /// Opens the directory of an entry, and makes what is missing of it.
+    fn open_parent(&mut self, path: &Path) -> Result<OwnedFd> {
+        if let Some((last, directory)) = &self.last
+            && last == path
+        {
+            return directory.try_clone().context("cannot copy a descriptor");
+        }
+        let directory = match self.open(path) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => self.make_parents(path)?,
+            result => result.map_err(|errno| anyhow!("cannot open its directory: {errno}"))?,
+        };
+        check_depth(&directory)?;
+        let copy = directory.try_clone().context("cannot copy a descriptor")?;
+        self.last = Some((path.to_owned(), copy));
+        Ok(directory)
+    }
+
+    // ANCHOR: open
+    /// Opens a directory of the layer. Links and `..` in the path lead wherever they would lead if
+    /// the layer were `/`.
+    fn open(&self, path: &Path) -> nix::Result<OwnedFd> {
+        let how = OpenHow::new()
+            .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        loop {
+            match openat2(&self.root, path, how) {
+                // Something was renamed meanwhile, somewhere, and the kernel could not be sure.
+                Err(Errno::EAGAIN) => {}
+                result => return result,
+            }
+        }
+    }
+    // ANCHOR_END: open
+
+    /// Makes the directories that an archive should have had an entry for, as Docker makes them.
+    fn make_parents(&mut self, path: &Path) -> Result<OwnedFd> {
+        let mut so_far = PathBuf::new();
+        let failed = |errno| anyhow!("cannot make its directory: {errno}");
+        let mut directory = self.open(&so_far).map_err(failed)?;
+        for name in path {
+            so_far.push(name);
+            let is_free = stat(&directory, name)?.is_none_or(|found| is_whiteout(&found));
+            if is_free {
+                self.make_directory(&directory, &so_far, name)?;
+                let mode = Mode::from_bits_truncate(0o755);
+                fchmodat(&directory, name, mode, FchmodatFlags::FollowSymlink).map_err(failed)?;
+            }
+            directory = self.open(&so_far).map_err(failed)?;
+        }
+        Ok(directory)
+    }
+
+    fn make_directory(&mut self, directory: &OwnedFd, path: &Path, name: &OsStr) -> Result<()> {
+        let found = stat(directory, name)?;
+        if found.as_ref().is_some_and(is_directory) {
+            return Ok(());
+        }
+        let was_hidden = found.as_ref().is_some_and(is_whiteout);
+        self.make(directory, name, |directory| mkdirat(directory, name, Mode::S_IRWXU))?;
+        if was_hidden || self.hidden.contains(path) {
+            self.make_opaque(path)?;
+        }
+        Ok(())
+    }
+
+    fn make_file(&mut self, directory: &OwnedFd, name: &OsStr) -> Result<File> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+        self.make(directory, name, |directory| {
+            openat(directory, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
+        })
+    }
+
+    fn make_node(&mut self, at: &OwnedFd, name: &OsStr, kind: SFlag, number: u64) -> Result<()> {
+        self.make(at, name, |directory| mknodat(directory, name, kind, Mode::S_IRUSR, number))
+    }
+
+    /// A second name for a file of the same layer. That file may be a symbolic link, which is then
+    /// the one that gets the second name, and is not followed.
+    fn make_hard_link<R: Read>(
+        &mut self,
+        directory: &OwnedFd,
+        name: &OsStr,
+        entry: &tar::Entry<R>,
+    ) -> Result<()> {
+        let target = entry.link_name_bytes().context("it has no target")?;
+        let target = relative(Path::new(OsStr::from_bytes(&target)))?;
+        let cannot = |errno| anyhow!("cannot link it to {target:?} of the same layer: {errno}");
+        let (Some(parent), Some(target_name)) = (target.parent(), target.file_name()) else {
+            return Err(cannot(Errno::EISDIR));
+        };
+        let from = self.open(parent).map_err(cannot)?;
+        let of_target =
+            fstatat(&from, target_name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(cannot)?;
+        if is_whiteout(&of_target) {
+            return Err(cannot(Errno::ENOENT));
+        }
+        if stat(directory, name)?.is_some_and(|found| found.st_ino == of_target.st_ino) {
+            return Ok(()); // it is there already
+        }
+        self.make(directory, name, |directory| {
+            linkat(&from, target_name, directory, name, AtFlags::empty())
+        })
+        .with_context(|| format!("cannot link it to {target:?} of the same layer"))
+    }
+
+    /// Makes something under a name, and removes what stands there, if it does.
+    fn make<T>(
+        &mut self,
+        directory: &OwnedFd,
+        name: &OsStr,
+        make: impl Fn(&OwnedFd) -> nix::Result<T>,
+    ) -> Result<T> {
+        let made = match make(directory) {
+            Err(Errno::EEXIST) => {
+                self.remove(directory, name)?;
+                make(directory)
+            }
+            result => result,
+        };
+        made.map_err(|errno| anyhow!("cannot make it: {errno}"))
+    }
+
+    /// Removes what stands under a name, with all that is in it.
+    fn remove(&mut self, directory: &OwnedFd, name: &OsStr) -> Result<()> {
+        self.last = None; // it may be about to go
+        match unlinkat(directory, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(Errno::EISDIR) => fs::remove_dir_all(by_descriptor(directory).join(name))
+                .context("cannot remove the directory that stands there"),
+            Err(errno) => Err(anyhow!("cannot remove what stands there: {errno}")),
+        }
+    }
+
+    fn fill<R: Read>(
+        &mut self,
+        mut file: File,
+        entry: &mut tar::Entry<R>,
+        allowance: &Allowance,
+    ) -> Result<()> {
+        let is_sparse = entry.header().entry_type() == EntryType::GNUSparse;
+        let size = if is_sparse { sparse_size(entry)? } else { entry.size() };
+        if is_sparse {
+            allowance.take(size)?; // the holes are not in the archive
+        }
+        let mut written = 0;
+        loop {
+            let length = entry.read(&mut self.buffer).context("cannot read it")?;
+            if length == 0 {
+                break;
+            }
+            let content = &self.buffer[..length];
+            if is_sparse && content.iter().all(|byte| *byte == 0) {
+                file.seek(SeekFrom::Current(length.try_into()?)).context("cannot skip a hole")?;
+            } else {
+                file.write_all(content).context("cannot write it")?;
+            }
+            written += length as u64;
+        }
+        ensure!(written == size, "it ends after {written} of {size} bytes");
+        if is_sparse {
+            file.set_len(size).context("cannot set its size")?;
+        }
+        Ok(())
+    }
+
+    fn set_attributes_of_directory(&mut self, path: &Path, attributes: &Attributes) -> Result<()> {
+        let directory = self.open(path).map_err(|errno| anyhow!("cannot open it: {errno}"))?;
+        self.set_attributes(&directory, OsStr::new("."), attributes, false)?;
+        self.times.push((path.to_owned(), attributes.time));
+        Ok(())
+    }
+
+    /// Owner first: chown(2) clears the set-id bits and the file's capabilities.
+    fn set_attributes(
+        &self,
+        directory: &OwnedFd,
+        name: &OsStr,
+        attributes: &Attributes,
+        is_link: bool,
+    ) -> Result<()> {
+        let Attributes { owner, group, mode, time, xattrs } = attributes;
+        if self.xattrs == Xattrs::Trusted {
+            let (owner, group) = (Some(Uid::from_raw(*owner)), Some(Gid::from_raw(*group)));
+            fchownat(directory, name, owner, group, AtFlags::AT_SYMLINK_NOFOLLOW)
+                .map_err(|errno| anyhow!("cannot set its owner: {errno}"))?;
+        }
+        if !is_link {
+            // It is what we have just made: no link that could be followed.
+            fchmodat(directory, name, *mode, FchmodatFlags::FollowSymlink)
+                .map_err(|errno| anyhow!("cannot set its mode: {errno}"))?;
+        }
+        for (attribute, value) in xattrs {
+            crate::system_calls::set_xattr(&by_descriptor(directory).join(name), attribute, value)
+                .map_err(|errno| anyhow!("cannot set its attribute {attribute:?}: {errno}"))?;
+        }
+        utimensat(directory, name, time, time, UtimensatFlags::NoFollowSymlink)
+            .map_err(|errno| anyhow!("cannot set its time: {errno}"))
+    }
+
+    /// What can only be done when all entries are there.
+    fn finish(&mut self) -> Result<()> {
+        self.remove_whiteouts_in_opaque()?;
+        for (path, time) in self.times.drain(..).rev().collect::<Vec<_>>() {
+            // A later entry may have put something else in its place.
+            let Ok(directory) = self.open(&path) else { continue };
+            utimensat(&directory, ".", &time, &time, UtimensatFlags::NoFollowSymlink)
+                .map_err(|errno| anyhow!("cannot set the time of {path:?}: {errno}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The path of an entry below the root of its layer. A leading `/` means that root.
+fn relative(path: &Path) -> Result<PathBuf> {
+    let mut relative = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => relative.push(name),
+            Component::ParentDir => bail!("{path:?} goes through .."),
+            _ => {}
+        }
+    }
+    let is_whiteout = |name: &OsStr| name.as_bytes().starts_with(b".wh.");
+    let in_whiteout = relative.parent().is_some_and(|parent| parent.iter().any(is_whiteout));
+    ensure!(!in_whiteout, "{path:?} goes through a deleted file");
+    Ok(relative)
+}
+
+/// Links can make a tree as deep as they like, and whoever removes it needs a descriptor for each
+/// level.
+fn check_depth(directory: &OwnedFd) -> Result<()> {
+    let place = fs::read_link(by_descriptor(directory)).context("its directory is too deep")?;
+    ensure!(place.components().count() <= MAX_DEPTH, "it is deeper than {MAX_DEPTH} directories");
+    Ok(())
+}
+
+fn device_number(header: &tar::Header, kind: EntryType) -> Result<u64> {
+    let part = |result: io::Result<Option<u32>>| {
+        result.context("it has no device number")?.context("it has no device number")
+    };
+    let (major, minor) = (part(header.device_major())?, part(header.device_minor())?);
+    let is_whiteout = kind == EntryType::Char && (major, minor) == (0, 0);
+    ensure!(!is_whiteout, "it is the device 0:0, which overlayfs takes for a deleted file");
+    Ok(makedev(major.into(), minor.into()))
+}
+
+/// How long a sparse file is, with its holes.
+fn sparse_size<R: Read>(entry: &tar::Entry<R>) -> Result<u64> {
+    let header = entry.header().as_gnu().context("it is sparse, but not in GNU's format")?;
+    header.real_size().context("it has no size")
+}
+
+fn stat(directory: &OwnedFd, name: &OsStr) -> Result<Option<FileStat>> {
+    match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(anyhow!("cannot look at {name:?}: {errno}")),
+    }
+}
+
+fn is_directory(found: &FileStat) -> bool {
+    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
+}
+
+fn is_whiteout(found: &FileStat) -> bool {
+    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFCHR.bits() && found.st_rdev == 0
+}
+
+/// A path to an open directory, for functions that want a path.
+fn by_descriptor(directory: impl AsFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd()))
+}

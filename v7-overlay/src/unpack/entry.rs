@@ -1,0 +1,96 @@
+//! What an archive says about a file besides its content.
+
+use anyhow::{Context, Result, anyhow, ensure};
+use nix::sys::stat::Mode;
+use nix::sys::time::TimeSpec;
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+
+/// Attributes that say something about the machine where the layer was made, or that would change
+/// what overlayfs does with it.
+const NOT_TAKEN: [&str; 4] =
+    ["trusted.overlay.", "user.overlay.", "security.selinux", "system.nfs4_acl"];
+
+/// Owner, mode, time and extended attributes of an entry.
+#[derive(Debug)]
+pub(super) struct Attributes {
+    pub(super) owner: u32,
+    pub(super) group: u32,
+    pub(super) mode: Mode,
+    pub(super) time: TimeSpec,
+    pub(super) xattrs: Vec<(OsString, Vec<u8>)>,
+}
+
+impl Attributes {
+    pub(super) fn of<R: Read>(entry: &mut tar::Entry<R>) -> Result<Attributes> {
+        let mut attributes = Attributes::of_header(entry.header())?;
+        let Some(extensions) = entry.pax_extensions().context("its PAX header is damaged")? else {
+            return Ok(attributes);
+        };
+        for extension in extensions {
+            let extension = extension.context("its PAX header is damaged")?;
+            let (key, value) = (extension.key_bytes(), extension.value_bytes());
+            if key == b"mtime" {
+                attributes.time = parse_time(value).context("its time is no number")?;
+            } else if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+                let is_taken = !NOT_TAKEN.iter().any(|prefix| name.starts_with(prefix.as_bytes()));
+                if is_taken {
+                    attributes.xattrs.push((OsStr::from_bytes(name).to_owned(), value.to_vec()));
+                }
+            }
+            ensure!(!key.starts_with(b"GNU.sparse."), "it is sparse in PAX format, not GNU's");
+        }
+        Ok(attributes)
+    }
+
+    fn of_header(header: &tar::Header) -> Result<Attributes> {
+        let id = |id: std::io::Result<u64>, what| {
+            let id = id.with_context(|| format!("its {what} is no number"))?;
+            u32::try_from(id).map_err(|_| anyhow!("its {what} is {id}, which is too large"))
+        };
+        let mode = header.mode().context("its mode is no number")?;
+        let seconds = header.mtime().context("its time is no number")?;
+        Ok(Attributes {
+            owner: id(header.uid(), "owner")?,
+            group: id(header.gid(), "group")?,
+            mode: Mode::from_bits_truncate(mode & 0o7777),
+            time: TimeSpec::new(seconds.cast_signed(), 0),
+            xattrs: Vec::new(),
+        })
+    }
+}
+
+/// Reads seconds with a fraction, such as `-1.5`: that is half a second after -2.
+fn parse_time(text: &[u8]) -> Option<TimeSpec> {
+    let text = str::from_utf8(text).ok()?;
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits = format!("{fraction:0<9}");
+    let nanoseconds: i64 = digits.get(..9)?.parse().ok()?;
+    let whole: i64 = seconds.parse().ok()?;
+    Some(match seconds.starts_with('-') && nanoseconds > 0 {
+        true => TimeSpec::new(whole.checked_sub(1)?, 1_000_000_000 - nanoseconds),
+        false => TimeSpec::new(whole, nanoseconds),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_times_with_a_fraction() {
+        let parse = |text: &str| parse_time(text.as_bytes());
+        assert_eq!(parse("12"), Some(TimeSpec::new(12, 0)));
+        assert_eq!(parse("12.5"), Some(TimeSpec::new(12, 500_000_000)));
+        assert_eq!(parse("12.0000000019"), Some(TimeSpec::new(12, 1)));
+        assert_eq!(parse("-1.5"), Some(TimeSpec::new(-2, 500_000_000)));
+        assert_eq!(parse("-0.25"), Some(TimeSpec::new(-1, 750_000_000)));
+        assert_eq!(parse(""), None);
+        assert_eq!(parse("1.x"), None);
+        assert_eq!(parse("1.-5"), None);
+    }
+}

@@ -1,0 +1,175 @@
+//! The upper directory: where the writes of a container go.
+
+use crate::arguments::OverlayArgs;
+use crate::system_calls::receive_descriptor;
+use crate::xattrs::Xattrs;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::statfs::{FsType, statfs};
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use v1_chroot::command_line::note;
+
+/// Where the writes go.
+#[derive(Debug)]
+pub struct Upper {
+    kept: Option<Kept>,
+    /// Through these the child hands its upper directory, which only it can see, to the supervisor.
+    handover: Option<(UnixDatagram, UnixDatagram)>,
+}
+
+/// `--upper`: a directory that stays.
+#[derive(Debug)]
+struct Kept {
+    directory: PathBuf,
+    /// Where overlayfs prepares what it then renames into the upper directory. It must be on the
+    /// same mount, and not in the upper directory itself: it is beside it.
+    work: PathBuf,
+    /// Two overlays with one upper directory would spoil each other.
+    _lock: Flock<File>,
+}
+
+impl Upper {
+    /// Makes what has to be there before the child is: `--upper` and `--changes`.
+    pub(crate) fn create(args: &OverlayArgs, top: &Path, xattrs: Xattrs) -> Result<Upper> {
+        let kept = args.upper.as_deref();
+        let kept = kept.map(|directory| Kept::create(directory, top, xattrs)).transpose()?;
+        let handover = match args.changes {
+            true => Some(UnixDatagram::pair().context("cannot make a pair of sockets")?),
+            false => None,
+        };
+        Ok(Upper { kept, handover })
+    }
+
+    /// Opens the directories of `--upper`, as overlayfs needs them: the upper and its work
+    /// directory. `None` without `--upper`.
+    pub(crate) fn open_kept(&self) -> Result<Option<(File, File)>> {
+        let Some(Kept { directory, work, .. }) = &self.kept else { return Ok(None) };
+        Ok(Some((crate::open(directory)?, crate::open(work)?)))
+    }
+
+    /// Makes `upper` and `work` in the current directory.
+    ///
+    /// The root directory of a container is the upper one: it gets owner and mode of the layer
+    /// below it.
+    pub(crate) fn make_in_memory(&self, top: &File, xattrs: Xattrs) -> Result<()> {
+        let (upper, work) = (Path::new("upper"), Path::new("work"));
+        fs::create_dir(upper).and_then(|()| fs::create_dir(work)).context("cannot make upper")?;
+        become_alike(upper, &top.metadata().context("cannot look at the top layer")?, xattrs)?;
+        if xattrs == Xattrs::User && xattrs.set_opaque(work).is_err() {
+            note(format_args!(
+                "this kernel's tmpfs has no user.* attributes (Linux 6.6 has): a directory of a \
+                 layer cannot be deleted and made again, unless --upper is on a disk"
+            ));
+        }
+        let Some((_, child)) = &self.handover else { return Ok(()) };
+        let upper = File::open(upper).context("cannot open the upper directory")?;
+        let descriptor = [upper.as_raw_fd()];
+        let message = [ControlMessage::ScmRights(&descriptor)];
+        sendmsg::<()>(child.as_raw_fd(), &[IoSlice::new(b"u")], &message, MsgFlags::empty(), None)
+            .map(drop)
+            .map_err(|errno| anyhow!("cannot hand over the upper directory: {errno}"))
+    }
+
+    /// The upper directory, if it is to be read at the end. In the supervisor, once.
+    pub(crate) fn directory(&self) -> Result<Option<OwnedFd>> {
+        let Some((supervisor, _)) = &self.handover else { return Ok(None) };
+        if let Some(Kept { directory, .. }) = &self.kept {
+            let opened = File::open(directory);
+            let opened = opened.with_context(|| format!("cannot open {directory:?}"))?;
+            return Ok(Some(opened.into()));
+        }
+        let received = receive_descriptor(supervisor)
+            .map_err(|errno| anyhow!("cannot receive the upper directory: {errno}"))?;
+        Ok(Some(received))
+    }
+
+    /// What the file system of the upper directory is, if it is one that cannot be used so.
+    pub(crate) fn why_not(&self) -> Option<String> {
+        let directory = &self.kept.as_ref()?.directory;
+        let kind = kind_that_cannot(statfs(directory).ok()?.filesystem_type())?;
+        Some(format!(
+            "{directory:?} is on {kind}, which cannot hold an upper directory: give one on ext4, \
+             xfs, btrfs or tmpfs"
+        ))
+    }
+}
+
+impl Kept {
+    fn create(directory: &Path, top: &Path, xattrs: Xattrs) -> Result<Kept> {
+        let cannot = || format!("cannot use {directory:?} as upper directory");
+        match fs::create_dir(directory) {
+            Ok(()) => become_alike(directory, &fs::metadata(top).with_context(cannot)?, xattrs)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(cannot),
+        }
+        let directory = fs::canonicalize(directory).with_context(cannot)?;
+        let opened = File::open(&directory).with_context(cannot)?;
+        ensure!(
+            opened.metadata().with_context(cannot)?.is_dir(),
+            "{}: it is no directory",
+            cannot()
+        );
+        let lock = match Flock::lock(opened, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((_, Errno::EWOULDBLOCK)) => bail!("{}: a container is using it", cannot()),
+            Err((_, errno)) => bail!("cannot lock {directory:?}: {errno}"),
+        };
+        let (Some(parent), Some(name)) = (directory.parent(), directory.file_name()) else {
+            bail!("{}: it has no directory around it", cannot());
+        };
+        let mut work = OsString::from(".");
+        work.push(name);
+        work.push(".work");
+        let work = parent.join(work);
+        // Left by a launcher that was killed, it is as good as new: overlayfs empties it.
+        if let Err(error) = fs::create_dir(&work)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(error).with_context(|| format!("cannot make the work directory {work:?}"));
+        }
+        Ok(Kept { directory, work, _lock: lock })
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // What stays is no harm: the next container with this upper directory uses it.
+        let _ = fs::remove_dir_all(&self.work);
+    }
+}
+
+/// Gives a directory the mode of another, and its owner too, where there can be another than root.
+fn become_alike(directory: &Path, other: &fs::Metadata, xattrs: Xattrs) -> Result<()> {
+    let owned = match xattrs {
+        Xattrs::Trusted => chown(directory, Some(other.uid()), Some(other.gid())),
+        Xattrs::User => Ok(()),
+    };
+    owned
+        .and_then(|()| {
+            fs::set_permissions(directory, Permissions::from_mode(other.mode() & 0o7777))
+        })
+        .with_context(|| format!("cannot give {directory:?} the owner and mode of the layer below"))
+}
+
+/// The name of a file system that cannot hold an upper directory: it lacks extended attributes, or
+/// whiteouts, or d_type in readdir(3).
+fn kind_that_cannot(kind: FsType) -> Option<&'static str> {
+    const KINDS: [(i64, &str); 6] = [
+        (0x794c_7630, "overlayfs (inside a container?)"),
+        (0x6969, "NFS"),
+        (0x6573_5546, "FUSE"),
+        (0x0102_1997, "9p"),
+        (0x4d44, "FAT"),
+        (0x5346_544e, "NTFS"),
+    ];
+    let found = KINDS.iter().find(|(magic, _)| i128::from(kind.0) == i128::from(*magic));
+    found.map(|(_, name)| *name)
+}

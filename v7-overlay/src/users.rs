@@ -1,0 +1,147 @@
+//! Users and groups by name, as the container's own /etc/passwd and /etc/group have them.
+//!
+//! (getpwnam(3) of our C library would do what the *host's* configuration says.)
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::unistd::{Gid, Uid};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// Larger than this is no list of users.
+const MAX_SIZE: u64 = 8 << 20;
+
+/// Who a command runs as.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) user: Uid,
+    pub(crate) group: Gid,
+    /// Other groups, as /etc/group lists them for the user.
+    pub(crate) more_groups: Vec<Gid>,
+    /// The home directory, if the user has an entry.
+    pub(crate) home: Option<String>,
+}
+
+impl Identity {
+    /// Looks up `USER` or `USER:GROUP` in the container that this process is in.
+    pub(crate) fn look_up(text: &str) -> Result<Identity> {
+        Identity::find(text, &read("/etc/passwd")?, &read("/etc/group")?)
+            .with_context(|| format!("cannot run as user {text:?}"))
+    }
+
+    fn find(text: &str, passwd: &str, group: &str) -> Result<Identity> {
+        let (user, wanted_group) = match text.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (text, None),
+        };
+        // A name may be made of digits; the entry with that name goes first, as in Docker.
+        let entry = entries(passwd)
+            .find(|fields| fields[0] == user)
+            .or_else(|| entries(passwd).find(|fields| fields.get(2) == Some(&user)));
+        let id = match &entry {
+            Some(fields) => number(fields.get(2)).context("its entry in /etc/passwd is damaged")?,
+            None => match number(Some(&user)) {
+                Some(id) => id,
+                None => bail!("the container's /etc/passwd has no such user"),
+            },
+        };
+        let of_entry = entry.as_ref().and_then(|fields| number(fields.get(3)));
+        let group_id = match wanted_group {
+            None => of_entry.unwrap_or(0),
+            Some(wanted) => find_group(wanted, group)?,
+        };
+        let name = entry.as_ref().map(|fields| fields[0]);
+        let is_member = |fields: &Vec<&str>| {
+            let mut members = fields.get(3).into_iter().flat_map(|members| members.split(','));
+            name.is_some_and(|name| members.any(|member| member == name))
+        };
+        // With a group of one's own choice Docker gives no others.
+        let more_groups = entries(group)
+            .filter(|fields| wanted_group.is_none() && is_member(fields))
+            .filter_map(|fields| number(fields.get(2)))
+            .map(Gid::from_raw)
+            .collect();
+        let home = entry.as_ref().and_then(|fields| fields.get(5)).map(|home| (*home).to_owned());
+        let home = home.filter(|home| !home.is_empty());
+        Ok(Identity { user: Uid::from_raw(id), group: Gid::from_raw(group_id), more_groups, home })
+    }
+}
+
+fn find_group(wanted: &str, group: &str) -> Result<u32> {
+    ensure!(!wanted.is_empty(), "its group is empty");
+    let mut with_name = entries(group).filter(|fields| fields[0] == wanted);
+    let id = with_name.next().and_then(|fields| number(fields.get(2)));
+    id.or_else(|| number(Some(&wanted)))
+        .with_context(|| format!("the container's /etc/group has no group {wanted:?}"))
+}
+
+fn entries(file: &str) -> impl Iterator<Item = Vec<&str>> {
+    let lines = file.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    lines.filter(|fields| !fields[0].is_empty())
+}
+
+/// A user or group number; all ones is none: it means "no change" to the kernel.
+fn number(field: Option<&&str>) -> Option<u32> {
+    let field = field?;
+    let is_number = field.bytes().all(|byte| byte.is_ascii_digit());
+    field.parse().ok().filter(|id| is_number && *id != u32::MAX)
+}
+
+/// Reads a file of the container, where it may be anything: a FIFO, for instance. One that is
+/// missing is an empty one.
+fn read(path: &str) -> Result<String> {
+    let file = match File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        opened => opened.with_context(|| format!("cannot open the container's {path}"))?,
+    };
+    let is_file = file.metadata().is_ok_and(|found| found.is_file());
+    ensure!(is_file, "the container's {path} is no regular file");
+    let mut content = Vec::new();
+    let read = file.take(MAX_SIZE).read_to_end(&mut content);
+    read.with_context(|| format!("cannot read the container's {path}"))?;
+    Ok(String::from_utf8_lossy(&content).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n\
+                          app:x:100:101:an app:/srv/app:/bin/false\n\
+                          7:x:70:71::/seven:/bin/sh\nbroken\n";
+    const GROUP: &str = "root:x:0:\napp:x:101:\naudio:x:29:pulse,app\nwheel:x:10:app\n";
+
+    fn find(text: &str) -> Option<(u32, u32, Vec<u32>)> {
+        let found = Identity::find(text, PASSWD, GROUP).ok()?;
+        let more = found.more_groups.iter().map(|group| group.as_raw()).collect();
+        Some((found.user.as_raw(), found.group.as_raw(), more))
+    }
+
+    #[test]
+    fn finds_names_and_numbers_as_docker_does() {
+        assert_eq!(find("root"), Some((0, 0, vec![])));
+        assert_eq!(find("app"), Some((100, 101, vec![29, 10])));
+        assert_eq!(find("100"), Some((100, 101, vec![29, 10])));
+        assert_eq!(find("app:root"), Some((100, 0, vec![])));
+        assert_eq!(find("app:5"), Some((100, 5, vec![])));
+        assert_eq!(find("1234"), Some((1234, 0, vec![])));
+        assert_eq!(find("1234:wheel"), Some((1234, 10, vec![])));
+        assert_eq!(find("7"), Some((70, 71, vec![])), "a name goes before a number");
+    }
+
+    #[test]
+    fn refuses_what_is_none() {
+        for text in
+            ["nobody", "broken", "", "-1", "+1", "4294967295", "4294967296", "app:", "app:x"]
+        {
+            assert_eq!(find(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_home_directory_is_that_of_the_entry() {
+        let home = |text| Identity::find(text, PASSWD, GROUP).unwrap().home;
+        assert_eq!(home("app").as_deref(), Some("/srv/app"));
+        assert_eq!(home("1234"), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! Extended attributes (xattr(7)): how overlayfs marks a directory, and who may set which.
+
+use crate::system_calls::{get_xattr, set_xattr};
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use std::fs;
+use std::path::Path;
+
+/// The user namespace that the machine starts with has this number (PROC_USER_INIT_INO).
+const INITIAL_USER_NAMESPACE: &str = "user:[4026531837]";
+
+/// The attributes in which overlayfs keeps its marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Xattrs {
+    /// `trusted.overlay.*`: only the machine's root can set them.
+    Trusted,
+    /// `user.overlay.*`, with the mount option `userxattr`: for root in a user namespace.
+    User,
+}
+
+impl Xattrs {
+    /// Those that this process can set. (That the mount succeeds says nothing: without `userxattr`
+    /// it does so in a user namespace too, and fails later, at the first directory that replaces a
+    /// deleted one.)
+    pub(crate) fn of_this_process() -> Result<Xattrs> {
+        let namespace = fs::read_link("/proc/self/ns/user")
+            .context("cannot tell which user namespace this is")?;
+        let is_initial = namespace == Path::new(INITIAL_USER_NAMESPACE);
+        Ok(if is_initial { Xattrs::Trusted } else { Xattrs::User })
+    }
+
+    /// Options for mount(2). The features that are switched off make an upper directory that can
+    /// only be read together with the very same lower ones. (`userxattr` switches them off itself.)
+    pub(crate) fn mount_options(self) -> &'static str {
+        match self {
+            Xattrs::Trusted => "redirect_dir=off,metacopy=off,index=off",
+            Xattrs::User => "userxattr",
+        }
+    }
+
+    fn opaque(self) -> &'static str {
+        match self {
+            Xattrs::Trusted => "trusted.overlay.opaque",
+            Xattrs::User => "user.overlay.opaque",
+        }
+    }
+
+    /// Marks a directory opaque: what lower layers have in it is not shown.
+    pub(crate) fn set_opaque(self, directory: &Path) -> nix::Result<()> {
+        set_xattr(directory, self.opaque().as_ref(), b"y")
+    }
+
+    /// Whether a directory is marked opaque.
+    pub(crate) fn is_opaque(self, directory: &Path) -> nix::Result<bool> {
+        let mut value = [0; 1];
+        match get_xattr(directory, self.opaque().as_ref(), &mut value) {
+            Ok(length) => Ok(value[..length] == *b"y"),
+            Err(Errno::ENODATA | Errno::EOPNOTSUPP | Errno::ERANGE) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+}
