@@ -1,1 +1,2 @@
-//! x
+//! Step 8: a pod, several containers around one pause process.
+pub mod manifest;
