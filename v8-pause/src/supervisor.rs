@@ -1,0 +1,333 @@
+//! Starts, restarts and stops the containers of a pod.
+
+use crate::manifest::RestartPolicy;
+use crate::output::{Ends, Stream, pipes};
+use crate::pause::{Pause, main_process};
+use crate::prepared::Prepared;
+use crate::shared::Namespaces;
+use crate::state::{Record, Running, State};
+use anyhow::{Context, Result, anyhow};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+use v1_chroot::Child;
+use v1_chroot::command_line::{Failure, note, report};
+use v1_chroot::signals::hold_signals;
+use v3_pidns::KILL;
+
+/// The first restart comes at once, the next after a second, then each time after twice as long.
+const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// Who has run for so long begins anew with that.
+const RUNS_WELL: Duration = Duration::from_secs(600);
+
+/// How to start a container: the recipe in main.rs.
+pub type Start<'a> = dyn Fn(&Prepared, &Ends) -> Result<Child> + 'a;
+
+/// What the supervisor of a pod knows.
+pub struct Supervisor<'a> {
+    pod: &'a str,
+    grace_period: Duration,
+    shares_processes: bool,
+    pause: &'a Pause,
+    state: &'a State,
+    start: &'a Start<'a>,
+    signals: SignalFd,
+    members: Vec<Member<'a>>,
+    stop: Option<Stop>,
+}
+
+/// The pod is to end.
+#[derive(Clone, Copy, Debug)]
+struct Stop {
+    /// From here on containers are killed.
+    deadline: Instant,
+    was_killed: bool,
+}
+
+/// A container, and what became of it.
+struct Member<'a> {
+    container: &'a Prepared,
+    index: usize,
+    process: Option<Process>,
+    streams: Vec<Stream>,
+    restarts: u32,
+    /// When to start it (again).
+    next_start: Option<Instant>,
+    status: Option<u8>,
+}
+
+/// A running container. Dropped, it is killed.
+struct Process {
+    in_between: Child,
+    namespaces: Option<Namespaces>,
+    record: Running,
+    started: Instant,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // They fail if it has ended and was waited for.
+        let _ = self.in_between.kill(KILL).and_then(|()| self.in_between.reap());
+        let left = self.namespaces.as_ref().map_or(Ok(()), Namespaces::kill_all);
+        if let Err(error) = left {
+            note(format_args!("{error:#}"));
+        }
+    }
+}
+
+impl<'a> Supervisor<'a> {
+    /// Takes over a pod whose pause runs, and none of its containers.
+    ///
+    /// # Errors
+    /// Those of signalfd(2).
+    pub fn new(
+        pod: &'a crate::Pod,
+        pause: &'a Pause,
+        state: &'a State,
+        start: &'a Start<'a>,
+    ) -> Result<Supervisor<'a>> {
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let signals = SignalFd::with_flags(&hold_signals()?, flags);
+        Ok(Supervisor {
+            pod: &pod.name,
+            grace_period: pod.grace_period,
+            shares_processes: pod.share_process_namespace,
+            pause,
+            state,
+            start,
+            signals: signals.context("cannot make a signalfd")?,
+            members: Vec::new(),
+            stop: None,
+        })
+    }
+
+    // ANCHOR: run
+    /// Runs these containers until all have ended and none is to be started again. Returns the
+    /// first exit status that is not 0.
+    ///
+    /// # Errors
+    /// If a container cannot be made, or pause dies.
+    pub fn run(&mut self, containers: &'a [Prepared], policy: RestartPolicy) -> Result<u8> {
+        let now = Instant::now();
+        let member = |(index, container)| Member {
+            container,
+            index,
+            process: None,
+            streams: Vec::new(),
+            restarts: 0,
+            next_start: Some(now),
+            status: None,
+        };
+        self.members = containers.iter().enumerate().map(member).collect();
+        loop {
+            self.start_those_due()?;
+            if self.members.iter().all(Member::is_done) {
+                break;
+            }
+            self.wait_for_events()?;
+            self.take_signals()?;
+            self.reap(policy)?;
+            self.kill_if_late()?;
+        }
+        self.write_state()?;
+        let statuses = self.members.iter().filter_map(|member| member.status);
+        Ok(statuses.into_iter().find(|status| *status != 0).unwrap_or(0))
+    }
+    // ANCHOR_END: run
+
+    /// Whether somebody has asked for the pod's end.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    fn start_those_due(&mut self) -> Result<()> {
+        let now = Instant::now();
+        let width = self.members.iter().map(|it| it.container.name.len()).max().unwrap_or(0);
+        let mut has_changed = false;
+        for member in &mut self.members {
+            if member.next_start.is_none_or(|due| due > now) {
+                continue;
+            }
+            member.next_start = None;
+            has_changed = true;
+            let (ends, streams) = pipes(&member.container.name, member.index, width)?;
+            match (self.start)(member.container, &ends) {
+                Ok(in_between) => {
+                    member.streams.extend(streams);
+                    member.process = Process::new(in_between, member.container)?;
+                }
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    if failure.code == 125 {
+                        return Err(anyhow!(failure).context(member.container.name.clone()));
+                    }
+                    // The container is there, and its command is not: that is its own fault.
+                    report(&format!("{}: {failure}", member.container.name));
+                    member.status = Some(failure.code);
+                }
+            }
+        }
+        if has_changed { self.write_state() } else { Ok(()) }
+    }
+
+    fn write_state(&self) -> Result<()> {
+        let running = self.members.iter().filter_map(|member| member.process.as_ref());
+        let containers = running.map(|process| process.record.clone()).collect();
+        self.state.write(&Record { pod: self.pod.to_owned(), containers })
+    }
+
+    /// Sleeps until a signal, output, or a time has come; prints the output.
+    fn wait_for_events(&mut self) -> Result<()> {
+        let due = self.members.iter().filter_map(|member| member.next_start);
+        let killing = self.stop.filter(|stop| !stop.was_killed).map(|stop| stop.deadline);
+        let timeout = due.chain(killing).min().map(|due| {
+            let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
+        let streams: Vec<_> = self.members.iter_mut().flat_map(|it| &mut it.streams).collect();
+        let pipes = streams.iter().map(|stream| stream.pipe.as_fd());
+        let mut waited: Vec<_> = std::iter::once(self.signals.as_fd())
+            .chain(pipes)
+            .map(|it| PollFd::new(it, PollFlags::POLLIN))
+            .collect();
+        match poll(&mut waited, timeout.unwrap_or(PollTimeout::NONE)) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(anyhow!("cannot poll: {errno}")),
+        }
+        let ready: Vec<_> = waited[1..].iter().map(|it| it.any() == Some(true)).collect();
+        drop(waited);
+        let mut ready = ready.into_iter();
+        for member in &mut self.members {
+            let mut left = Vec::new();
+            for mut stream in member.streams.drain(..) {
+                if ready.next() != Some(true) || stream.carry()? {
+                    left.push(stream);
+                }
+            }
+            member.streams = left;
+        }
+        Ok(())
+    }
+
+    /// INT, TERM, HUP and QUIT end the pod; the second of them at once.
+    fn take_signals(&mut self) -> Result<()> {
+        while let Some(info) = self.signals.read_signal().context("cannot read a signal")? {
+            let signal = Signal::try_from(info.ssi_signo.cast_signed()).ok();
+            match signal {
+                Some(Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT) => {
+                    self.stop()?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    // ANCHOR: stop
+    /// Asks every container to end, and gives them the grace period. Asked for the second time, it
+    /// is over at once.
+    fn stop(&mut self) -> Result<()> {
+        let now = Instant::now();
+        if let Some(stop) = &mut self.stop {
+            stop.deadline = now;
+            return Ok(());
+        }
+        self.stop = Some(Stop { deadline: now + self.grace_period, was_killed: false });
+        for member in &mut self.members {
+            member.next_start = None;
+            if let Some(process) = &member.process {
+                process.in_between.kill(Signal::SIGTERM)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn kill_if_late(&mut self) -> Result<()> {
+        match &mut self.stop {
+            Some(stop) if !stop.was_killed && Instant::now() >= stop.deadline => {
+                stop.was_killed = true;
+            }
+            _ => return Ok(()),
+        }
+        let running = self.members.iter().filter_map(|member| member.process.as_ref());
+        running.into_iter().try_for_each(|process| process.in_between.kill(KILL))
+    }
+    // ANCHOR_END: stop
+
+    /// Looks who has ended.
+    fn reap(&mut self, policy: RestartPolicy) -> Result<()> {
+        if let Some(status) = self.pause.try_wait()? {
+            return Err(anyhow!(
+                "pause has ended (exit status {status}), and with it the pod: nothing holds its \
+                 namespaces any more"
+            ));
+        }
+        let mut has_changed = false;
+        for member in &mut self.members {
+            let Some(process) = &mut member.process else { continue };
+            let Some(status) = process.in_between.try_wait()? else { continue };
+            has_changed = true;
+            if !self.shares_processes {
+                process.namespaces = None; // the kernel has killed all that was in its PID namespace
+            }
+            let ran_for = process.started.elapsed();
+            member.process = None;
+            for mut stream in member.streams.drain(..) {
+                while stream.carry()? {}
+            }
+            member.status = Some(status);
+            let again = match policy {
+                RestartPolicy::Always => true,
+                RestartPolicy::OnFailure => status != 0,
+                RestartPolicy::Never => false,
+            };
+            if again && self.stop.is_none() {
+                member.restart_later(ran_for);
+            }
+        }
+        if has_changed { self.write_state() } else { Ok(()) }
+    }
+}
+
+impl Member<'_> {
+    fn is_done(&self) -> bool {
+        self.process.is_none() && self.next_start.is_none() && self.streams.is_empty()
+    }
+
+    fn restart_later(&mut self, ran_for: Duration) {
+        if ran_for >= RUNS_WELL {
+            self.restarts = 0;
+        }
+        let (first, longest) = BACK_OFF;
+        let wait = match self.restarts {
+            0 => Duration::ZERO,
+            count => first.saturating_mul(1 << (count - 1).min(16)).min(longest),
+        };
+        self.restarts += 1;
+        self.next_start = Some(Instant::now() + wait);
+        let status = self.status.unwrap_or_default();
+        note(format_args!(
+            "{} has ended (exit status {status}); it is started again in {} s",
+            self.container.name,
+            wait.as_secs()
+        ));
+    }
+}
+
+impl Process {
+    /// `None` if it has ended already; SIGCHLD tells the rest.
+    fn new(in_between: Child, container: &Prepared) -> Result<Option<Process>> {
+        let pid = main_process(&in_between);
+        // It may have ended already: then there is nothing to enter, and SIGCHLD is on its way.
+        let namespaces = pid.as_ref().ok().and_then(|pid| Namespaces::of(*pid).ok());
+        let record = Running {
+            name: container.name.clone(),
+            pid: pid.map_or(0, |pid| pid.as_raw()),
+            user: container.user,
+        };
+        Ok(Some(Process { in_between, namespaces, record, started: Instant::now() }))
+    }
+}
