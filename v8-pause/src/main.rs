@@ -1,10 +1,9 @@
 //! Step 8: a pod. `v8-pause --help` tells the subcommands.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use v1_chroot::{Child, become_root, finish, parse};
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
 use v3_pidns::{fork_and_stand_between, fork_into_pid_namespace};
@@ -153,8 +152,9 @@ fn exec(args: &ExecArgs) -> Result<u8> {
     };
     let command = Child::spawn(|| {
         harden()?;
-        namespaces.join_all()?;
+        namespaces.join_all_but_mounts()?;
         fork_and_stand_between()?;
+        namespaces.join(CloneFlags::CLONE_NEWNS)?;
         exec_in_image(&ContainerConfig::default(), &process, &args.command)
     })?;
     command.wait()

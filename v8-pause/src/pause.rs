@@ -9,6 +9,7 @@ use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, dup2_stdin, dup2_stdout, setsid};
 use std::convert::Infallible;
+use std::fs::File;
 use std::path::Path;
 use v1_chroot::Child;
 use v1_chroot::child::children_of;
@@ -42,9 +43,10 @@ impl Pause {
             unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWNS)?;
             set_hostname(hostname)?;
             private_mounts()?;
+            let program = sealed(c"pause", &mut &PROGRAM[..])?;
             enter_empty_root()?;
             give_up_all_capabilities()?;
-            become_pause()
+            become_pause(&program)
         })?;
         let pid = main_process(&in_between)?;
         Ok(Pause { in_between, pid, namespaces: Namespaces::of(pid)? })
@@ -111,8 +113,7 @@ fn enter_empty_root() -> Result<()> {
 
 /// execve(2) of pause. All signals are blocked for it already: whoever asks it to end before it has
 /// begun is not overheard.
-fn become_pause() -> Result<Infallible> {
-    let program = sealed(c"pause", &mut &PROGRAM[..])?;
+fn become_pause(program: &File) -> Result<Infallible> {
     SigSet::all().thread_set_mask().context("cannot block signals")?;
-    execute(&program, &[c"/pause".to_owned()], &[])
+    execute(program, &[c"/pause".to_owned()], &[])
 }

@@ -60,13 +60,13 @@ impl Namespaces {
     }
     // ANCHOR_END: join
 
-    /// Enters all of them. A user namespace that this process is in cannot be entered again.
+    /// Enters all but the mount namespace. A user namespace cannot be entered from inside.
     ///
     /// # Errors
     /// As [`Namespaces::join`].
-    pub fn join_all(&self) -> Result<()> {
+    pub fn join_all_but_mounts(&self) -> Result<()> {
         let own = fs::metadata("/proc/self/ns/user").context("cannot look at the own namespace")?;
-        let mut kinds = CloneFlags::all();
+        let mut kinds = CloneFlags::all() - CloneFlags::CLONE_NEWNS;
         for (_, file) in self.files.iter().filter(|(kind, _)| *kind == CloneFlags::CLONE_NEWUSER) {
             let other = file.metadata().context("cannot look at a user namespace")?;
             if other.ino() == own.ino() {
