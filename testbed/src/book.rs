@@ -28,6 +28,9 @@
 //! * A page ends with no command running. A command has 20 seconds.
 //! * `cargo run -q -p STAGE -- ARGS` and `cargo workshop ARGS` run what is already built; any other
 //!   use of cargo fails.
+//! * ```` ```console,v2 ```` is executed where all cgroups are version 2, ```` ```console,v1 ````
+//!   where the controllers are version 1's. Where the two print different things, the page shows
+//!   the first, and the second stands below it in a comment.
 //! * A block that cannot be executed is ```` ```console,not-run ````, below a line
 //!   `<!-- not run: REASON -->`. `book/not-run.txt` has their number, which may only fall.
 //!
@@ -59,7 +62,9 @@ use crate::terminal::Terminal;
 use crate::{BIN, Host};
 use page::Page;
 use session::{Session, make_bash};
-use transcript::{Compared, Identity, Input, ShellId, Transcript, blessed, compare, is_same};
+use transcript::{
+    Compared, Identity, Input, Machine, ShellId, Transcript, blessed, compare, is_same,
+};
 
 /// Where a host sees the workspace, writable, so that a page can be rewritten.
 pub const WORKSPACE: &str = "/run/testbed/workspace";
@@ -134,7 +139,7 @@ impl Book {
         let allowed: usize = text.trim().parse().context(path)?;
         let mut count = 0;
         for page in &self.pages {
-            count += Transcript::of(page, true)?.not_run;
+            count += Transcript::of(page, this_machine(true))?.not_run;
         }
         Ok(match count.cmp(&allowed) {
             std::cmp::Ordering::Equal => None,
@@ -175,9 +180,13 @@ pub fn run_page(page: &Page, host: &Host, bless: bool) {
     }
 }
 
+fn this_machine(has_root: bool) -> Machine {
+    Machine { has_root, is_unified: Path::new("/sys/fs/cgroup/cgroup.controllers").exists() }
+}
+
 /// A program that the page calls and that is not here.
 fn missing_tool(page: &Page) -> Option<(&'static str, &'static str)> {
-    let transcript = Transcript::of(page, true).ok()?;
+    let transcript = Transcript::of(page, this_machine(true)).ok()?;
     let is_typed = |tool: &str| {
         transcript.entries.iter().any(|entry| match &entry.input {
             Input::Line(line) => {
@@ -195,7 +204,7 @@ fn missing_tool(page: &Page) -> Option<(&'static str, &'static str)> {
 
 /// Type the whole page and compare, or rewrite it. Returns how many blocks were left out.
 fn execute(page: &Page, host: &Host, with_root: bool, bless: bool) -> Result<usize> {
-    let transcript = Transcript::of(page, with_root)?;
+    let transcript = Transcript::of(page, this_machine(with_root))?;
     let mut told = Told { page, transcript: &transcript, report: String::new(), lines: Vec::new() };
     let outcome = told.type_all(host);
     if bless {

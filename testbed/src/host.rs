@@ -15,6 +15,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitStatus, wait, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
+use crate::cgroups;
 use crate::identity::{self, LEARNER};
 use crate::leaks::{Allowed, Snapshot};
 use crate::mounts::{self, Bind};
@@ -55,6 +56,7 @@ pub struct Host {
     variant: Variant,
     stage: Option<&'static Stage>,
     has_user_namespace: bool,
+    has_own_cgroups: bool,
     own: RefCell<BTreeSet<PathBuf>>,
 }
 
@@ -72,6 +74,11 @@ impl Host {
     /// Whether the host lives in a user namespace, because the tests are not run by root.
     pub fn has_user_namespace(&self) -> bool {
         self.has_user_namespace
+    }
+
+    /// Whether the host has cgroups of its own, and its root may make some.
+    pub fn has_own_cgroups(&self) -> bool {
+        self.has_own_cgroups
     }
 
     /// The stage this suite is about.
@@ -194,6 +201,8 @@ pub(crate) struct Wanted<'a> {
     pub binaries: &'a Path,
     pub busybox: Option<&'a Path>,
     pub exposed: &'a [(PathBuf, PathBuf)],
+    /// The name of the host's cgroups, if it has its own.
+    pub cgroups: Option<&'a str>,
 }
 
 /// Makes a host, runs `body` in it and returns the exit status of the trial.
@@ -241,6 +250,9 @@ fn be_init(
     // No terminal of the person who runs the tests: a test that wants one makes it.
     nix::unistd::setsid()?;
     forget_settings_of_the_runner()?;
+    if let Some(name) = wanted.cgroups {
+        cgroups::enter(name)?;
+    }
     let mut binds = vec![
         Bind::open(wanted.binaries, Path::new(BIN), true)?,
         Bind::open(exe, Path::new(EXE), true)?,
@@ -251,7 +263,7 @@ fn be_init(
     for (outside, inside) in wanted.exposed {
         binds.push(Bind::open(outside, inside, false)?);
     }
-    mounts::furnish(&binds)?;
+    mounts::furnish(&binds, wanted.cgroups.is_some())?;
     drop(binds);
     nix::unistd::sethostname("testbed-host")?;
     loopback_up().context("lo up")?;
@@ -261,6 +273,7 @@ fn be_init(
         variant: wanted.variant,
         stage: wanted.stage,
         has_user_namespace,
+        has_own_cgroups: wanted.cgroups.is_some(),
         own: RefCell::default(),
     };
     if !has_user_namespace {

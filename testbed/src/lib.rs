@@ -39,6 +39,8 @@
 //! * The directory of the built binaries is `/run/testbed/bin`, also for an unprivileged user, and
 //!   first on `PATH`. The test binary itself is `/run/testbed/exe`. [`Suite::expose`] brings in
 //!   more (a workspace, a toolchain), read-write.
+//! * In a suite with [`Suite::own_cgroups`], and for a stage that has them, /sys/fs/cgroup is the
+//!   host's own: each hierarchy of the machine, from a cgroup of this host's downwards.
 //! * [`Host::dir`]: a directory that belongs to the test; what is left in it is no leak.
 //! * [`Host::skip`]: ends the trial as ignored, with a reason. Under `CI=true` that is a failure
 //!   unless `known-skips.txt` lists it.
@@ -55,6 +57,7 @@
 )]
 
 pub mod book;
+mod cgroups;
 pub mod contract;
 pub mod elsewhere;
 mod host;
@@ -62,6 +65,7 @@ mod identity;
 mod leaks;
 mod mounts;
 mod outside;
+pub mod pace;
 mod probe;
 pub mod running;
 mod stage;

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
 
+use crate::cgroups;
 use crate::identity::LEARNER;
 
 const NONE: Option<&str> = None;
@@ -71,7 +72,7 @@ impl Bind {
 /// Turns the mounts of this mount namespace into those of a throw-away host.
 ///
 /// The caller is PID 1 of the host's PID namespace, so that the new /proc is the host's.
-pub fn furnish(binds: &[Bind]) -> Result<()> {
+pub fn furnish(binds: &[Bind], own_cgroups: bool) -> Result<()> {
     change_propagation(MsFlags::MS_PRIVATE)?;
     let devices: Vec<Bind> = DEVICES
         .iter()
@@ -94,6 +95,9 @@ pub fn furnish(binds: &[Bind]) -> Result<()> {
     // mount(8) makes this directory when it is missing, and it never is.
     fs::create_dir("/run/mount")?;
     set_read_only(Path::new("/"))?;
+    if own_cgroups {
+        cgroups::mount_anew()?;
+    }
     // systemd makes every mount shared: a launcher that forgets to cut itself off is found out.
     change_propagation(MsFlags::MS_SHARED)
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::host::Host;
+use crate::pace::slowed;
 
 /// How a command ended, and what it said.
 #[derive(Debug)]
@@ -280,10 +281,10 @@ pub fn link(path: impl AsRef<Path>) -> String {
     target.to_string_lossy().into_owned()
 }
 
-/// Waits until something is so, at most as long as `limit`.
+/// Waits until something is so, at most as long as `limit` (longer on a slow machine).
 #[track_caller]
 pub fn within(limit: Duration, what: &str, is_so: impl Fn() -> bool) {
-    let start = Instant::now();
+    let (start, limit) = (Instant::now(), slowed(limit));
     while !is_so() {
         assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
         sleep(Duration::from_millis(2));

@@ -15,6 +15,8 @@ pub struct Stage {
     pub network_namespace: bool,
     /// What a container writes is gone when it ends; the rootfs never changes.
     pub writable_layer: bool,
+    /// It has limits, and its own cgroup namespace.
+    pub cgroups: bool,
 }
 
 impl Stage {
@@ -26,6 +28,7 @@ impl Stage {
         uts_namespace: false,
         network_namespace: false,
         writable_layer: false,
+        cgroups: false,
     };
     /// Its own mounts.
     pub const V2: Stage = Stage { name: "v2-mountns", mount_namespace: true, ..Stage::V1 };
@@ -36,5 +39,7 @@ impl Stage {
     /// Its own network.
     pub const V5: Stage = Stage { name: "v5-netns", network_namespace: true, ..Stage::V4 };
     /// Layers.
-    pub const V7: Stage = Stage { name: "v7-overlay", writable_layer: true, ..Stage::V5 };
+    pub const V7: Stage = Stage { name: "v7-overlay", writable_layer: true, ..Stage::V6 };
+    /// Its own share of memory, CPU and processes.
+    pub const V6: Stage = Stage { name: "v6-cgroups", cgroups: true, ..Stage::V5 };
 }

@@ -17,8 +17,10 @@ use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::cgroups::{self, HostCgroups};
 use crate::host::{self, Host, SKIP_MARK, SKIPPED, Variant, Wanted};
 use crate::identity;
+use crate::pace::slowed;
 use crate::probe::{self, PROBE};
 use crate::stage::Stage;
 
@@ -46,6 +48,7 @@ pub struct Suite {
     tests: Vec<Test>,
     exposed: Vec<(PathBuf, PathBuf)>,
     time_limit: Duration,
+    own_cgroups: bool,
 }
 
 const BOTH: &[Variant] = &[Variant::Root, Variant::User];
@@ -53,17 +56,29 @@ const BOTH: &[Variant] = &[Variant::Root, Variant::User];
 impl Suite {
     /// A suite about one stage.
     pub fn of(stage: &'static Stage) -> Suite {
-        Suite { stage: Some(stage), ..Suite::of_no_stage() }
+        Suite { stage: Some(stage), own_cgroups: stage.cgroups, ..Suite::of_no_stage() }
     }
 
     /// A suite that is not about a stage: the testbed itself, the book.
     pub fn of_no_stage() -> Suite {
-        Suite { stage: None, tests: Vec::new(), exposed: Vec::new(), time_limit: TIME_LIMIT }
+        Suite {
+            stage: None,
+            tests: Vec::new(),
+            exposed: Vec::new(),
+            time_limit: TIME_LIMIT,
+            own_cgroups: false,
+        }
     }
 
     /// The stage that the suite is about.
     pub fn stage(&self) -> &'static Stage {
         self.stage.expect("this suite is of no stage")
+    }
+
+    /// Gives each host cgroups of its own. (Not when the tests are not run by root.)
+    pub fn own_cgroups(mut self) -> Suite {
+        self.own_cgroups = true;
+        self
     }
 
     /// Lets each trial take longer than the usual minute.
@@ -131,9 +146,12 @@ impl Suite {
         arguments.test_threads.get_or_insert_with(|| {
             thread::available_parallelism().map_or(4, |cores| cores.get() * 4)
         });
-        let runner = Arc::new(Runner::new(self.time_limit));
+        let runner = Arc::new(Runner::new(slowed(self.time_limit), self.own_cgroups));
         if !arguments.list {
             println!("tests run as {}", runner.identity());
+            if runner.own_cgroups {
+                cgroups::sweep().expect("remove cgroups that a killed run has left");
+            }
         }
         let conclusion = libtest_mimic::run(&arguments, self.trials(&runner));
         let unknown_skips = runner.report_skips();
@@ -162,6 +180,7 @@ impl Suite {
         let name = arguments.next().expect("the name of a test");
         let is_root = arguments.next().is_some_and(|variant| variant == "root");
         let busybox = arguments.next().map(PathBuf::from);
+        let cgroups = arguments.next().map(|name| name.to_string_lossy().into_owned());
         let test = self.tests.iter().find(|test| *test.name == *name).expect("no such test");
         let wanted = Wanted {
             variant: if is_root { Variant::Root } else { Variant::User },
@@ -170,6 +189,7 @@ impl Suite {
             binaries: &binaries().expect("the directory of the binaries"),
             busybox: busybox.as_deref(),
             exposed: &self.exposed,
+            cgroups: cgroups.as_deref(),
         };
         match host::run(&wanted, &test.body) {
             Ok(status) => ExitCode::from(status),
@@ -194,6 +214,7 @@ fn binaries() -> Result<PathBuf> {
 struct Runner {
     is_root: bool,
     time_limit: Duration,
+    own_cgroups: bool,
     busybox: OnceLock<Result<PathBuf, String>>,
     /// Why this machine gives an ordinary user no user namespace, if so.
     refusal: Option<String>,
@@ -201,10 +222,12 @@ struct Runner {
 }
 
 impl Runner {
-    fn new(time_limit: Duration) -> Runner {
+    fn new(time_limit: Duration, own_cgroups: bool) -> Runner {
+        let is_root = identity::is_real_root();
         Runner {
-            is_root: identity::is_real_root(),
+            is_root,
             time_limit,
+            own_cgroups: own_cgroups && is_root,
             busybox: OnceLock::new(),
             refusal: refusal_of_user_namespaces(),
             skips: Mutex::default(),
@@ -273,11 +296,13 @@ impl Runner {
     /// The exit status (none if the time was up) and the output of one trial.
     fn run_in_host(&self, name: &str, variant: Variant) -> Result<(Option<i32>, String), Failed> {
         let busybox = self.busybox.get_or_init(|| find_busybox().map_err(|e| format!("{e:#}")));
+        let cgroups = if self.own_cgroups { Some(HostCgroups::make()?) } else { None };
         let (mut reader, writer) = io::pipe()?;
         let mut child = Command::new("/proc/self/exe")
             .arg(IN_HOST)
             .args([name, &variant.to_string()])
             .arg(busybox.clone()?)
+            .args(cgroups.as_ref().map(|cgroups| &cgroups.name))
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer)

@@ -36,7 +36,9 @@ use nix::pty::{Winsize, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::stat::Mode;
 use nix::unistd::setsid;
 
-/// How long a wait lasts at most, unless [`Terminal::set_limit`] says otherwise.
+use crate::pace::slowed;
+
+/// How long a wait lasts at most (longer on a slow machine), unless [`Terminal::set_limit`] says otherwise.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
 /// A key that a terminal turns into a signal or into the end of the input.
@@ -110,7 +112,7 @@ impl Terminal {
             master: Some(master),
             child,
             path: PathBuf::from(name),
-            limit: LIMIT,
+            limit: slowed(LIMIT),
             pending: Vec::new(),
             transcript: Vec::new(),
             ended: false,

@@ -133,7 +133,7 @@ impl NewRoot {
     /// result is the mount's own, for callers who know another way.
     ///
     /// # Errors
-    /// If there is no such directory, and none can be made.
+    /// If the mount point cannot be made, or is a symbolic link.
     pub fn mount_new(
         &self,
         name: &str,
@@ -146,20 +146,27 @@ impl NewRoot {
         Ok(mount(Some(kind), ".", Some(kind), flags, Some(options)))
     }
 
-    /// Opens the directory `name` of the new root, and makes it if it is missing.
+    /// Opens the directory `name` of the new root, and makes what is missing of it.
     ///
     /// # Errors
-    /// If something else stands there, a symbolic link for instance.
+    /// If there is a symbolic link on the way, or a file.
     pub fn mount_point(&self, name: &str) -> Result<OwnedFd> {
-        let open = || {
+        let open = |name: &Path| {
             let links = ResolveFlag::RESOLVE_NO_SYMLINKS;
-            open_in(&self.directory, Path::new(name), OFlag::O_DIRECTORY, links)
+            open_in(&self.directory, name, OFlag::O_DIRECTORY, links)
         };
-        let opened = match open() {
+        let path = Path::new(name);
+        let opened = match open(path) {
             Err(Errno::ENOENT) => {
-                mkdirat(&self.directory, name, Mode::from_bits_truncate(0o755))
-                    .map_err(|errno| anyhow!("cannot make /{name} in the rootfs: {errno}"))?;
-                open()
+                let above = path.parent().and_then(Path::to_str).filter(|above| !above.is_empty());
+                let above = above.map(|above| self.mount_point(above)).transpose()?;
+                let last = path.file_name().unwrap_or(path.as_os_str());
+                let mode = Mode::from_bits_truncate(0o755);
+                match mkdirat(above.as_ref().unwrap_or(&self.directory), last, mode) {
+                    // EEXIST: another container has the same rootfs, and was faster.
+                    Ok(()) | Err(Errno::EEXIST) => open(path),
+                    Err(errno) => bail!("cannot make /{name} in the rootfs: {errno}"),
+                }
             }
             result => result,
         };

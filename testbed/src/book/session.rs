@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use super::page::Page;
 use super::transcript::{Entry, Input, ShellId, Transcript, container_prompt};
+use crate::pace::slowed;
 use crate::terminal::{Key, LIMIT, Terminal};
 
 /// The shell waits for a command. The prompts of the host's shells begin with a character that no
@@ -104,9 +105,9 @@ impl Outcome {
         let inside = matches!(next, Some(Entry { input: Input::Inside { .. }, .. }));
         let is_key = matches!(entry.input, Input::Key(_));
         let stays = match next.map(|next| &next.input) {
-            Some(Input::Key(_)) if is_key => Some(KEY_PAUSE),
-            Some(Input::Key(_) | Input::Nothing) => Some(START_PAUSE),
-            Some(_) if entry.turns_away => Some(START_PAUSE),
+            Some(Input::Key(_)) if is_key => Some(slowed(KEY_PAUSE)),
+            Some(Input::Key(_) | Input::Nothing) => Some(slowed(START_PAUSE)),
+            Some(_) if entry.turns_away => Some(slowed(START_PAUSE)),
             _ => None,
         };
         Outcome { inside, stays }
@@ -115,7 +116,7 @@ impl Outcome {
 
 impl Shell {
     fn start(mut terminal: Terminal) -> Result<Shell> {
-        terminal.set_limit(LIMIT);
+        terminal.set_limit(slowed(LIMIT));
         terminal.type_line(SET_UP)?;
         terminal.read_until(READY).context("bash does not start")?;
         Ok(Shell { terminal, place: Place::Ready, typed: "bash".to_owned() })
@@ -196,7 +197,7 @@ impl Shell {
         mut echo: Option<&'a str>,
         outcome: &Outcome,
     ) -> Result<Vec<String>> {
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + slowed(LIMIT);
         let mut quiet_since = Instant::now();
         let mut rest_of_command = output.iter().take_while(|line| line.starts_with("> "));
         let mut continued = 0;
@@ -232,7 +233,7 @@ impl Shell {
                 bail!("the shell has ended; it printed:\n{}", plain(&printed).join("\n"));
             }
             if Instant::now() > deadline {
-                let seconds = LIMIT.as_secs();
+                let seconds = slowed(LIMIT).as_secs();
                 bail!("no prompt within {seconds} s; it printed:\n{}", plain(&printed).join("\n"));
             }
             if self.terminal.read_some(Duration::from_millis(20))? {
@@ -258,12 +259,13 @@ impl Shell {
         let mut lines = plain(printed);
         let last = lines.last().map_or("", String::as_str);
         let pause = if outcome.inside { PROMPT_PAUSE } else { UNEXPECTED_PROMPT_PAUSE };
+        let pause = slowed(pause);
         if container_prompt(last) == Some(last.len()) && quiet > pause {
             let prompt = lines.pop()?;
             return Some(State::At(Place::Inside(prompt), lines));
         }
         let wants_more = output.first().is_some_and(|line| line.starts_with("> "));
-        if last == "> " && wants_more && quiet > PROMPT_PAUSE {
+        if last == "> " && wants_more && quiet > slowed(PROMPT_PAUSE) {
             return Some(State::More);
         }
         let enough = lines.iter().filter(|line| !line.is_empty()).count() >= output.len();
@@ -375,7 +377,7 @@ pub fn make_bash(command: &mut Command) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::book::transcript::{compare, is_same};
+    use crate::book::transcript::{Machine, compare, is_same};
 
     fn bash(_: ShellId) -> Result<Terminal> {
         let mut command = Command::new("bash");
@@ -386,7 +388,8 @@ mod tests {
     /// Run a page on this machine; the places where it says something else than what came.
     fn run(text: &str) -> Result<Vec<String>> {
         let page = Page::new("p", text);
-        let transcript = Transcript::of(&page, false)?;
+        let machine = Machine { has_root: false, is_unified: true };
+        let transcript = Transcript::of(&page, machine)?;
         let mut session = Session::new(&page, &transcript, &bash);
         let mut wrong = Vec::new();
         for index in 0..transcript.entries.len() {

@@ -73,14 +73,25 @@ pub struct Transcript {
     pub not_run: usize,
 }
 
+/// What the machine lets a page do.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// Root can type.
+    pub has_root: bool,
+    /// All cgroups are version 2: blocks marked `v2` are typed, else those marked `v1`.
+    pub is_unified: bool,
+}
+
 impl Transcript {
-    /// Read the console blocks of a page; without those of root if `with_root` is false.
-    pub fn of(page: &Page, with_root: bool) -> Result<Transcript> {
+    /// Read the console blocks of a page that this machine can run.
+    pub fn of(page: &Page, machine: Machine) -> Result<Transcript> {
+        const WORDS: [&str; 4] = ["second", "not-run", "v1", "v2"];
+        let other_kind = if machine.is_unified { "v1" } else { "v2" };
         let mut transcript = Transcript::default();
         // Who used each of the two terminals last: there the lines of a container go.
         let mut last = [Identity::User; 2];
         for fence in page.fences()?.iter().filter(|fence| fence.language() == "console") {
-            if let Some(word) = fence.words().skip(1).find(|w| !["second", "not-run"].contains(w)) {
+            if let Some(word) = fence.words().skip(1).find(|word| !WORDS.contains(word)) {
                 bail!("{}: unknown word {word:?}", page.place(fence.opening));
             }
             if fence.is("not-run") {
@@ -88,9 +99,14 @@ impl Transcript {
                 transcript.not_run += 1;
                 continue;
             }
+            if fence.is(other_kind) {
+                continue;
+            }
             let before = last;
             let entries = entries_of(page, fence, &mut last)?;
-            if !with_root && entries.iter().any(|entry| entry.shell.identity == Identity::Root) {
+            if !machine.has_root
+                && entries.iter().any(|entry| entry.shell.identity == Identity::Root)
+            {
                 transcript.blocks_of_root += 1;
                 last = before;
                 continue;
@@ -295,9 +311,22 @@ $ git clone
 ```
 ";
 
+    const MACHINE: Machine = Machine { has_root: true, is_unified: true };
+
+    #[test]
+    fn leaves_out_the_blocks_of_the_other_kind_of_cgroups() {
+        let page = Page::new("p", "```console,v2\n$ a\n```\n```console,v1\n$ b\n```\n");
+        let typed = |is_unified| {
+            let transcript = Transcript::of(&page, Machine { is_unified, ..MACHINE }).unwrap();
+            transcript.entries.into_iter().map(|entry| entry.line).collect::<Vec<_>>()
+        };
+        assert_eq!(typed(true), [1]);
+        assert_eq!(typed(false), [4]);
+    }
+
     #[test]
     fn reads_what_is_typed_and_where() {
-        let transcript = Transcript::of(&Page::new("p", PAGE), true).unwrap();
+        let transcript = Transcript::of(&Page::new("p", PAGE), MACHINE).unwrap();
         let short: Vec<_> = transcript
             .entries
             .iter()
@@ -326,7 +355,8 @@ $ git clone
 
     #[test]
     fn leaves_out_the_blocks_of_root() {
-        let transcript = Transcript::of(&Page::new("p", PAGE), false).unwrap();
+        let transcript =
+            Transcript::of(&Page::new("p", PAGE), Machine { has_root: false, ..MACHINE }).unwrap();
         assert_eq!(transcript.blocks_of_root, 1);
         assert_eq!(transcript.entries.len(), 5);
     }
@@ -334,14 +364,16 @@ $ git clone
     #[test]
     fn refuses_a_line_that_proves_nothing() {
         let page = Page::new("p", "```console\n$ ps\n[..]\n```\n");
-        let error = Transcript::of(&page, true).unwrap_err().to_string();
+        let error = Transcript::of(&page, MACHINE).unwrap_err().to_string();
         assert_eq!(error, "book/src/p:3: a line with nothing but [..] proves nothing");
     }
 
     #[test]
     fn refuses_a_block_that_is_not_run_without_a_reason() {
         let page = Page::new("p", "```console,not-run\n$ ps\n```\n");
-        assert!(Transcript::of(&page, true).unwrap_err().to_string().contains("on the line above"));
+        assert!(
+            Transcript::of(&page, MACHINE).unwrap_err().to_string().contains("on the line above")
+        );
     }
 
     #[test]

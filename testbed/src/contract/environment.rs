@@ -90,7 +90,7 @@ fn only_the_stages_namespaces_are_new(host: &Host) {
         ("uts", stage.uts_namespace),
         ("net", stage.network_namespace),
         ("ipc", false),
-        ("cgroup", false),
+        ("cgroup", stage.cgroups),
         ("time", false),
         ("user", !host.is_root()),
     ] {

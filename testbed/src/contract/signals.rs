@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::pace::{settle, slowed};
 use crate::running::{Running, children, descendants, is_alive, send, status_line, within};
 use crate::{Host, Suite};
 
@@ -61,7 +62,7 @@ fn a_signal_reaches_the_command_once(host: &Host) {
         running.expect_line(signal.as_str());
     }
     // A second copy of one of them would come within this time.
-    sleep(Duration::from_millis(200));
+    settle(200);
     tell_to_stop(&running);
     assert_eq!(running.line(), "");
     assert_eq!(running.code(), 7);
@@ -89,7 +90,7 @@ fn a_signal_to_the_group_arrives_once(host: &Host) {
         let group = Pid::from_raw(running.pid().cast_signed());
         killpg(group, Signal::SIGTERM).unwrap();
         running.expect_line("SIGTERM");
-        sleep(Duration::from_millis(50));
+        settle(50);
         tell_to_stop(&running);
         assert_eq!((running.line(), running.code()), (String::new(), 7));
     }
@@ -99,7 +100,7 @@ fn a_stopped_command_goes_on(host: &Host) {
     let mut running = host.start_sh("echo ready; sleep 0.2; echo went on; exit 7");
     let command = running.command();
     send(command, libc::SIGSTOP);
-    sleep(Duration::from_millis(300));
+    settle(300);
     assert_eq!(running.supervisor.try_wait().unwrap(), None, "a stop is no end");
     send(command, libc::SIGCONT);
     running.expect_line("went on");
@@ -123,7 +124,7 @@ fn the_launchers_end_is_the_end(host: &Host) {
 
 fn an_idle_supervisor_sleeps(host: &Host) {
     let running = host.start_sleep();
-    sleep(Duration::from_millis(50));
+    settle(50);
     let switches = || status_line(running.pid(), "voluntary_ctxt_switches");
     let before = switches();
     sleep(Duration::from_millis(500));
@@ -142,7 +143,7 @@ fn pid_one_ignores_term(host: &Host) {
         running.signal(signal);
         send(running.command(), signal as libc::c_int);
     }
-    sleep(Duration::from_millis(300));
+    settle(300);
     assert_eq!(running.supervisor.try_wait().unwrap(), None);
     send(running.command(), libc::SIGKILL);
     assert_eq!(running.code(), 137);
@@ -158,7 +159,7 @@ fn sigkill_ends_the_command(host: &Host) {
     running.supervisor.kill().unwrap();
     within(SECOND, "the command ends", || !is_alive(command));
     // This is what a PID namespace cures.
-    sleep(Duration::from_millis(100));
+    settle(100);
     assert!(is_alive(started_by_it), "what it started lives on in v1 and v2");
     send(started_by_it, libc::SIGKILL);
 }
@@ -187,7 +188,7 @@ fn sigkill_of_the_supervisor_at_any_time(host: &Host) {
     host.warm_up();
     for delay in 0..100 {
         let mut running = host.start(["sleep", "1000"]);
-        sleep(Duration::from_micros(delay * 100));
+        sleep(slowed(Duration::from_micros(delay * 100)));
         running.supervisor.kill().unwrap();
         running.supervisor.wait().unwrap();
     }

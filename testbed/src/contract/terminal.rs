@@ -6,6 +6,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use crate::pace::settle;
 use crate::running::{children, descendants, is_alive, program, send, within};
 use crate::terminal::{Key, Terminal};
 use crate::{Host, Suite};
@@ -63,7 +64,7 @@ fn a_shell_has_job_control(host: &Host) {
     let printed = terminal.read_until("a-1-terminal").unwrap();
     assert!(!printed.contains("job control"), "{printed}");
     terminal.type_line("sleep 1000 | cat").unwrap();
-    sleep(Duration::from_millis(200));
+    settle(200);
     terminal.press(Key::CtrlZ).unwrap();
     terminal.read_until("Stopped").unwrap();
     terminal.type_line("bg; jobs; kill %1; wait; exit 7").unwrap();
@@ -87,7 +88,7 @@ fn ctrl_c_interrupts_the_foreground_job(host: &Host) {
     let mut terminal = on_terminal(host, &[]);
     terminal.read_until("# ").unwrap();
     terminal.type_line("sleep 1000").unwrap();
-    sleep(Duration::from_millis(200));
+    settle(200);
     terminal.press(Key::CtrlC).unwrap();
     terminal.read_until("# ").unwrap();
     terminal.type_line("echo status-$?; exit 7").unwrap();
@@ -106,7 +107,7 @@ fn ctrl_z_stops_and_fg_goes_on(host: &Host) {
     terminal.press(Key::CtrlZ).unwrap();
     terminal.read_until("Stopped").unwrap();
     terminal.read_until("host$ ").unwrap();
-    sleep(Duration::from_millis(700));
+    settle(700);
     terminal.type_line("echo meanwhile; fg; echo status-$?").unwrap();
     let printed = terminal.read_until("went on\r").unwrap();
     assert!(printed.contains("meanwhile\r\n"), "{printed}");
@@ -120,7 +121,7 @@ fn ctrl_z_inside_stops_the_job_only(host: &Host) {
     terminal.type_line(host.stage_facts().name).unwrap();
     terminal.read_until("# ").unwrap();
     terminal.type_line("sleep 1000").unwrap();
-    sleep(Duration::from_millis(200));
+    settle(200);
     terminal.press(Key::CtrlZ).unwrap();
     terminal.read_until("Stopped").unwrap();
     terminal.read_until("# ").unwrap();
@@ -177,7 +178,7 @@ const IGNORE_HANG_UPS: &str = "trap '' HUP TERM INT; echo ready; sleep 1000; sle
 fn a_hang_up_kills(host: &Host) {
     let mut terminal = on_terminal(host, &["sh", "-c", IGNORE_HANG_UPS]);
     terminal.read_until("ready").unwrap();
-    sleep(Duration::from_millis(100));
+    settle(100);
     let all = descendants(terminal.pid());
     assert!(all.len() >= 2, "{all:?}");
     terminal.hang_up();
@@ -190,7 +191,7 @@ fn a_hang_up_kills_below_a_shell(host: &Host) {
     let launcher = host.stage_facts().name;
     terminal.type_line(&format!("{launcher} sh -c \"{IGNORE_HANG_UPS}\"")).unwrap();
     terminal.read_until("ready\r").unwrap();
-    sleep(Duration::from_millis(100));
+    settle(100);
     let all = descendants(terminal.pid());
     assert!(all.iter().any(|pid| program(*pid) == launcher), "{all:?}");
     terminal.hang_up();
@@ -202,9 +203,9 @@ fn a_hang_up_kills_below_a_shell(host: &Host) {
 fn a_hang_up_kills_in_the_background(host: &Host) {
     let mut terminal = outer_shell(host);
     let launcher = host.stage_facts().name;
-    terminal.type_line(&format!("{launcher} sh -c \"{IGNORE_HANG_UPS}\" &")).unwrap();
+    terminal.type_line(&format!("{launcher} sh -c \"{IGNORE_HANG_UPS}\" & wait")).unwrap();
     terminal.read_until("ready\r").unwrap();
-    sleep(Duration::from_millis(100));
+    settle(100);
     let all = descendants(terminal.pid());
     assert!(all.len() >= 3, "{all:?}");
     terminal.hang_up();
@@ -235,7 +236,7 @@ fn the_terminal_is_usable_afterwards(host: &Host) {
     send(command_of(host, launcher), libc::SIGKILL);
     terminal.read_until("host$ ").unwrap();
     terminal.type_line("read x; echo status-$? got-$x").unwrap();
-    sleep(Duration::from_millis(100));
+    settle(100);
     terminal.type_line("typed").unwrap();
     terminal.read_until("status-0 got-typed").unwrap();
     terminal.type_line("exit").unwrap();

@@ -1,0 +1,269 @@
+//! One cgroup, that is, one directory in one hierarchy: made, locked, entered, removed.
+//!
+//! It is `container-steps/NUMBER`, by the number of the launcher. Who made it holds a lock on the
+//! directory itself (flock(2)), which the kernel opens when the process ends, however it ends. So
+//! an unlocked one has no owner any more, and the next start removes it.
+
+use crate::control_file::{errno, number_in, open_existing, read};
+use crate::delegation;
+use crate::hierarchy::{Hierarchies, Hierarchy, Kind, Version, Wanted};
+use anyhow::{Context, Result, anyhow, bail};
+use nix::dir::{Dir, Type};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
+use nix::unistd::{Pid, UnlinkatFlags, getpid, mkdir, unlinkat, write};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use v1_chroot::command_line::{note, one_line};
+
+/// The cgroup above those of all containers.
+const PARENT: &str = "container-steps";
+
+/// How long processes that were killed may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A cgroup of ours in one hierarchy. It is removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) version: Version,
+    /// The name of the hierarchy's directory.
+    pub(crate) hierarchy: String,
+    /// All controllers of the hierarchy.
+    pub(crate) controllers: Vec<String>,
+    pub(crate) path: PathBuf,
+    procs: File,
+    _lock: Flock<OwnedFd>,
+}
+
+impl Group {
+    /// Makes a cgroup that nobody is in, with these controllers.
+    pub(crate) fn create(kind: Kind, tree: &Hierarchy, wanted: &[Wanted]) -> Result<Group> {
+        let base = delegation::base(kind, tree)?;
+        let parent = base.join(PARENT);
+        let (path, lock) = make_and_lock(&parent)?;
+        let removed_on_failure = Remove(&path);
+        if tree.version == Version::V2 && !wanted.is_empty() {
+            delegation::enable(&base, wanted)?;
+            delegation::enable(&parent, wanted)?;
+        }
+        let procs = open_existing(&path, "cgroup.procs", OFlag::O_WRONLY)
+            .with_context(|| format!("cannot open cgroup.procs of {path:?}"))?;
+        std::mem::forget(removed_on_failure);
+        Ok(Group {
+            version: tree.version,
+            hierarchy: tree.name(),
+            controllers: tree.controllers.clone(),
+            path,
+            procs,
+            _lock: lock,
+        })
+    }
+
+    /// Moves this process into the cgroup: 0 is whoever writes.
+    pub(crate) fn enter(&self) -> Result<()> {
+        write(&self.procs, b"0").map(drop).map_err(|errno| {
+            let advice = match errno {
+                Errno::EAGAIN => "a limit on processes is reached, here or above",
+                Errno::EINVAL => "a real-time process? See sched(7), real-time group scheduling",
+                _ => "see cgroups(7)",
+            };
+            anyhow!("cannot enter the cgroup {:?}: {errno} ({advice})", self.path)
+        })
+    }
+
+    /// Whether this is the hierarchy of a controller.
+    pub(crate) fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|name| name == controller)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        drop(Remove(&self.path));
+    }
+}
+
+/// Removes a cgroup when it goes out of scope.
+struct Remove<'a>(&'a Path);
+
+impl Drop for Remove<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = remove(self.0) {
+            note(format_args!("{}", one_line(&error)));
+        }
+        if let Some(parent) = self.0.parent() {
+            remove_if_empty(parent);
+        }
+    }
+}
+
+// ANCHOR: make_and_lock
+/// Makes a cgroup in `parent` and locks it. The lock on `parent` lasts for that moment only: nobody
+/// must take the new directory for one without an owner.
+fn make_and_lock(parent: &Path) -> Result<(PathBuf, Flock<OwnedFd>)> {
+    let mode = Mode::from_bits_truncate(0o755);
+    loop {
+        match mkdir(parent, mode) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => bail!("cannot make the cgroup {parent:?}: {errno}"),
+        }
+        let Some(parent_lock) = lock(AT_FDCWD, parent, FlockArg::LockExclusive)? else { continue };
+        // The number may be taken: another PID namespace has a launcher of the same number.
+        let names = (0..).map(|other| match other {
+            0 => getpid().to_string(),
+            _ => format!("{}-{other}", getpid()),
+        });
+        for name in names {
+            let (name, path) = (Path::new(&name), parent.join(&name));
+            match mkdirat(&*parent_lock, name, mode) {
+                Ok(()) => {
+                    let lock = lock(&*parent_lock, name, FlockArg::LockExclusiveNonblock)?;
+                    return Ok((path.clone(), lock.with_context(|| format!("{path:?} is gone"))?));
+                }
+                Err(Errno::EEXIST) => {}
+                Err(Errno::ENOENT) => break, // the last container in `parent` has removed it
+                Err(errno) => bail!("cannot make the cgroup {path:?}: {errno}"),
+            }
+        }
+    }
+}
+// ANCHOR_END: make_and_lock
+
+/// Locks the directory `name` in `above`; none if there is none, or if it is locked and that is not
+/// to be waited for.
+fn lock(above: impl AsFd, name: &Path, how: FlockArg) -> Result<Option<Flock<OwnedFd>>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let opened = match openat(&above, name, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => return Ok(None),
+        result => result.with_context(|| format!("cannot open the cgroup {name:?}"))?,
+    };
+    let lock = match Flock::lock(opened, how) {
+        Ok(lock) => lock,
+        Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+        Err((_, errno)) => bail!("cannot lock the cgroup {name:?}: {errno}"),
+    };
+    // Meanwhile it may have been removed, and another made in its place.
+    let opened = fstat(&*lock).with_context(|| format!("cannot look at {name:?}"))?;
+    match fstatat(&above, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(named) if named.st_ino == opened.st_ino => Ok(Some(lock)),
+        Ok(_) | Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => bail!("cannot look at the cgroup {name:?}: {errno}"),
+    }
+}
+
+// ANCHOR: sweep
+/// Removes the cgroups whose launcher has died without a chance to do it.
+pub(crate) fn sweep(host: &Hierarchies) -> Result<()> {
+    for tree in &host.all {
+        let parent = delegation::base(host.kind, tree)?.join(PARENT);
+        let Some(parent_lock) = lock(AT_FDCWD, &parent, FlockArg::LockExclusive)? else { continue };
+        // By the locked descriptor, not by its path: under that there may be another by now.
+        for name in children(&*parent_lock, Path::new("."))? {
+            let no_owner = lock(&*parent_lock, &name, FlockArg::LockExclusiveNonblock)?;
+            if no_owner.is_some() {
+                remove(&parent.join(name))?;
+            }
+        }
+        remove_if_empty(&parent);
+    }
+    Ok(())
+}
+// ANCHOR_END: sweep
+
+/// The names of the directories in the cgroup `name` of `above`; none if it is gone.
+fn children(above: impl AsFd, name: &Path) -> Result<Vec<PathBuf>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut opened = match Dir::openat(above, name, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => return Ok(Vec::new()),
+        result => result.with_context(|| format!("cannot open the cgroup {name:?}"))?,
+    };
+    let mut found = Vec::new();
+    for entry in opened.iter() {
+        let entry = entry.with_context(|| format!("cannot read the cgroup {name:?}"))?;
+        let child = OsStr::from_bytes(entry.file_name().to_bytes());
+        if entry.file_type() == Some(Type::Directory) && child != "." && child != ".." {
+            found.push(PathBuf::from(child));
+        }
+    }
+    Ok(found)
+}
+
+/// rmdir(2), which other cgroups in it forbid.
+fn remove_if_empty(directory: &Path) {
+    // EBUSY: there are other containers. ENOENT: one of them was faster.
+    let _ = unlinkat(AT_FDCWD, directory, UnlinkatFlags::RemoveDir);
+}
+
+// ANCHOR: remove
+/// Kills what is still in a cgroup, and removes it. The files in it need not be removed, and cannot.
+fn remove(path: &Path) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    kill_all(path, deadline)?;
+    for name in children(AT_FDCWD, path)? {
+        remove(&path.join(name))?; // a container with all capabilities may have made some
+    }
+    loop {
+        match unlinkat(AT_FDCWD, path, UnlinkatFlags::RemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => return Ok(()),
+            // v1 has no word for "empty now": processes that end are in it until the last moment.
+            Err(Errno::EBUSY) if Instant::now() < deadline => {
+                kill_all(path, deadline)?;
+                sleep(Duration::from_millis(1));
+            }
+            Err(errno) => bail!("cannot remove the cgroup {path:?}: {errno}"),
+        }
+    }
+}
+// ANCHOR_END: remove
+
+/// Kills every process in a cgroup. In v2 also those in the cgroups below, and waits for their end.
+fn kill_all(path: &Path, deadline: Instant) -> Result<()> {
+    let events = match open_existing(path, "cgroup.events", OFlag::O_RDONLY) {
+        Ok(events) => events,
+        Err(Errno::ENOENT) => return kill_one_by_one(path), // v1
+        Err(errno) => bail!("cannot open cgroup.events of {path:?}: {errno}"),
+    };
+    if !is_populated(&events)? {
+        return Ok(());
+    }
+    let file = open_existing(path, "cgroup.kill", OFlag::O_WRONLY);
+    file.and_then(|file| write(&file, b"1"))
+        .with_context(|| format!("cannot kill the processes in the cgroup {path:?}"))?;
+    while is_populated(&events)? && Instant::now() < deadline {
+        // The kernel reports a change in this file as POLLPRI.
+        let mut changed = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];
+        poll(&mut changed, PollTimeout::from(100_u8)).context("cannot poll cgroup.events")?;
+    }
+    Ok(())
+}
+
+fn is_populated(events: &File) -> Result<bool> {
+    let mut text = [0; 256];
+    let length =
+        events.read_at(&mut text, 0).map_err(errno).context("cannot read cgroup.events")?;
+    let text = String::from_utf8_lossy(&text[..length]);
+    Ok(number_in(&text, "populated") == Some(1))
+}
+
+fn kill_one_by_one(path: &Path) -> Result<()> {
+    let pids = match read(path, "cgroup.procs") {
+        Err(Errno::ENOENT) => return Ok(()),
+        result => result.with_context(|| format!("cannot read cgroup.procs of {path:?}"))?,
+    };
+    for pid in pids.lines().filter_map(|pid| pid.parse().ok()).filter(|pid| *pid > 0) {
+        match kill(Pid::from_raw(pid), Signal::SIGKILL) {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(errno) => bail!("cannot kill process {pid} in the cgroup {path:?}: {errno}"),
+        }
+    }
+    Ok(())
+}

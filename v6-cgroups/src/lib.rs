@@ -1,0 +1,123 @@
+//! Step 6: a process with its own share of memory, CPU and process numbers (cgroups(7)).
+//!
+//! The new idea is in this file: a [`Cgroup`] is a directory, a limit is a file in it, and a
+//! process enters by writing its number to a third file. The rest is what hosts differ in:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`limits`] | the options, and which file takes which |
+//! | [`hierarchy`] | where the cgroup file systems are: cgroup v2, v1, or both |
+//! | [`delegation`] | the cgroup in which ours is made, and the controllers in it |
+//! | [`group`] | one directory: made, locked, removed; what a dead launcher left is swept |
+//! | [`usage`] | what was used, and whether the kernel killed for memory |
+//! | [`control_file`] | reads and writes one file of a cgroup |
+
+mod control_file;
+mod delegation;
+mod group;
+pub mod hierarchy;
+pub mod limits;
+mod usage;
+
+pub use limits::Limits;
+
+use crate::group::Group;
+use crate::hierarchy::{Hierarchies, Kind, Version};
+use anyhow::{Context, Result, anyhow};
+use nix::mount::{MsFlags, mount};
+use nix::unistd::{fchdir, symlinkat};
+use v2_mountns::{CloneFlags, NewRoot, unshare};
+
+/// The cgroup of one container: one directory in each hierarchy that its limits need. It owns
+/// them, and removes them when it is dropped.
+#[derive(Debug)]
+pub struct Cgroup {
+    kind: Kind,
+    groups: Vec<Group>,
+    limits: Limits,
+}
+
+impl Cgroup {
+    // ANCHOR: create
+    /// Makes a cgroup with these limits. Nobody is in it yet. Without limits none is made.
+    ///
+    /// # Errors
+    /// If the host has no such controller, or the caller may make no cgroup; if the kernel does
+    /// not take a limit.
+    pub fn create(limits: &Limits) -> Result<Cgroup> {
+        let mut cgroup = Cgroup { kind: Kind::V1, groups: Vec::new(), limits: limits.clone() };
+        let controllers = limits.controllers();
+        if controllers.is_empty() {
+            return Ok(cgroup);
+        }
+        let host = Hierarchies::find()?;
+        group::sweep(&host)?;
+        cgroup.kind = host.kind;
+        for (hierarchy, controllers) in host.with(&controllers)? {
+            cgroup.groups.push(Group::create(host.kind, hierarchy, &controllers)?);
+        }
+        for group in &cgroup.groups {
+            limits.write(group)?;
+        }
+        Ok(cgroup)
+    }
+    // ANCHOR_END: create
+
+    // ANCHOR: enter
+    /// Moves this process into the cgroup; its future children will be born there. Then a cgroup
+    /// namespace hides what is above: its root is the cgroup that the caller is in at that moment
+    /// (cgroup_namespaces(7)), so this is the order.
+    ///
+    /// # Errors
+    /// Those of a write to cgroup.procs, and of unshare(2).
+    pub fn enter(&self) -> Result<()> {
+        for group in &self.groups {
+            group.enter()?;
+        }
+        unshare(CloneFlags::CLONE_NEWCGROUP)
+    }
+    // ANCHOR_END: enter
+
+    // ANCHOR: mount_into
+    /// Shows the container its own cgroup, read-only, in /sys/fs/cgroup of the new root.
+    ///
+    /// Because of the cgroup namespace, a new mount of the file system has our cgroup as its root.
+    ///
+    /// # Errors
+    /// If the place in the rootfs is a symbolic link, or the kernel refuses the mount.
+    pub fn mount_into(&self, root: &NewRoot) -> Result<()> {
+        const PLACE: &str = "sys/fs/cgroup";
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        if self.groups.is_empty() {
+            return Ok(());
+        }
+        let mount_one = |place: &str, group: &Group| {
+            let (kind, options) = match group.version {
+                Version::V2 => ("cgroup2", String::new()),
+                Version::V1 => ("cgroup", group.controllers.join(",")),
+            };
+            root.mount_new(place, kind, flags | MsFlags::MS_RDONLY, &options)?
+                .with_context(|| format!("cannot mount {kind} ({options}) on /{place}"))
+        };
+        if let (Kind::Unified, [group]) = (self.kind, &self.groups[..]) {
+            return mount_one(PLACE, group);
+        }
+        // One directory for each hierarchy, as on the host.
+        root.mount_new(PLACE, "tmpfs", flags, "mode=755,size=64k")?
+            .context("cannot mount tmpfs on /sys/fs/cgroup")?;
+        let directory = root.mount_point(PLACE)?;
+        for group in &self.groups {
+            mount_one(&format!("{PLACE}/{}", group.hierarchy), group)?;
+            // On many hosts cpu and cpuacct are one hierarchy, "cpu,cpuacct", with two links.
+            for name in group.controllers.iter().filter(|name| **name != group.hierarchy) {
+                symlinkat(group.hierarchy.as_str(), &directory, name.as_str())
+                    .with_context(|| format!("cannot make the link /{PLACE}/{name}"))?;
+            }
+        }
+        fchdir(&directory).context("cannot enter /sys/fs/cgroup")?;
+        let flags = flags | MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+        mount(None::<&str>, ".", None::<&str>, flags, None::<&str>)
+            .map_err(|errno| anyhow!("cannot make /sys/fs/cgroup read-only: {errno}"))
+    }
+    // ANCHOR_END: mount_into
+}

@@ -1,0 +1,54 @@
+//! Step 6: a process with its own share of memory, CPU and processes. `v6-cgroups --help` tells the
+//! options.
+
+use anyhow::Result;
+use clap::Parser;
+use v1_chroot::{Child, ContainerArgs, become_root, exec, finish, parse, rootfs};
+use v2_mountns::volume::VolumeArgs;
+use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
+use v3_pidns::fork_into_pid_namespace;
+use v4_utsns::{HostnameArgs, set_hostname};
+use v6_cgroups::{Cgroup, Limits};
+
+/// Run a command with its own root directory, mounts, process numbers, hostname and limits
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    container: ContainerArgs,
+    #[command(flatten)]
+    volumes: VolumeArgs,
+    #[command(flatten)]
+    uts: HostnameArgs,
+    #[command(flatten)]
+    limits: Limits,
+}
+
+fn main() {
+    finish(run())
+}
+
+// ANCHOR: run
+fn run() -> Result<u8> {
+    let args = parse::<Args>()?;
+    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
+    become_root()?;
+    let cgroup = Cgroup::create(&args.limits)?;
+    let container = Child::spawn(|| {
+        fork_into_pid_namespace()?;
+        cgroup.enter()?;
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS)?;
+        set_hostname(&args.uts.hostname)?;
+        private_mounts()?;
+        let root = NewRoot::bind(&rootfs)?;
+        root.mount_proc()?;
+        root.mount_dev()?;
+        root.mount_volumes(&args.volumes.volumes)?;
+        cgroup.mount_into(&root)?;
+        root.pivot()?;
+        exec(&args.container.command)
+    })?;
+    let status = container.wait()?;
+    cgroup.report()?;
+    Ok(status)
+}
+// ANCHOR_END: run

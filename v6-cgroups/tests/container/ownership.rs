@@ -1,0 +1,144 @@
+//! Who removes a cgroup, when, and whose.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use testbed::running::{is_alive, within};
+use testbed::{Host, Suite};
+
+use crate::tree::{all, cgroup, either, is_unified, read, top, top_of_v2};
+
+pub fn add(suite: Suite) -> Suite {
+    suite
+        .root("a_cgroup_ends_with_its_container", a_cgroup_ends_with_its_container)
+        .root("nothing_is_left_after_a_failure", nothing_is_left_after_a_failure)
+        .root("a_killed_launcher_is_swept_after", a_killed_launcher_is_swept_after)
+        .root("a_process_without_owner_is_swept", a_process_without_owner_is_swept)
+        .root("a_living_launcher_is_not_swept", a_living_launcher_is_not_swept)
+        .root("cgroups_made_inside_go_too", cgroups_made_inside_go_too)
+        .root("a_hundred_at_once", a_hundred_at_once)
+        .root("many_short_ones_at_once", many_short_ones_at_once)
+}
+
+const LIMITS: [&str; 6] = ["-m", "64m", "--cpus", "1", "--pids-limit", "9"];
+
+fn assert_none() {
+    assert_eq!(all(), Vec::<std::path::PathBuf>::new());
+    for controller in ["memory", "cpu", "pids"] {
+        assert!(!top(controller).join("container-steps").exists(), "{controller}");
+    }
+    assert!(!top_of_v2().join("container-steps").exists());
+}
+
+fn a_cgroup_ends_with_its_container(host: &Host) {
+    assert_eq!(host.run(LIMITS.into_iter().chain(["sh", "-c", "exit 3"])).code(), 3);
+    assert_none();
+}
+
+fn nothing_is_left_after_a_failure(host: &Host) {
+    let run = |arguments: &[&str]| host.run(LIMITS.iter().chain(arguments));
+    run(&["no-such-command"]).assert_refused(127, &["no-such-command"]);
+    assert_none();
+    run(&["-v", "/etc/hosts:/etc", "true"]).assert_refused(125, &["one is a file"]);
+    assert_none();
+    run(&["--hostname", "", "true"]).assert_refused(125, &["it is empty"]);
+    assert_none();
+    run(&["--rootfs", "/etc", "true"]).assert_refused(125, &["/proc"]);
+    assert_none();
+}
+
+fn start_waiting(host: &Host) -> testbed::Running {
+    let mut launcher = host.launcher();
+    launcher.args(LIMITS).args(["sh", "-c", "echo ready; read line"]);
+    let mut running = host.follow(launcher.stdin(Stdio::piped()));
+    running.expect_line("ready");
+    running
+}
+
+fn a_killed_launcher_is_swept_after(host: &Host) {
+    let mut running = start_waiting(host);
+    let (pid, command) = (running.pid(), running.command());
+    running.supervisor.kill().unwrap();
+    running.supervisor.wait().unwrap();
+    within(Duration::from_secs(2), "the command ends", || !is_alive(command));
+    assert!(cgroup("memory", pid).exists(), "there is nothing to sweep");
+    // Another limit: what is not used this time is swept as well.
+    host.run(["--pids-limit", "9", "true"]).text();
+    assert_none();
+}
+
+fn a_process_without_owner_is_swept(host: &Host) {
+    host.warm_up();
+    let orphan = top("pids").join("container-steps/4711");
+    fs::create_dir_all(&orphan).unwrap();
+    let mut process = Command::new("sleep").arg("1000").spawn().unwrap();
+    fs::write(orphan.join("cgroup.procs"), process.id().to_string()).unwrap();
+    assert_eq!(read(&orphan, "cgroup.procs"), process.id().to_string());
+    host.run(["-m", "64m", "true"]).text();
+    assert!(!process.wait().unwrap().success());
+    assert_none();
+}
+
+fn a_living_launcher_is_not_swept(host: &Host) {
+    let mut running = start_waiting(host);
+    host.run(["-m", "32m", "true"]).text();
+    let memory = cgroup("memory", running.pid());
+    assert_eq!(read(&memory, either("memory.max", "memory.limit_in_bytes")), "67108864");
+    drop(running.supervisor.stdin.take());
+    running.code();
+    assert_none();
+}
+
+/// A container's root has all capabilities: it can make the mount writable.
+fn cgroups_made_inside_go_too(host: &Host) {
+    let place = if is_unified() { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/pids" };
+    let script = format!(
+        "mount -o remount,bind,rw {place} && mkdir -p {place}/a/b && sleep 1000 & sleep 0.2; \
+         echo $! >{place}/a/b/cgroup.procs && echo made"
+    );
+    let outcome = host.run(LIMITS.into_iter().chain(["sh", "-c", script.as_str()]));
+    assert_eq!(outcome.text(), "made\n");
+    assert_none();
+}
+
+fn a_hundred_at_once(host: &Host) {
+    host.warm_up();
+    let start = |_| {
+        let mut launcher = host.launcher();
+        launcher.args(["-m", "16m", "--cpus", "0.1", "--pids-limit", "5"]);
+        launcher.args(["sh", "-c", "echo ready; read line"]).stdin(Stdio::piped());
+        host.follow(&mut launcher)
+    };
+    let mut running: Vec<_> = (0..100).map(start).collect();
+    for one in &mut running {
+        one.expect_line("ready");
+    }
+    for one in &mut running {
+        let memory = cgroup("memory", one.pid());
+        assert_eq!(read(&memory, either("memory.max", "memory.limit_in_bytes")), "16777216");
+        assert_eq!(read(&cgroup("pids", one.pid()), "pids.max"), "5");
+        assert_eq!(read(&cgroup("pids", one.pid()), "pids.current"), "1");
+        let used = read(&memory, either("memory.current", "memory.usage_in_bytes"));
+        assert!(used.parse::<u64>().unwrap() <= 16 << 20, "{used}");
+        drop(one.supervisor.stdin.take());
+    }
+    for one in &mut running {
+        assert_eq!(one.code(), 1);
+    }
+    assert_none();
+}
+
+/// Cgroups come and go, and with the last the one above them: each start may meet that moment.
+fn many_short_ones_at_once(host: &Host) {
+    host.warm_up();
+    let start = |_| host.launcher().args(["--pids-limit", "5", "true"]).spawn().unwrap();
+    for _ in 0..8 {
+        let launchers: Vec<_> = (0..15).map(start).collect();
+        for mut launcher in launchers {
+            assert!(launcher.wait().unwrap().success());
+        }
+        assert!(!Path::new(&top("pids")).join("container-steps").exists());
+    }
+}
