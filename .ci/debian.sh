@@ -37,6 +37,17 @@ make_debian_root() {
         fail "the minimal root has a busybox: then the test proves nothing"
 }
 
+# A tar archive of the smallest Debian, and where it is.
+debian_root_archive() {
+    local root=$BORROWED/debian-image
+    unshare --mount --propagation private debootstrap --variant=minbase \
+        "$RELEASE" "$root" "$(debian_mirror)" \
+        >"$BORROWED/debootstrap.log" || { tail "$BORROWED/debootstrap.log" >&2; return 1; }
+    tar --xattrs --numeric-owner --directory "$root" --create --file "$root.tar" .
+    rm --recursive --force "$root"
+    printf '%s\n' "$root.tar"
+}
+
 # The mirror that this machine uses for Debian, else the public one.
 debian_mirror() {
     local mirror

@@ -16,7 +16,7 @@ use crate::pace::slowed;
 const WATCHED: [&str; 6] = ["/tmp", "/run", "/home", "/root", "/var/cache", "/dev"];
 
 /// What the stages keep on purpose in their cache directory. A temporary file is not among it.
-const KEPT_IN_CACHE: [&str; 2] = ["rootfs", "busybox"];
+const KEPT_IN_CACHE: [&str; 3] = ["rootfs", "busybox", "layers"];
 
 /// cgroups of the project have this in their names.
 const CGROUP_NAME: &str = "container-steps";

@@ -33,6 +33,9 @@ const UNFINISHED: &str = "unfinished";
 const PIECE: usize = 1 << 16;
 const PIECES: usize = 16;
 
+/// From this many bytes on, progress is shown.
+const WORTH_A_BAR: u64 = 8 << 20;
+
 /// The directories of an image's layers below `cache`, the first one on top.
 pub(crate) fn unpacked(
     image: &Image,
@@ -156,8 +159,11 @@ fn join<T>(result: thread::Result<Result<T>>) -> Result<T> {
     result.unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
 }
 
-/// A bar on stderr if that is a terminal, else nothing.
+/// A bar on stderr if that is a terminal, else nothing; nor for what is done in an instant.
 fn progress_bar(bytes: u64) -> ProgressBar {
+    if bytes < WORTH_A_BAR {
+        return ProgressBar::hidden();
+    }
     let template = "Unpacking {wide_bar} {bytes}/{total_bytes}";
     let style = ProgressStyle::with_template(template);
     ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

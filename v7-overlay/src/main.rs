@@ -10,7 +10,7 @@ use v4_utsns::{HostnameArgs, set_hostname};
 use v7_overlay::{Layers, Overlay, OverlayArgs, ProcessArgs, exec_in_image};
 
 /// Run a command, or an image, with its own root directory, mounts, process numbers and hostname;
-/// what it writes goes to a layer of its own
+/// what it writes goes to a layer of its own. It is no sandbox: run as root only what you trust
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]

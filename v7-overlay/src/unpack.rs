@@ -91,6 +91,7 @@ impl Unpacker {
                 .with_context(|| format!("the entry {path:?}"))?;
         }
         drop(entries);
+        allowance.limit_content();
         // What stands behind the last entry counts for the digest.
         io::copy(&mut archive.into_inner(), &mut io::sink()).context("it is damaged at its end")?;
         self.finish()?;
@@ -190,17 +191,17 @@ impl Unpacker {
     /// Makes the directories that an archive should have had an entry for, as Docker makes them.
     fn make_parents(&mut self, path: &Path) -> Result<OwnedFd> {
         let mut so_far = PathBuf::new();
-        let failed = |errno| anyhow!("cannot make its directory: {errno}");
-        let mut directory = self.open(&so_far).map_err(failed)?;
+        let what = "cannot make its directory";
+        let mut directory = self.open(&so_far).context(what)?;
         for name in path {
             so_far.push(name);
             let is_free = stat(&directory, name)?.is_none_or(|found| is_whiteout(&found));
             if is_free {
                 self.make_directory(&directory, &so_far, name)?;
                 let mode = Mode::from_bits_truncate(0o755);
-                fchmodat(&directory, name, mode, FchmodatFlags::FollowSymlink).map_err(failed)?;
+                fchmodat(&directory, name, mode, FchmodatFlags::FollowSymlink).context(what)?;
             }
-            directory = self.open(&so_far).map_err(failed)?;
+            directory = self.open(&so_far).context(what)?;
         }
         Ok(directory)
     }
@@ -375,6 +376,7 @@ fn relative(path: &Path) -> Result<PathBuf> {
             _ => {}
         }
     }
+    ensure!(relative.iter().count() <= MAX_DEPTH, "it is deeper than {MAX_DEPTH} directories");
     let is_whiteout = |name: &OsStr| name.as_bytes().starts_with(b".wh.");
     let in_whiteout = relative.parent().is_some_and(|parent| parent.iter().any(is_whiteout));
     ensure!(!in_whiteout, "{path:?} goes through a deleted file");

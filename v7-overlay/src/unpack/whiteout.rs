@@ -34,7 +34,11 @@ impl Unpacker {
             _ => {}
         }
         let path = parent.join(name);
-        let directory = self.open_parent(parent)?;
+        let directory = match self.open_parent(parent) {
+            // A file of this layer stands in place of the directory, and hides all of it.
+            Err(error) if error.downcast_ref() == Some(&Errno::ENOTDIR) => return Ok(()),
+            opened => opened?,
+        };
         self.hidden.insert(path.clone());
         match stat(&directory, name)? {
             None => make_whiteout(&directory, name),

@@ -1,0 +1,27 @@
+//! v7-overlay, from outside: what all stages keep, and layers of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, with the line that did it"
+)]
+
+mod archive;
+mod cache;
+mod hostile;
+mod image;
+mod images;
+mod layers;
+mod real;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use testbed::{Stage, Suite, contract};
+
+fn main() -> ExitCode {
+    let parts = [layers::add, images::add, cache::add, hostile::add, real::add];
+    let suite = contract::add(Suite::of(&Stage::V7).time_limit(Duration::from_secs(180)));
+    parts.into_iter().fold(suite, |suite, add| add(suite)).run()
+}
