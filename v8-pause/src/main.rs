@@ -4,15 +4,17 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use v1_chroot::command_line::{note, one_line};
 use v1_chroot::{Child, become_root, finish, parse};
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
 use v3_pidns::{fork_and_stand_between, fork_into_pid_namespace};
 use v5_netns::{Network, NetworkArgs};
+use v6_cgroups::{Cgroup, enter_that_of};
 use v7_overlay::image::ContainerConfig;
 use v7_overlay::{ProcessArgs, exec_in_image};
 use v8_pause::manifest::{self, RestartPolicy};
 use v8_pause::output::Ends;
-use v8_pause::prepared::{Prepared, find_images, ports};
+use v8_pause::prepared::{Prepared, find_images, pod_cgroup, ports};
 use v8_pause::state::{State, find, runtime_directory};
 use v8_pause::supervisor::Supervisor;
 use v8_pause::{Namespaces, Pause, Pod, harden, run_from_memory};
@@ -78,14 +80,15 @@ fn run_pod(pod: &Pod, args: RunArgs) -> Result<u8> {
     let publish = args.network.publish.into_iter().chain(ports(pod)).collect();
     let network = Network::create(&NetworkArgs { publish, ..args.network })?;
     let pause = Pause::start(&network, &pod.hostname)?;
+    let cgroup = pod_cgroup(pod)?;
     let state = State::create(&runtime, pause.pid())?;
     let prepare = |(container, image)| Prepared::new(pod, container, image, &state);
     let prepared = pod.all_containers().zip(&images).map(prepare).collect::<Result<Vec<_>>>()?;
     println!("PAUSE_PID={}", pause.pid());
-    let start = |container: &Prepared, output: &Ends| {
-        start(pod, container, &network, pause.namespaces(), output)
+    let start = |container: &Prepared, cgroup: &Cgroup, output: &Ends| {
+        start(pod, container, &network, pause.namespaces(), cgroup, output)
     };
-    let mut supervisor = Supervisor::new(pod, &pause, &state, &start)?;
+    let mut supervisor = Supervisor::new(pod, &pause, &state, &cgroup, &start)?;
     let (init, others) = prepared.split_at(pod.init_containers.len());
     let retry = match pod.restart_policy {
         RestartPolicy::Always => RestartPolicy::OnFailure,
@@ -108,6 +111,7 @@ fn start(
     container: &Prepared,
     network: &Network,
     shared: &Namespaces,
+    cgroup: &Cgroup,
     output: &Ends,
 ) -> Result<Child> {
     Child::spawn(|| {
@@ -121,12 +125,14 @@ fn start(
         } else {
             fork_into_pid_namespace()?;
         }
+        cgroup.enter()?;
         unshare(CloneFlags::CLONE_NEWNS)?;
         private_mounts()?;
         let root = NewRoot::bind(&container.overlay.mount()?)?;
         root.mount_proc()?;
         root.mount_dev()?;
         network.mount_into(&root, &pod.hostname)?;
+        cgroup.mount_into(&root)?;
         root.mount_volumes(&container.volumes)?;
         root.pivot()?;
         exec_in_image(&container.config, &container.process, &container.args)
@@ -151,8 +157,11 @@ fn exec(args: &ExecArgs) -> Result<u8> {
         user: Some(user),
     };
     let command = Child::spawn(|| {
-        harden()?;
+        if let Err(error) = enter_that_of(pid) {
+            note(format_args!("not in the container's cgroup: {}", one_line(&error)));
+        }
         namespaces.join_all_but_mounts()?;
+        harden()?;
         fork_and_stand_between()?;
         namespaces.join(CloneFlags::CLONE_NEWNS)?;
         exec_in_image(&ContainerConfig::default(), &process, &args.command)

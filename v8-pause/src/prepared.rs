@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use v2_mountns::Volume;
 use v5_netns::Publish;
+use v6_cgroups::{Cgroup, Limits};
 use v7_overlay::image::ContainerConfig;
 use v7_overlay::{Layers, Overlay, OverlayArgs, ProcessArgs};
 
@@ -21,6 +22,8 @@ pub struct Prepared {
     pub name: String,
     /// Its user, if not root or the image's.
     pub user: Option<u32>,
+    /// v6: its limits.
+    pub limits: Limits,
     /// v7: its root directory.
     pub overlay: Overlay,
     /// v7: what the image says, less what the manifest says otherwise.
@@ -100,6 +103,7 @@ impl Prepared {
         Ok(Prepared {
             name: container.name.clone(),
             user: container.run_as_user,
+            limits: limits(container),
             overlay,
             config: config(layers.config(), container),
             process: ProcessArgs {
@@ -135,6 +139,22 @@ fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<Vec<Volume
         volumes.push(Volume { source, target, read_only: mount.read_only });
     }
     Ok(volumes)
+}
+
+fn limits(container: &Container) -> Limits {
+    Limits { memory: container.memory, cpus: container.cpu, ..Limits::default() }
+}
+
+/// Makes the cgroup of the pod, if it has limits. As Kubernetes has it, the limit of the pod is the
+/// sum of those of its containers, if every one has one.
+///
+/// # Errors
+/// Those of v6.
+pub fn pod_cgroup(pod: &Pod) -> Result<Cgroup> {
+    let inner: Vec<_> = pod.all_containers().map(limits).collect();
+    let memory = pod.containers.iter().map(|container| container.memory).sum();
+    let cpus = pod.containers.iter().map(|container| container.cpu).sum();
+    Cgroup::create_outer(&Limits { memory, cpus, ..Limits::default() }, &inner)
 }
 
 /// Every hostPort of the pod, as v5 publishes ports.

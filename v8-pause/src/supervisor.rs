@@ -16,6 +16,7 @@ use v1_chroot::Child;
 use v1_chroot::command_line::{Failure, note, report};
 use v1_chroot::signals::hold_signals;
 use v3_pidns::KILL;
+use v6_cgroups::Cgroup;
 
 /// The first restart comes at once, the next after a second, then each time after twice as long.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -24,7 +25,7 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_s
 const RUNS_WELL: Duration = Duration::from_secs(600);
 
 /// How to start a container: the recipe in main.rs.
-pub type Start<'a> = dyn Fn(&Prepared, &Ends) -> Result<Child> + 'a;
+pub type Start<'a> = dyn Fn(&Prepared, &Cgroup, &Ends) -> Result<Child> + 'a;
 
 /// What the supervisor of a pod knows.
 pub struct Supervisor<'a> {
@@ -33,6 +34,7 @@ pub struct Supervisor<'a> {
     shares_processes: bool,
     pause: &'a Pause,
     state: &'a State,
+    cgroup: &'a Cgroup,
     start: &'a Start<'a>,
     signals: SignalFd,
     members: Vec<Member<'a>>,
@@ -65,6 +67,7 @@ struct Process {
     namespaces: Option<Namespaces>,
     record: Running,
     started: Instant,
+    cgroup: Cgroup,
 }
 
 impl Drop for Process {
@@ -87,6 +90,7 @@ impl<'a> Supervisor<'a> {
         pod: &'a crate::Pod,
         pause: &'a Pause,
         state: &'a State,
+        cgroup: &'a Cgroup,
         start: &'a Start<'a>,
     ) -> Result<Supervisor<'a>> {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
@@ -97,6 +101,7 @@ impl<'a> Supervisor<'a> {
             shares_processes: pod.share_process_namespace,
             pause,
             state,
+            cgroup,
             start,
             signals: signals.context("cannot make a signalfd")?,
             members: Vec::new(),
@@ -154,10 +159,11 @@ impl<'a> Supervisor<'a> {
             member.next_start = None;
             has_changed = true;
             let (ends, streams) = pipes(&member.container.name, member.index, width)?;
-            match (self.start)(member.container, &ends) {
+            let cgroup = self.cgroup.create_inner(&member.container.name, &member.container.limits)?;
+            match (self.start)(member.container, &cgroup, &ends) {
                 Ok(in_between) => {
                     member.streams.extend(streams);
-                    member.process = Process::new(in_between, member.container)?;
+                    member.process = Some(Process::new(in_between, member.container, cgroup));
                 }
                 Err(error) => {
                     let failure = Failure::from(error);
@@ -274,6 +280,9 @@ impl<'a> Supervisor<'a> {
                 process.namespaces = None; // the kernel has killed all that was in its PID namespace
             }
             let ran_for = process.started.elapsed();
+            if let Some(text) = process.cgroup.out_of_memory()? {
+                note(format_args!("{}: {text}", member.container.name));
+            }
             member.process = None;
             for mut stream in member.streams.drain(..) {
                 while stream.carry()? {}
@@ -318,8 +327,7 @@ impl Member<'_> {
 }
 
 impl Process {
-    /// `None` if it has ended already; SIGCHLD tells the rest.
-    fn new(in_between: Child, container: &Prepared) -> Result<Option<Process>> {
+    fn new(in_between: Child, container: &Prepared, cgroup: Cgroup) -> Process {
         let pid = main_process(&in_between);
         // It may have ended already: then there is nothing to enter, and SIGCHLD is on its way.
         let namespaces = pid.as_ref().ok().and_then(|pid| Namespaces::of(*pid).ok());
@@ -328,6 +336,6 @@ impl Process {
             pid: pid.map_or(0, |pid| pid.as_raw()),
             user: container.user,
         };
-        Ok(Some(Process { in_between, namespaces, record, started: Instant::now() }))
+        Process { in_between, namespaces, record, started: Instant::now(), cgroup }
     }
 }
