@@ -129,12 +129,18 @@ impl Child {
                 Event::FromProcess(signal, _) => self.kill(signal)?,
             }
         };
-        if let Some(terminal) = self.terminal {
-            terminal.take_back()?;
-        }
+        self.take_back_terminal()?;
         Ok(code)
     }
     // ANCHOR_END: wait
+
+    /// To be called when the child has ended: see [`Terminal::take_back`].
+    ///
+    /// # Errors
+    /// Those of tcsetpgrp(3).
+    pub fn take_back_terminal(&self) -> Result<()> {
+        self.terminal.as_ref().map_or(Ok(()), Terminal::take_back)
+    }
 
     /// Blocks until the child ends or one of the taken signals arrives.
     ///

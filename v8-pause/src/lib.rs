@@ -7,13 +7,19 @@
 //! |---|---|
 //! | [`pause`] | starts pause, in new namespaces of its own |
 //! | [`shared`] | the namespaces of a process, as files, and how to enter them |
+//! | [`arguments`] | the command line |
 //! | [`manifest`] | reads a Kubernetes Pod |
 //! | [`prepared`] | from a container in the manifest to what the seven steps want to know |
 //! | [`supervisor`] | starts, restarts and stops the containers of a pod |
 //! | [`output`] | what they print, with their names before it |
 //! | [`state`] | which pods run, and their process numbers: `exec` looks there |
+//! | [`enter`] | `exec`: a command in a running container |
 //! | [`hardening`] | who joins a namespace can be looked at by those who are in it already |
+//! | [`demo`] | the pod that is run when none is given |
 
+pub mod arguments;
+pub mod demo;
+pub mod enter;
 pub mod hardening;
 pub mod manifest;
 pub mod output;
@@ -28,3 +34,4 @@ pub use hardening::{harden, run_from_memory};
 pub use manifest::Pod;
 pub use pause::Pause;
 pub use shared::Namespaces;
+pub use supervisor::Supervisor;

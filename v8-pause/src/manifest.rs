@@ -7,6 +7,7 @@ pub mod names;
 pub mod quantity;
 pub mod yaml;
 
+use crate::demo;
 use crate::manifest::names::Reference;
 use crate::manifest::yaml::{Fields, Node};
 use anyhow::{Context, Result};
@@ -439,11 +440,12 @@ fn expand(text: &str, variables: &[(String, String)]) -> String {
     result + rest
 }
 
-/// Reads the manifest in a file.
+/// Reads the manifest in a file, or that of the demo pod.
 ///
 /// # Errors
 /// If it cannot be read, or something is wrong with it.
-pub fn read_file(path: &Path) -> Result<Pod> {
+pub fn read(path: Option<&Path>) -> Result<Pod> {
+    let Some(path) = path else { return Pod::read(demo::MANIFEST) };
     let text = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
     let text = String::from_utf8(text).ok().with_context(|| format!("{path:?} is no UTF-8"))?;
     Pod::read(&text).with_context(|| format!("{}", path.display()))

@@ -19,7 +19,7 @@ use v4_utsns::set_hostname;
 use v5_netns::Network;
 
 /// The program: see `pause/pause.rs` and `build.rs`.
-const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pause"));
+pub const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pause"));
 
 /// The pause process of a pod. Dropped, it is killed, and with it whatever is in its PID namespace.
 #[derive(Debug)]

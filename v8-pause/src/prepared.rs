@@ -87,11 +87,16 @@ fn image_path(container: &Container, images: Option<&Path>) -> Result<Option<Pat
 }
 
 impl Prepared {
-    /// Prepares one container.
+    /// Prepares the containers, those that run first at the front.
     ///
     /// # Errors
-    /// If its image cannot be unpacked, or a volume is not there.
-    pub fn new(
+    /// If an image cannot be unpacked, or a volume is not there.
+    pub fn all(pod: &Pod, images: &[(OverlayArgs, Layers)], state: &State) -> Result<Vec<Prepared>> {
+        let prepare = |(container, image)| Prepared::new(pod, container, image, state);
+        pod.all_containers().zip(images).map(prepare).collect()
+    }
+
+    fn new(
         pod: &Pod,
         container: &Container,
         (args, layers): &(OverlayArgs, Layers),

@@ -1,6 +1,8 @@
 //! Starts, restarts and stops the containers of a pod.
 
-use crate::manifest::RestartPolicy;
+use crate::demo;
+use crate::enter::enter;
+use crate::manifest::{Pod, RestartPolicy};
 use crate::output::{Ends, Stream, pipes};
 use crate::pause::{Pause, main_process};
 use crate::prepared::Prepared;
@@ -10,6 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use v1_chroot::Child;
@@ -29,15 +32,15 @@ pub type Start<'a> = dyn Fn(&Prepared, &Cgroup, &Ends) -> Result<Child> + 'a;
 
 /// What the supervisor of a pod knows.
 pub struct Supervisor<'a> {
-    pod: &'a str,
-    grace_period: Duration,
-    shares_processes: bool,
+    pod: &'a Pod,
     pause: &'a Pause,
     state: &'a State,
     cgroup: &'a Cgroup,
     start: &'a Start<'a>,
     signals: SignalFd,
     members: Vec<Member<'a>>,
+    shell: Option<Child>,
+    shell_status: Option<u8>,
     stop: Option<Stop>,
 }
 
@@ -87,7 +90,7 @@ impl<'a> Supervisor<'a> {
     /// # Errors
     /// Those of signalfd(2).
     pub fn new(
-        pod: &'a crate::Pod,
+        pod: &'a Pod,
         pause: &'a Pause,
         state: &'a State,
         cgroup: &'a Cgroup,
@@ -96,26 +99,66 @@ impl<'a> Supervisor<'a> {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let signals = SignalFd::with_flags(&hold_signals()?, flags);
         Ok(Supervisor {
-            pod: &pod.name,
-            grace_period: pod.grace_period,
-            shares_processes: pod.share_process_namespace,
+            pod,
             pause,
             state,
             cgroup,
             start,
             signals: signals.context("cannot make a signalfd")?,
             members: Vec::new(),
+            shell: None,
+            shell_status: None,
             stop: None,
         })
     }
 
     // ANCHOR: run
-    /// Runs these containers until all have ended and none is to be started again. Returns the
-    /// first exit status that is not 0.
+    /// Runs the pod: its init containers one after the other, then the others at the same time,
+    /// until all have ended and none is to be started again. Returns the first exit status that is
+    /// not 0. With a `shell`, one is started in that container; its end is the pod's, and its exit
+    /// status too.
     ///
     /// # Errors
     /// If a container cannot be made, or pause dies.
-    pub fn run(&mut self, containers: &'a [Prepared], policy: RestartPolicy) -> Result<u8> {
+    pub fn run(&mut self, containers: &'a [Prepared], shell: Option<&str>) -> Result<u8> {
+        let (init, others) = containers.split_at(self.pod.init_containers.len());
+        let policy = match self.pod.restart_policy {
+            RestartPolicy::Always => RestartPolicy::OnFailure, // once they have succeeded, go on
+            other => other,
+        };
+        for container in init {
+            self.take_in(std::slice::from_ref(container));
+            let status = self.run_to_the_end(policy)?;
+            if status != 0 || self.stop.is_some() {
+                return Ok(status);
+            }
+        }
+        self.take_in(others);
+        if let Some(name) = shell {
+            self.start_those_due()?;
+            self.start_shell(name)?;
+        }
+        let status = self.run_to_the_end(self.pod.restart_policy)?;
+        Ok(self.shell_status.unwrap_or(status))
+    }
+
+    fn run_to_the_end(&mut self, policy: RestartPolicy) -> Result<u8> {
+        loop {
+            self.start_those_due()?;
+            if self.members.iter().all(Member::is_done) && self.shell.is_none() {
+                break;
+            }
+            self.wait_for_events()?;
+            self.take_signals()?;
+            self.reap(policy)?;
+            self.kill_if_late()?;
+        }
+        let statuses = self.members.iter().filter_map(|member| member.status);
+        Ok(statuses.into_iter().find(|status| *status != 0).unwrap_or(0))
+    }
+    // ANCHOR_END: run
+
+    fn take_in(&mut self, containers: &'a [Prepared]) {
         let now = Instant::now();
         let member = |(index, container)| Member {
             container,
@@ -127,25 +170,18 @@ impl<'a> Supervisor<'a> {
             status: None,
         };
         self.members = containers.iter().enumerate().map(member).collect();
-        loop {
-            self.start_those_due()?;
-            if self.members.iter().all(Member::is_done) {
-                break;
-            }
-            self.wait_for_events()?;
-            self.take_signals()?;
-            self.reap(policy)?;
-            self.kill_if_late()?;
-        }
-        self.write_state()?;
-        let statuses = self.members.iter().filter_map(|member| member.status);
-        Ok(statuses.into_iter().find(|status| *status != 0).unwrap_or(0))
     }
-    // ANCHOR_END: run
 
-    /// Whether somebody has asked for the pod's end.
-    pub fn is_stopping(&self) -> bool {
-        self.stop.is_some()
+    /// A shell on our terminal, in a container that runs.
+    fn start_shell(&mut self, name: &str) -> Result<()> {
+        let running = self.members.iter().filter_map(|member| member.process.as_ref());
+        let mut records = running.map(|process| &process.record);
+        let record = records.find(|record| record.name == name);
+        let record = record.with_context(|| format!("the container {name:?} has ended"))?;
+        // With stdout gone there is nobody to tell.
+        let _ = write!(io::stdout(), "{}", demo::introduction(self.pause.pid()));
+        self.shell = Some(enter(record, &[])?);
+        Ok(())
     }
 
     fn start_those_due(&mut self) -> Result<()> {
@@ -182,7 +218,7 @@ impl<'a> Supervisor<'a> {
     fn write_state(&self) -> Result<()> {
         let running = self.members.iter().filter_map(|member| member.process.as_ref());
         let containers = running.map(|process| process.record.clone()).collect();
-        self.state.write(&Record { pod: self.pod.to_owned(), containers })
+        self.state.write(&Record { pod: self.pod.name.clone(), containers })
     }
 
     /// Sleeps until a signal, output, or a time has come; prints the output.
@@ -223,6 +259,9 @@ impl<'a> Supervisor<'a> {
         while let Some(info) = self.signals.read_signal().context("cannot read a signal")? {
             let signal = Signal::try_from(info.ssi_signo.cast_signed()).ok();
             match signal {
+                // What a key on the terminal sends reaches the shell on it too, and is its.
+                Some(Signal::SIGINT | Signal::SIGQUIT)
+                    if info.ssi_code > 0 && self.shell.is_some() => {}
                 Some(Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT) => {
                     self.stop()?;
                 }
@@ -241,13 +280,14 @@ impl<'a> Supervisor<'a> {
             stop.deadline = now;
             return Ok(());
         }
-        self.stop = Some(Stop { deadline: now + self.grace_period, was_killed: false });
+        self.stop = Some(Stop { deadline: now + self.pod.grace_period, was_killed: false });
         for member in &mut self.members {
             member.next_start = None;
             if let Some(process) = &member.process {
                 process.in_between.kill(Signal::SIGTERM)?;
             }
         }
+        self.shell.as_ref().map_or(Ok(()), |shell| shell.kill(Signal::SIGHUP))?;
         Ok(())
     }
 
@@ -258,8 +298,9 @@ impl<'a> Supervisor<'a> {
             }
             _ => return Ok(()),
         }
-        let running = self.members.iter().filter_map(|member| member.process.as_ref());
-        running.into_iter().try_for_each(|process| process.in_between.kill(KILL))
+        let processes = self.members.iter().filter_map(|member| member.process.as_ref());
+        let children = processes.map(|process| &process.in_between).chain(&self.shell);
+        children.into_iter().try_for_each(|child| child.kill(KILL))
     }
     // ANCHOR_END: stop
 
@@ -271,12 +312,20 @@ impl<'a> Supervisor<'a> {
                  namespaces any more"
             ));
         }
+        if let Some(shell) = &self.shell {
+            if let Some(status) = shell.try_wait()? {
+                shell.take_back_terminal()?;
+                self.shell_status = Some(status);
+                self.shell = None;
+                self.stop()?;
+            }
+        }
         let mut has_changed = false;
         for member in &mut self.members {
             let Some(process) = &mut member.process else { continue };
             let Some(status) = process.in_between.try_wait()? else { continue };
             has_changed = true;
-            if !self.shares_processes {
+            if !self.pod.share_process_namespace {
                 process.namespaces = None; // the kernel has killed all that was in its PID namespace
             }
             let ran_for = process.started.elapsed();
