@@ -209,8 +209,7 @@ impl Hierarchy {
             let is_ours = controllers.split(',').eq(self.names_in_proc());
             is_ours.then_some(path)
         });
-        let path =
-            path.with_context(|| format!("no line of {} in {file}", self.name()))?;
+        let path = path.with_context(|| format!("no line of {} in {file}", self.name()))?;
         let below = Path::new(path).strip_prefix(&self.root).with_context(|| {
             format!("the cgroup {path} in {file} is not below {}", self.mount_point.display())
         })?;

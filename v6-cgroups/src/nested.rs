@@ -1,9 +1,9 @@
 //! A cgroup with others in it, for a stage that runs several containers as one (v8).
 
+use crate::control_file;
 use crate::group::{self, Group};
 use crate::hierarchy::{Hierarchies, Kind, Wanted};
 use crate::{Cgroup, Limits};
-use crate::control_file;
 use anyhow::{Result, anyhow};
 use nix::unistd::Pid;
 

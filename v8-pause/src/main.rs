@@ -12,7 +12,9 @@ use v8_pause::output::Ends;
 use v8_pause::pause::leave_terminal;
 use v8_pause::prepared::{Prepared, find_images, pod_cgroup, ports};
 use v8_pause::state::{State, runtime_directory};
-use v8_pause::{Namespaces, Pause, Pod, Supervisor, demo, enter, harden, manifest, run_from_memory};
+use v8_pause::{
+    Namespaces, Pause, Pod, Supervisor, demo, enter, harden, manifest, run_from_memory,
+};
 
 fn main() {
     finish(run())
@@ -61,7 +63,8 @@ fn start(
         leave_terminal()?;
         output.connect()?;
         harden()?;
-        shared.join(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS)?;
+        shared
+            .join(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS)?;
         if pod.share_process_namespace {
             shared.join(CloneFlags::CLONE_NEWPID)?;
             fork_and_stand_between()?;

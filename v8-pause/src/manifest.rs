@@ -172,9 +172,7 @@ fn read_restart_policy(node: &Node) -> Result<RestartPolicy> {
         "Always" => Ok(RestartPolicy::Always),
         "OnFailure" => Ok(RestartPolicy::OnFailure),
         "Never" => Ok(RestartPolicy::Never),
-        other => {
-            Err(node.wrong(format_args!("{other:?} is none of Always, OnFailure and Never")))
-        }
+        other => Err(node.wrong(format_args!("{other:?} is none of Always, OnFailure and Never"))),
     }
 }
 
@@ -216,8 +214,7 @@ fn read_container(node: &Node) -> Result<Container> {
     let env = list(&mut fields, "env")?.iter().map(read_variable).collect::<Result<Vec<_>>>()?;
     let working_dir = fields.take("workingDir").map(Node::text).transpose()?.map(PathBuf::from);
     let ports = list(&mut fields, "ports")?.iter().map(read_port).collect::<Result<_>>()?;
-    let (memory, cpu) =
-        fields.take("resources").map(read_limits).transpose()?.unwrap_or_default();
+    let (memory, cpu) = fields.take("resources").map(read_limits).transpose()?.unwrap_or_default();
     let mounts = list(&mut fields, "volumeMounts")?;
     let mounts = mounts.iter().map(read_mount).collect::<Result<_>>()?;
     let run_as_user = fields.take("securityContext").map(read_user).transpose()?.flatten();

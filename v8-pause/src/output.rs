@@ -68,20 +68,22 @@ impl Stream {
         let mut bytes = [0; 4096];
         let length = self.pipe.read(&mut bytes).context("cannot read a container's output")?;
         self.started.extend_from_slice(&bytes[..length]);
-        while let Some(end) = self.started.iter().position(|&byte| byte == b'\n') {
-            let line: Vec<_> = self.started.drain(..=end).collect();
-            self.print(&line);
+        loop {
+            let longest = self.started.len().min(LONGEST);
+            let end = self.started[..longest].iter().position(|&byte| byte == b'\n');
+            let is_last = length == 0 && longest > 0;
+            match end {
+                Some(end) => self.print(end, 1),
+                None if longest == LONGEST || is_last => self.print(longest, 0),
+                None => return Ok(length > 0),
+            }
         }
-        if self.started.len() > LONGEST || (length == 0 && !self.started.is_empty()) {
-            let mut line = std::mem::take(&mut self.started);
-            line.push(b'\n');
-            self.print(&line);
-        }
-        Ok(length > 0)
     }
 
-    fn print(&self, line: &[u8]) {
-        let line = [self.prefix.as_bytes(), line].concat();
+    /// Prints so many bytes as a line, and leaves out what ended it.
+    fn print(&mut self, length: usize, end: usize) {
+        let line = [self.prefix.as_bytes(), &self.started[..length], b"\n"].concat();
+        self.started.drain(..length + end);
         // With our own stdout gone there is nobody who listens; the containers go on.
         let _ = match self.is_error {
             true => io::stderr().write_all(&line),

@@ -11,8 +11,8 @@ use nix::unistd::{Pid, dup2_stdin, dup2_stdout, setsid};
 use std::convert::Infallible;
 use std::fs::File;
 use std::path::Path;
-use v1_chroot::Child;
 use v1_chroot::child::children_of;
+use v1_chroot::{Child, close_on_exec_from_3};
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
 use v3_pidns::{KILL, fork_into_pid_namespace};
 use v4_utsns::set_hostname;
@@ -115,5 +115,6 @@ fn enter_empty_root() -> Result<()> {
 /// begun is not overheard.
 fn become_pause(program: &File) -> Result<Infallible> {
     SigSet::all().thread_set_mask().context("cannot block signals")?;
+    close_on_exec_from_3().context("cannot mark descriptors close-on-exec")?;
     execute(program, &[c"/pause".to_owned()], &[])
 }

@@ -50,8 +50,8 @@ pub fn find_images(pod: &Pod, images: Option<&Path>) -> Result<Vec<(OverlayArgs,
             changes: false,
             max_size: MAX_SIZE,
         };
-        let layers = Layers::find(&args, None)
-            .with_context(|| format!("container {:?}", container.name))?;
+        let layers =
+            Layers::find(&args, None).with_context(|| format!("container {:?}", container.name))?;
         Ok((args, layers))
     };
     pod.all_containers().map(find).collect()
@@ -91,7 +91,11 @@ impl Prepared {
     ///
     /// # Errors
     /// If an image cannot be unpacked, or a volume is not there.
-    pub fn all(pod: &Pod, images: &[(OverlayArgs, Layers)], state: &State) -> Result<Vec<Prepared>> {
+    pub fn all(
+        pod: &Pod,
+        images: &[(OverlayArgs, Layers)],
+        state: &State,
+    ) -> Result<Vec<Prepared>> {
         let prepare = |(container, image)| Prepared::new(pod, container, image, state);
         pod.all_containers().zip(images).map(prepare).collect()
     }

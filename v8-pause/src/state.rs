@@ -108,8 +108,7 @@ impl State {
 impl Drop for State {
     fn drop(&mut self) {
         let removed = Lock::take_on(&self.parent).and_then(|_nobody_else| {
-            fs::remove_dir_all(&self.path)
-                .with_context(|| format!("cannot remove {:?}", self.path))
+            fs::remove_dir_all(&self.path).with_context(|| format!("cannot remove {:?}", self.path))
         });
         if let Err(error) = removed {
             note(format_args!("left behind: {}", one_line(&error)));

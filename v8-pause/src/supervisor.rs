@@ -195,7 +195,8 @@ impl<'a> Supervisor<'a> {
             member.next_start = None;
             has_changed = true;
             let (ends, streams) = pipes(&member.container.name, member.index, width)?;
-            let cgroup = self.cgroup.create_inner(&member.container.name, &member.container.limits)?;
+            let cgroup =
+                self.cgroup.create_inner(&member.container.name, &member.container.limits)?;
             match (self.start)(member.container, &cgroup, &ends) {
                 Ok(in_between) => {
                     member.streams.extend(streams);

@@ -123,7 +123,8 @@ mod tests {
         for name in ["a", "a.b", "web-1.example", &"x".repeat(100), &"x".repeat(253)] {
             assert_eq!(subdomain(name), Ok(()), "{name}");
         }
-        for name in ["", ".", "a..b", "a.-b", "A", &"x".repeat(254), &format!("{}-", "x".repeat(70))]
+        for name in
+            ["", ".", "a..b", "a.-b", "A", &"x".repeat(254), &format!("{}-", "x".repeat(70))]
         {
             assert!(subdomain(name).is_err(), "{name}");
         }
@@ -142,7 +143,8 @@ mod tests {
             let (repository, tag) = (repository.to_owned(), tag.to_owned());
             assert_eq!(Reference::parse(text), Ok(Reference { repository, tag }), "{text}");
         }
-        for text in ["", "Nginx", "nginx:", "a//b", "../x", "a/../b", "nginx:ta g", "/etc", "x@sha256:0"]
+        for text in
+            ["", "Nginx", "nginx:", "a//b", "../x", "a/../b", "nginx:ta g", "/etc", "x@sha256:0"]
         {
             assert!(Reference::parse(text).is_err(), "{text}");
         }

@@ -100,7 +100,10 @@ mod tests {
             ["", "banana", "12Q", "1K", "64MB", "64 Mi", "m", ".", "1.2.3", "1e", "0x10", "1_000"]
         {
             let told = in_thousandths(text);
-            assert!(told.as_ref().is_err_and(|it| it.contains("not a quantity")), "{text} {told:?}");
+            assert!(
+                told.as_ref().is_err_and(|it| it.contains("not a quantity")),
+                "{text} {told:?}"
+            );
         }
         assert!(in_thousandths("-1").is_err_and(|told| told.contains("less than zero")));
         for text in ["1e99", "99999999999999999999999999999999999999999", "20Ei", "1e30"] {

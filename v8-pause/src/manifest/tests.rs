@@ -123,9 +123,15 @@ fn what_the_api_server_refuses_is_refused() {
         ("apiVersion: v2".into(), "apiVersion: it is \"v2\"; only \"v1\""),
         (of_container("").replace("kind: Pod", "kind: Job"), "kind: it is \"Job\"; only \"Pod\""),
         (of_container("").replace("Pod", "Pod\nstatus: {}"), "status: no such field"),
-        (of_container("").replace("name: test", "name: Test"), "metadata.name: \"Test\" is no name"),
+        (
+            of_container("").replace("name: test", "name: Test"),
+            "metadata.name: \"Test\" is no name",
+        ),
         (of_container("").replace("name: test", "name: 7"), "metadata.name: it is a number, not a"),
-        (of_container("").replace("test", &"x".repeat(254)), "metadata.name: it has 254 characters"),
+        (
+            of_container("").replace("test", &"x".repeat(254)),
+            "metadata.name: it has 254 characters",
+        ),
         (pod("  containers: []"), "spec.containers: a pod has at least one container (line 6"),
         (pod("  hostname: x"), "spec: the field containers is missing"),
         (pod("  containers:"), "spec: the field containers is missing"),
@@ -135,7 +141,10 @@ fn what_the_api_server_refuses_is_refused() {
         (pod("  containers: [{image: a}]"), "spec.containers[0]: the field name is missing"),
         (of_container("    nmae: b\n"), "spec.containers[0].nmae: no such field is supported here"),
         (of_container("    name: b\n"), "spec.containers[0].name: it is there twice"),
-        (of_container("").replace("name: a", "name: a_b"), "spec.containers[0].name: \"a_b\" is no"),
+        (
+            of_container("").replace("name: a", "name: a_b"),
+            "spec.containers[0].name: \"a_b\" is no",
+        ),
         (of_container("").replace("name: a", &format!("name: {long}")), "it has 64 characters"),
         (of_container("").replace("busybox", "Busy"), "containers[0].image: \"Busy\" is no image"),
         (of_container("").replace("busybox", "1.5"), "containers[0].image: it is a number"),
@@ -145,16 +154,28 @@ fn what_the_api_server_refuses_is_refused() {
             "two containers have the name \"a\"",
         ),
         (of_container("    command: sh\n"), "command: it is a text, not a list"),
-        (of_container("    command: [sleep, 10]\n"), "command[1]: it is a number, not a text (quote"),
+        (
+            of_container("    command: [sleep, 10]\n"),
+            "command[1]: it is a number, not a text (quote",
+        ),
         (of_container("    args: [true]\n"), "args[0]: it is a boolean, not a text"),
         (of_container("    env: {A: b}\n"), "env: it is a mapping, not a list"),
         (of_container("    env: [{value: b}]\n"), "env[0]: the field name is missing"),
-        (of_container("    env: [{name: A, value: 1}]\n"), "env[0].value: it is a number, not a text"),
-        (of_container("    env: [{name: A, value: yes}]\n"), "env[0].value: it is a boolean, not a"),
+        (
+            of_container("    env: [{name: A, value: 1}]\n"),
+            "env[0].value: it is a number, not a text",
+        ),
+        (
+            of_container("    env: [{name: A, value: yes}]\n"),
+            "env[0].value: it is a boolean, not a",
+        ),
         (of_container("    env: [{name: A=B}]\n"), "env[0].name: \"A=B\" is no name of a variable"),
         (of_container("    ports: [80]\n"), "ports[0]: it is a number, not a mapping"),
         (of_container("    ports: [{hostPort: 80}]\n"), "ports[0]: the field containerPort is"),
-        (of_container("    ports: [{containerPort: 0}]\n"), "containerPort: 0 is not between 1 and"),
+        (
+            of_container("    ports: [{containerPort: 0}]\n"),
+            "containerPort: 0 is not between 1 and",
+        ),
         (of_container("    ports: [{containerPort: 65536}]\n"), "65536 is not between 1 and 65535"),
         (of_container("    ports: [{containerPort: '80'}]\n"), "it is a text, not an integer"),
         (of_container("    ports: [{containerPort: 8.5}]\n"), "it is not an integer"),
@@ -164,10 +185,19 @@ fn what_the_api_server_refuses_is_refused() {
             ),
             "hostPort 9 is there twice in the pod",
         ),
-        (of_container("    resources: {limits: {cpu: banana}}\n"), "cpu: \"banana\" is not a quantity"),
-        (of_container("    resources: {limits: {memory: 12Q}}\n"), "memory: \"12Q\" is not a quantity"),
+        (
+            of_container("    resources: {limits: {cpu: banana}}\n"),
+            "cpu: \"banana\" is not a quantity",
+        ),
+        (
+            of_container("    resources: {limits: {memory: 12Q}}\n"),
+            "memory: \"12Q\" is not a quantity",
+        ),
         (of_container("    resources: {limits: {memory: -1}}\n"), "memory: -1 is less than zero"),
-        (of_container("    resources: {limits: {cpu: [1]}}\n"), "cpu: it is a list, not a quantity"),
+        (
+            of_container("    resources: {limits: {cpu: [1]}}\n"),
+            "cpu: it is a list, not a quantity",
+        ),
         (of_container("    resources: {limits: {gold: 1}}\n"), "limits.gold: no such field"),
         (of_container("    volumeMounts: [{name: v, mountPath: /v}]\n"), "has no volume \"v\""),
         (
@@ -176,7 +206,9 @@ fn what_the_api_server_refuses_is_refused() {
         ),
         (of_container("    volumeMounts: [{name: v}]\n"), "the field mountPath is missing"),
         (
-            of_container("    volumeMounts: [{name: v, mountPath: /a:b}]\n  volumes: [{name: v}]\n"),
+            of_container(
+                "    volumeMounts: [{name: v, mountPath: /a:b}]\n  volumes: [{name: v}]\n",
+            ),
             "mountPath: it must not contain a :",
         ),
         (
@@ -191,11 +223,17 @@ fn what_the_api_server_refuses_is_refused() {
             of_container("  volumes: [{name: v, emptyDir: {}, hostPath: {path: /}}]\n"),
             "volumes[0]: it is both",
         ),
-        (of_container("  volumes: [{name: v, hostPath: {}}]\n"), "hostPath: the field path is missing"),
+        (
+            of_container("  volumes: [{name: v, hostPath: {}}]\n"),
+            "hostPath: the field path is missing",
+        ),
         (of_container("  volumes: [{name: v, hostPath: {path: /a/../b}}]\n"), "goes through .."),
         (of_container("  volumes: [{name: V}]\n"), "volumes[0].name: \"V\" is no name"),
         (of_container("    securityContext: {runAsUser: -1}\n"), "runAsUser: -1 is not between 0"),
-        (of_container("    securityContext: {runAsUser: root}\n"), "runAsUser: it is a text, not an"),
+        (
+            of_container("    securityContext: {runAsUser: root}\n"),
+            "runAsUser: it is a text, not an",
+        ),
         (of_container("  restartPolicy: never\n"), "restartPolicy: \"never\" is none of Always"),
         (of_container("  hostname: a.b\n"), "spec.hostname: \"a.b\" is no name"),
         (of_container(&format!("  hostname: {long}\n")), "spec.hostname: it has 64 characters"),
@@ -217,7 +255,8 @@ fn what_has_no_meaning_here_is_refused() {
     let two = of_container("    ports: [{containerPort: 80}]\n")
         + "  - {name: b, image: b, ports: [{containerPort: 80}]}\n";
     assert!(told(&two).contains("containerPort 80 is that of \"a\" too"));
-    let init = "  initContainers:\n  - {name: b, image: b, ports: [{containerPort: 80, hostPort: 80}]}\n";
+    let init =
+        "  initContainers:\n  - {name: b, image: b, ports: [{containerPort: 80, hostPort: 80}]}\n";
     assert!(told(&of_container(init)).contains("spec.initContainers[0]: the hostPort of an init"));
     assert!(told(&of_container("    resources: {limits: {memory: 1k}}\n")).contains("6Mi is the"));
     assert!(told(&of_container("  volumes: [{name: v, hostPath: {path: a}}]\n")).contains("start"));

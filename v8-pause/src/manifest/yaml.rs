@@ -21,7 +21,10 @@ pub struct Node {
 #[derive(Clone, Debug)]
 enum Value {
     /// `is_quoted`: then it is a text, whatever it looks like.
-    Scalar { text: String, is_quoted: bool },
+    Scalar {
+        text: String,
+        is_quoted: bool,
+    },
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
 }

@@ -20,11 +20,14 @@ fn a_wrong_manifest(host: &Host) {
     let spec = scripts("", &[("a", "true")]) + "    tty: true\n";
     run(host, &spec).assert_refused(
         125,
-        &["pod.yaml: spec.containers[0].tty: no such field is supported here", "(line 14, column 10)"],
+        &[
+            "pod.yaml: spec.containers[0].tty: no such field is supported here",
+            "(line 15, column 10)",
+        ],
     );
     let spec = scripts("", &[("a", "true")]) + "    resources: {limits: {memory: 12Q}}\n";
     run(host, &spec).assert_refused(125, &["limits.memory: \"12Q\" is not a quantity"]);
-    run(host, "  containers: [").assert_refused(125, &["pod.yaml: it is no YAML", "line 6"]);
+    run(host, "  containers: [").assert_refused(125, &["pod.yaml: it is no YAML", "line 7"]);
 }
 
 fn a_missing_file(host: &Host) {
@@ -36,11 +39,15 @@ fn a_missing_file(host: &Host) {
 
 fn a_missing_image(host: &Host) {
     let spec = "  containers: [{name: a, image: 'nginx:1.27'}]\n";
-    run(host, spec).assert_refused(125, &["container \"a\"", "nginx is not built in", "--images DIR"]);
+    run(host, spec)
+        .assert_refused(125, &["container \"a\"", "nginx is not built in", "--images DIR"]);
     let path = crate::pod::manifest(host, spec);
     let path = path.to_str().unwrap();
     let none = host.run(["run", "--net", "none", "--images", "/tmp", path]);
-    none.assert_refused(125, &["no image \"/tmp/nginx\"", "ENOENT", "skopeo copy docker://nginx:1.27"]);
+    none.assert_refused(
+        125,
+        &["no image \"/tmp/nginx\"", "ENOENT", "skopeo copy docker://nginx:1.27"],
+    );
     fs::create_dir(host.dir("images").join("nginx")).unwrap();
     let empty = host.run(["run", "--net", "none", "--images", "/tmp/images", path]);
     empty.assert_refused(125, &["container \"a\"", "/tmp/images/nginx:1.27", "index.json"]);

@@ -95,7 +95,8 @@ fn shared_memory_is_seen_in_the_pod_only(host: &Host) {
     let mut make = Command::new("nsenter");
     make.arg(format!("--ipc=/proc/{}/ns/ipc", pod.pause)).args(["ipcmk", "--shmem", "4096"]);
     Outcome::of(&mut make).text();
-    let count = |pod: &Pod, container| pod.sh_in(container, "grep -c ' 4096 ' /proc/sysvipc/shm; true");
+    let count =
+        |pod: &Pod, container| pod.sh_in(container, "grep -c ' 4096 ' /proc/sysvipc/shm; true");
     assert_eq!((count(&pod, "a"), count(&pod, "b")), ("1\n".into(), "1\n".into()));
     assert_eq!(count(&other, "a"), "0\n");
     pod.stop();
@@ -105,14 +106,14 @@ fn shared_memory_is_seen_in_the_pod_only(host: &Host) {
 fn shared_processes(host: &Host) {
     let mut pod = Pod::start_ready(host, &two(SHARED), 2);
     let ps = pod.sh("ps -o pid,comm");
-    let has = |pid: &str, name: &str| {
-        ps.lines().any(|line| line.split_whitespace().eq([pid, name]))
-    };
+    let has =
+        |pid: &str, name: &str| ps.lines().any(|line| line.split_whitespace().eq([pid, name]));
     assert!(has("1", "pause"), "{ps}");
     assert_eq!(ps.lines().filter(|line| line.ends_with(" sleep")).count(), 2, "{ps}");
     // The root directory of a sibling is reachable, as the Kubernetes documentation has it.
     pod.sh_in("b", "echo secret > /root/file");
-    let script = "for pid in $(pgrep sleep); do cat /proc/$pid/root/root/file 2>/dev/null; done; true";
+    let script = "for dir in /proc/[0-9]*; do
+        [ $(cat $dir/comm) = sleep ] && cat $dir/root/root/file; done 2>/dev/null; true";
     assert_eq!(pod.sh(script), "secret\n");
     pod.stop();
 }
@@ -152,9 +153,8 @@ fn an_orphan_is_reaped_at_once(host: &Host) {
     let mut pod = Pod::start(host, &spec);
     pod.running.expect_line("a | ");
     pod.running.expect_line("a | ready");
-    let orphan = || {
-        testbed::running::children(pod.pause).into_iter().find(|pid| program(*pid) == "sleep")
-    };
+    let orphan =
+        || testbed::running::children(pod.pause).into_iter().find(|pid| program(*pid) == "sleep");
     within(Duration::from_secs(5), "the orphan is pause's", || orphan().is_some());
     let orphan = orphan().unwrap();
     send(orphan, libc::SIGKILL);
@@ -164,4 +164,3 @@ fn an_orphan_is_reaped_at_once(host: &Host) {
     assert!(start.elapsed() < testbed::pace::slowed(Duration::from_millis(100)), "{start:?}");
     pod.stop();
 }
-
