@@ -10,6 +10,7 @@
 mod attack;
 mod ends;
 mod entering;
+mod nginx;
 mod pause;
 mod pod;
 mod refused;
@@ -24,8 +25,12 @@ fn main() -> ExitCode {
     if attack::is_attacker() {
         attack::attack();
     }
+    // The test binary is started again for each trial, with arguments of its own.
+    if !std::env::args().nth(1).is_some_and(|first| first.starts_with("--in-throw")) {
+        nginx::prepare();
+    }
     let suite = Suite::of(&Stage::V8);
-    let parts: [fn(Suite) -> Suite; 7] = [
+    let parts: [fn(Suite) -> Suite; 8] = [
         pause::add,
         sharing::add,
         ends::add,
@@ -33,6 +38,7 @@ fn main() -> ExitCode {
         volumes::add,
         refused::add,
         attack::add,
+        nginx::add,
     ];
     parts.into_iter().fold(suite, |suite, add| add(suite)).run()
 }
