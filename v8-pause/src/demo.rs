@@ -15,7 +15,7 @@ A pod runs: a web server in the container `web`, and you, in the container `shel
     ps                        all processes of the pod; number 1 is pause
     wget -qO- localhost       the web server: you share the loopback device
     ls /proc/1/root/          the root directory of pause is empty
-    hostname; ipcs            shared too; `touch /here` is not: each has its own root
+    hostname                  shared too; `touch /here` is not: each has its own root
 
 and in a second terminal:
 
