@@ -28,6 +28,11 @@ pub struct Publish {
 }
 
 impl Publish {
+    /// Port `host` of all of the host's addresses, leading to the port `container`.
+    pub fn everywhere(host: u16, container: u16) -> Publish {
+        Publish { address: None, host, container }
+    }
+
     /// Reads `[IP:]HOST:CONTAINER`, an IPv6 address in brackets.
     ///
     /// # Errors
