@@ -313,13 +313,13 @@ impl<'a> Supervisor<'a> {
                  namespaces any more"
             ));
         }
-        if let Some(shell) = &self.shell {
-            if let Some(status) = shell.try_wait()? {
-                shell.take_back_terminal()?;
-                self.shell_status = Some(status);
-                self.shell = None;
-                self.stop()?;
-            }
+        if let Some(shell) = &self.shell
+            && let Some(status) = shell.try_wait()?
+        {
+            shell.take_back_terminal()?;
+            self.shell_status = Some(status);
+            self.shell = None;
+            self.stop()?;
         }
         let mut has_changed = false;
         for member in &mut self.members {
