@@ -43,6 +43,7 @@ mount_everything() {
     mount -t tmpfs -o mode=755 cache /var/cache
     mount --make-rshared /
     ip link set lo up
+    echo "$DIRECTORY/modprobe" >/proc/sys/kernel/modprobe
     install --directory --owner "$LEARNER" --group "$LEARNER" /run/learner
 }
 

@@ -26,6 +26,9 @@
 //!   command of a block is followed by a block of another terminal, it may go on running meanwhile.
 //!   What it prints later stands at the start of a later block of its own terminal.
 //! * A page ends with no command running. A command has 20 seconds.
+//! * A page with the line `<!-- a host with a way outside -->` has a host that is connected, by the
+//!   link `eth0`, to a router: that has a website, which tells a visitor its address, and is the
+//!   host's resolver, by name only. All other pages' hosts have no link but `lo`.
 //! * `cargo run -q -p STAGE -- ARGS` and `cargo workshop ARGS` run what is already built; any other
 //!   use of cargo fails.
 //! * ```` ```console,v2 ```` is executed where all cgroups are version 2, ```` ```console,v1 ````
@@ -48,6 +51,7 @@ pub mod page;
 pub mod session;
 pub mod sources;
 pub mod transcript;
+pub mod way_outside;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -59,12 +63,13 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{gethostname, sethostname};
 
 use crate::terminal::Terminal;
-use crate::{BIN, Host};
+use crate::{BIN, CgroupHost, Host};
 use page::Page;
 use session::{Session, make_bash};
 use transcript::{
     Compared, Identity, Input, Machine, ShellId, Transcript, blessed, compare, is_same,
 };
+use way_outside::WayOutside;
 
 /// Where a host sees the workspace, writable, so that a page can be rewritten.
 pub const WORKSPACE: &str = "/run/testbed/workspace";
@@ -74,13 +79,21 @@ const COURSE: &str = "/home/learner/course";
 const CARGO: &str = "/home/learner/.cargo/bin";
 
 /// What the pages call that a small machine may lack, and where it comes from.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 14] = [
+    ("jq", "jq"),
     ("pgrep", "procps"),
     ("ps", "procps"),
     ("findmnt", "util-linux"),
     ("nsenter", "util-linux"),
     ("unshare", "util-linux"),
     ("hostname", "hostname"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("conntrack", "conntrack"),
+    ("ping", "iputils-ping"),
+    ("curl", "curl"),
+    ("pasta", "passt"),
+    ("strace", "strace"),
 ];
 
 /// The book, and what to do with a page that says something else than what comes out.
@@ -164,7 +177,9 @@ pub fn run_page(page: &Page, host: &Host, bless: bool) {
     }
     let with_root = !host.has_user_namespace();
     let hostname = gethostname().expect("the host has a name");
+    let way_outside = WayOutside::wanted_by(page, host);
     let outcome = furnish(host).and_then(|()| execute(page, host, with_root, bless));
+    drop(way_outside);
     sethostname(&hostname).expect("give the host its name back");
     umount2(COURSE, MntFlags::MNT_DETACH).expect("unmount the course");
     let blocks_of_root = match outcome {
@@ -181,7 +196,7 @@ pub fn run_page(page: &Page, host: &Host, bless: bool) {
 }
 
 fn this_machine(has_root: bool) -> Machine {
-    Machine { has_root, is_unified: Path::new("/sys/fs/cgroup/cgroup.controllers").exists() }
+    Machine { has_root, is_unified: CgroupHost::of_machine() == CgroupHost::Unified }
 }
 
 /// A program that the page calls and that is not here.

@@ -1,167 +1,60 @@
-//! The cgroups of a throw-away host: a tree of its own in each hierarchy of the machine.
-//!
-//! cgroups belong to the whole machine. So that tests cannot meet each other there, each host
-//! lives in a cgroup of its own, `container-steps-test-PID-NUMBER`, and in a cgroup namespace whose
-//! root that is; the host's /sys/fs/cgroup is mounted anew and shows no more than that. Whoever runs
-//! the tests makes the cgroups, and removes them when the host is gone.
+//! What kind of cgroup host the machine is. A throw-away host has the machine's cgroups.
 
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use nix::errno::Errno;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
+use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
-/// How the names of our cgroups begin.
-pub(crate) const PREFIX: &str = "container-steps-test-";
+/// Where everybody looks for cgroups.
+const USUAL_PLACE: &str = "/sys/fs/cgroup";
 
-/// The controllers that hosts have, where the machine has them.
-const CONTROLLERS: [&str; 4] = ["memory", "cpu", "cpuacct", "pids"];
-
-const PLACE: &str = "/sys/fs/cgroup";
-
-/// The hierarchy of cgroups that the machine has, with a mount point for each.
-struct Tree {
-    mount_point: PathBuf,
-    is_v2: bool,
-    options: String,
+/// How the machine mounts its cgroups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CgroupHost {
+    /// Version 2 only, at the usual place.
+    Unified,
+    /// The controllers on version 1, and version 2 beside them.
+    Hybrid,
+    /// Version 1 only.
+    V1,
+    /// No cgroups.
+    None,
 }
 
-/// The hierarchies that hosts have a part of (man 5 proc_pid_mountinfo).
-fn trees() -> io::Result<Vec<Tree>> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    Ok(mounts.lines().filter_map(tree_of).collect())
-}
-
-fn tree_of(line: &str) -> Option<Tree> {
-    let (mount, file_system) = line.split_once(" - ")?;
-    let mut file_system = file_system.split(' ');
-    let is_v2 = match file_system.next()? {
-        "cgroup" => false,
-        "cgroup2" => true,
-        _ => return None,
-    };
-    let options = file_system.nth(1)?.split(',').filter(|option| !["rw", "ro"].contains(option));
-    let is_ours = is_v2 || options.clone().any(|option| CONTROLLERS.contains(&option));
-    let mount_point = PathBuf::from(mount.split(' ').nth(4)?);
-    let options = options.collect::<Vec<_>>().join(",");
-    is_ours.then_some(Tree { mount_point, is_v2, options })
-}
-
-/// The cgroups of one host, from outside. They go when this is dropped.
-pub(crate) struct HostCgroups {
-    pub(crate) name: String,
-    directories: Vec<PathBuf>,
-}
-
-impl HostCgroups {
-    /// Makes them, as the machine's root.
-    pub(crate) fn make() -> Result<HostCgroups> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{PREFIX}{}-{number}", std::process::id());
-        let mut made = HostCgroups { name, directories: Vec::new() };
-        for tree in trees()? {
-            if tree.is_v2 {
-                pass_on_controllers(&tree.mount_point)?;
-            }
-            let directory = tree.mount_point.join(&made.name);
-            fs::create_dir(&directory).with_context(|| format!("make {}", directory.display()))?;
-            made.directories.push(directory);
-        }
-        Ok(made)
+impl CgroupHost {
+    /// That of the machine the tests run on.
+    pub fn of_machine() -> CgroupHost {
+        // The names of directories say nothing, the file system's magic number does (man 2 statfs).
+        let usual = statfs(USUAL_PLACE).map(|it| it.filesystem_type());
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("read the mounts");
+        CgroupHost::of(usual == Ok(CGROUP2_SUPER_MAGIC), &mounts)
     }
-}
 
-impl Drop for HostCgroups {
-    fn drop(&mut self) {
-        for directory in &self.directories {
-            if let Err(error) = remove(directory) {
-                eprintln!("cannot remove {}: {error}", directory.display());
-            }
+    fn of(is_version_2_at_usual_place: bool, mounts: &str) -> CgroupHost {
+        let has = |kind| mounts.lines().any(|line| line.contains(kind));
+        match (has(" - cgroup "), has(" - cgroup2 ")) {
+            (_, true) if is_version_2_at_usual_place => CgroupHost::Unified,
+            (true, true) => CgroupHost::Hybrid,
+            (true, false) => CgroupHost::V1,
+            (false, true) => CgroupHost::Unified,
+            (false, false) => CgroupHost::None,
         }
     }
 }
 
-/// Removes the cgroups of hosts whose test run was killed.
-pub(crate) fn sweep() -> io::Result<()> {
-    for tree in trees()? {
-        for entry in fs::read_dir(tree.mount_point)?.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
-            if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-                remove(&entry.path())?;
-            }
-        }
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Switches on, for the children of `directory`, those of our controllers that it has.
-fn pass_on_controllers(directory: &Path) -> Result<()> {
-    let available = fs::read_to_string(directory.join("cgroup.controllers"))?;
-    let ours = available.split_whitespace().filter(|name| CONTROLLERS.contains(name));
-    let change = ours.map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
-    let file = directory.join("cgroup.subtree_control");
-    fs::write(&file, change).with_context(|| format!("write {}", file.display()))
-}
+    const V1: &str = "30 24 0:26 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
+    const V2: &str = "31 24 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
 
-/// Removes a cgroup and those in it. What was in them is dying.
-fn remove(directory: &Path) -> io::Result<()> {
-    let start = Instant::now();
-    loop {
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                remove(&entry.path())?;
-            }
-        }
-        match fs::remove_dir(directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error)
-                if error.raw_os_error() == Some(Errno::EBUSY as i32)
-                    && start.elapsed() < Duration::from_secs(5) =>
-            {
-                sleep(Duration::from_millis(1));
-            }
-            result => return result,
-        }
+    #[test]
+    fn the_mounts_tell_the_kind() {
+        let both = [V1, V2].concat();
+        assert_eq!(CgroupHost::of(false, V1), CgroupHost::V1);
+        assert_eq!(CgroupHost::of(false, &both), CgroupHost::Hybrid);
+        assert_eq!(CgroupHost::of(true, &both), CgroupHost::Unified);
+        assert_eq!(CgroupHost::of(true, V2), CgroupHost::Unified);
+        assert_eq!(CgroupHost::of(false, ""), CgroupHost::None);
     }
-}
-
-/// Moves this process, the host's init, into the host's cgroups, and makes them the roots.
-pub(crate) fn enter(name: &str) -> Result<()> {
-    for tree in trees()? {
-        let file = tree.mount_point.join(name).join("cgroup.procs");
-        fs::write(&file, "0").with_context(|| format!("write {}", file.display()))?;
-    }
-    unshare(CloneFlags::CLONE_NEWCGROUP).context("unshare the cgroup namespace")
-}
-
-/// Mounts /sys/fs/cgroup anew. Then the host's processes go into a cgroup `machine`, because in v2
-/// what passes controllers on may hold none; the root of a real machine is exempt, ours is not.
-pub(crate) fn mount_anew() -> Result<()> {
-    let trees = trees()?;
-    umount2(PLACE, MntFlags::MNT_DETACH).context("unmount /sys/fs/cgroup")?;
-    if trees.iter().all(|tree| tree.mount_point != Path::new(PLACE)) {
-        let (kind, options) = (Some("tmpfs"), Some("mode=755"));
-        mount(kind, PLACE, kind, MsFlags::empty(), options).context("mount /sys/fs/cgroup")?;
-    }
-    for Tree { mount_point, is_v2, options } in &trees {
-        fs::create_dir_all(mount_point)?;
-        let kind = Some(if *is_v2 { "cgroup2" } else { "cgroup" });
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        mount(kind, mount_point, kind, flags, Some(options.as_str()))
-            .with_context(|| format!("mount {}", mount_point.display()))?;
-        if *is_v2 {
-            let machine = mount_point.join("machine");
-            fs::create_dir(&machine)?;
-            fs::write(machine.join("cgroup.procs"), "0").context("move the host's init")?;
-        }
-    }
-    Ok(())
 }

@@ -3,12 +3,15 @@
 mod arguments;
 mod bad_input;
 mod environment;
+mod etc;
 mod exit_status;
 mod hostile;
 mod hostname;
 mod inheritance;
 mod mounts;
+mod network;
 mod processes;
+mod publish;
 mod refusals;
 mod rootfs;
 mod signals;
@@ -20,7 +23,7 @@ use crate::suite::Suite;
 
 /// Adds the tests that hold for the stage of this suite.
 pub fn add(suite: Suite) -> Suite {
-    let parts: [fn(Suite) -> Suite; 15] = [
+    let parts: [fn(Suite) -> Suite; 18] = [
         arguments::add,
         environment::add,
         exit_status::add,
@@ -33,6 +36,9 @@ pub fn add(suite: Suite) -> Suite {
         volumes::add,
         processes::add,
         hostname::add,
+        network::add,
+        etc::add,
+        publish::add,
         bad_input::add,
         refusals::add,
         hostile::add,

@@ -9,17 +9,20 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::cgroups;
+use crate::host_cgroups;
 use crate::pace::slowed;
 
 /// Where a launcher could leave files.
 const WATCHED: [&str; 6] = ["/tmp", "/run", "/home", "/root", "/var/cache", "/dev"];
 
 /// What the stages keep on purpose in their cache directory. A temporary file is not among it.
-const KEPT_IN_CACHE: [&str; 3] = ["rootfs", "busybox", "layers"];
+const KEPT_IN_CACHE: [&str; 4] = ["rootfs", "busybox", "layers", "upper"];
 
 /// cgroups of the project have this in their names.
 const CGROUP_NAME: &str = "container-steps";
+
+/// The switch of all links at once: whoever changes it changes that of each link.
+const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 
 /// How long what is dying may take to be gone.
 const GRACE: Duration = Duration::from_secs(1);
@@ -46,7 +49,7 @@ impl Allowed {
 /// One kind of resource and how to list what there is of it.
 type Look = (&'static str, fn() -> io::Result<BTreeSet<String>>);
 
-const LOOKS: [Look; 8] = [
+const LOOKS: [Look; 9] = [
     ("mount", mounts),
     ("network link", network_links),
     ("nft table", nft_tables),
@@ -54,7 +57,8 @@ const LOOKS: [Look; 8] = [
     ("process", processes),
     ("ipc object", ipc_objects),
     ("hostname", || lines_of("/proc/sys/kernel/hostname")),
-    ("ip_forward", || lines_of("/proc/sys/net/ipv4/ip_forward")),
+    ("ip_forward", || lines_of(IP_FORWARD)),
+    ("forwarding link", forwarding_links),
 ];
 
 /// The state of a host: for each kind of resource, what there is.
@@ -126,6 +130,22 @@ fn nft_tables() -> io::Result<BTreeSet<String>> {
     }
 }
 
+/// The links with a switch of their own that is on. If that of all links is, it tells of them.
+fn forwarding_links() -> io::Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    if fs::read_to_string(IP_FORWARD)?.trim() != "0" {
+        return Ok(found);
+    }
+    for entry in fs::read_dir("/proc/sys/net/ipv4/conf")? {
+        let entry = entry?;
+        let switch = fs::read_to_string(entry.path().join("forwarding"));
+        if switch.is_ok_and(|switch| switch.trim() != "0") {
+            found.insert(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(found)
+}
+
 /// The cgroups with the project's name, in all hierarchies.
 fn our_cgroups() -> io::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
@@ -138,7 +158,7 @@ fn our_cgroups() -> io::Result<BTreeSet<String>> {
             }
             let name = entry.file_name().to_string_lossy().into_owned();
             // A host without cgroups of its own sees those of the hosts beside it.
-            if name.starts_with(cgroups::PREFIX) {
+            if name.starts_with(host_cgroups::PREFIX) {
                 continue;
             }
             if name.contains(CGROUP_NAME) {

@@ -45,9 +45,13 @@
 //! * [`Host::skip`]: ends the trial as ignored, with a reason. Under `CI=true` that is a failure
 //!   unless `known-skips.txt` lists it.
 //!
+//! [`CgroupHost::of_machine`] tells which cgroups there are: the one thing a host shares with the
+//! machine.
+//!
 //! [`Host::run`] and [`Host::start`] run a container to its end, or while the test looks at it from
 //! outside (module [`running`]); [`terminal`] has a real terminal; [`elsewhere`] a machine that
-//! refuses things; [`Outside`] is another machine on the network. [`contract::add`] adds what all stages keep.
+//! refuses things; [`Outside`] is another machine on the network, [`tcp`] a server and its clients;
+//! [`pace`] knows how slow the machine is. [`contract::add`] adds what all stages keep.
 
 #![allow(
     clippy::unwrap_used,
@@ -61,6 +65,7 @@ mod cgroups;
 pub mod contract;
 pub mod elsewhere;
 mod host;
+mod host_cgroups;
 mod identity;
 mod leaks;
 mod mounts;
@@ -70,10 +75,12 @@ mod probe;
 pub mod running;
 mod stage;
 mod suite;
+pub mod tcp;
 pub mod terminal;
 
+pub use cgroups::CgroupHost;
 pub use host::{BIN, EXE, Host, Variant};
-pub use outside::Outside;
+pub use outside::{Outside, in_network_of};
 pub use running::{Outcome, Running};
 pub use stage::Stage;
 pub use suite::Suite;

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
 
-use crate::cgroups;
+use crate::host_cgroups;
 use crate::identity::LEARNER;
 
 const NONE: Option<&str> = None;
@@ -96,7 +96,7 @@ pub fn furnish(binds: &[Bind], own_cgroups: bool) -> Result<()> {
     fs::create_dir("/run/mount")?;
     set_read_only(Path::new("/"))?;
     if own_cgroups {
-        cgroups::mount_anew()?;
+        host_cgroups::mount_anew()?;
     }
     // systemd makes every mount shared: a launcher that forgets to cut itself off is found out.
     change_propagation(MsFlags::MS_SHARED)

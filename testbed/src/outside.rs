@@ -1,5 +1,6 @@
 //! Another machine on the host's network: the outside of a container.
 
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -27,6 +28,14 @@ impl Outside {
     /// Connects the host to it, by a link of this name, and makes it the host's default route.
     /// Ends the trial as ignored if there is no `ip`.
     pub fn connect(host: &Host, link: &str) -> Outside {
+        let outside = Outside::at(host, link, "192.0.2");
+        ip(&format!("route add default via {}", Outside::ADDRESS));
+        outside
+    }
+
+    /// Connects the host to a machine on another side of it, which is nobody's default route: of
+    /// the network NETWORK.0/24 it has the address 1, and the host has the address 10.
+    pub fn at(host: &Host, link: &str, network: &str) -> Outside {
         let mut command = Command::new("sleep");
         command.arg("infinity").stdin(Stdio::null());
         // SAFETY: a body has one thread, so its child may do anything.
@@ -40,30 +49,28 @@ impl Outside {
             host.skip("no ip on this machine: install iproute2");
         }
         ip(&format!("link add {link} type veth peer name eth0 netns {pid}"));
-        ip(&format!("address add {}/24 dev {link}", Outside::HOST));
+        ip(&format!("address add {network}.10/24 dev {link}"));
         ip(&format!("link set {link} up"));
         for line in [
             "ip link set lo up".to_owned(),
-            format!("ip address add {}/24 dev eth0", Outside::ADDRESS),
+            format!("ip address add {network}.1/24 dev eth0"),
             "ip link set eth0 up".to_owned(),
         ] {
-            let status = outside.command("sh").args(["-c", &line]).status().expect("run sh");
-            assert!(status.success(), "{line}");
+            outside.sh(&line);
         }
-        ip(&format!("route add default via {}", Outside::ADDRESS));
         outside
     }
 
     /// A command that runs there, as root.
     pub fn command(&self, program: &str) -> Command {
-        let namespace = std::fs::File::open(format!("/proc/{}/ns/net", self.process.id()))
-            .expect("open the network namespace");
-        let mut command = Command::new(program);
-        command.stdin(Stdio::null());
-        let enter = move || Ok(setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET)?);
-        // SAFETY: a body has one thread, so its child may do anything.
-        unsafe { command.pre_exec(enter) };
-        command
+        in_network_of(self.process.id(), program)
+    }
+
+    /// Runs a line of shell there, as root. It must succeed.
+    #[track_caller]
+    pub fn sh(&self, line: &str) {
+        let output = self.command("sh").args(["-c", line]).output().expect("run sh");
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// The number of the process whose network namespace it is.
@@ -79,6 +86,18 @@ impl Drop for Outside {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A command that runs in the network namespace of a process, as root: in a container's, for
+/// instance, but with the programs of the host.
+pub fn in_network_of(pid: u32, program: &str) -> Command {
+    let namespace = File::open(format!("/proc/{pid}/ns/net")).expect("open its network namespace");
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null());
+    let enter = move || Ok(setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET)?);
+    // SAFETY: a body has one thread, so its child may do anything.
+    unsafe { command.pre_exec(enter) };
+    command
 }
 
 #[track_caller]

@@ -8,7 +8,9 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::book::way_outside::{WHO_ARE_YOU, tell_who_visits};
 use crate::host::{EXE, Host};
+use crate::tcp;
 
 /// The first argument of a test binary that shall be a probe.
 pub(crate) const PROBE: &str = "--probe";
@@ -44,10 +46,16 @@ fn libraries() -> BTreeSet<PathBuf> {
     paths.filter(|path| path.contains(".so")).map(PathBuf::from).collect()
 }
 
-/// The other side: runs the probe of this name.
-pub(crate) fn run(name: &str) {
+/// The other side: runs the probe of this name, with what else is on its command line.
+pub(crate) fn run(name: &str, argument: &str) {
     match name {
         "escape" => escape(),
+        "serve" => tcp::serve(argument).unwrap(),
+        "identify" => match tcp::identify(argument.parse().unwrap()) {
+            Ok(answer) => println!("{answer}"),
+            Err(error) => println!("{error}"),
+        },
+        WHO_ARE_YOU => tell_who_visits().unwrap(),
         other => panic!("there is no probe {other}"),
     }
 }

@@ -107,8 +107,25 @@ impl Running {
     /// process, then the command.
     #[track_caller]
     pub fn command(&self) -> u32 {
-        let child = only_child(self.pid());
+        let child = self.first_child();
         if self.has_pid_namespace { only_child(child) } else { child }
+    }
+
+    /// The number of the child that the command is in, or is: a proxy is the other one.
+    #[track_caller]
+    pub fn first_child(&self) -> u32 {
+        match children(self.pid())[..] {
+            [] | [_] => only_child(self.pid()),
+            _ => *children(self.pid()).iter().find(|pid| **pid != self.proxy()).unwrap(),
+        }
+    }
+
+    /// The number of the process that carries the connections to published ports.
+    #[track_caller]
+    pub fn proxy(&self) -> u32 {
+        let find = || children(self.pid()).into_iter().find(|pid| program(*pid) == "proxy");
+        within(Duration::from_secs(10), "the proxy runs", || find().is_some());
+        find().expect("it was there")
     }
 
     /// Waits until the command runs and is this program.
@@ -215,7 +232,12 @@ impl Host {
 
     /// Runs the launcher once, so that the rootfs in the cache is there.
     pub fn warm_up(&self) {
-        self.run(["true"]).text();
+        self.warm_up_with([]);
+    }
+
+    /// The same for a launcher that needs these options to get that far.
+    pub fn warm_up_with<const N: usize>(&self, options: [&str; N]) {
+        self.run(options.iter().chain(&["true"])).text();
     }
 }
 

@@ -13,10 +13,10 @@ pub struct Stage {
     pub uts_namespace: bool,
     /// It has its own network: `--net`, `--publish`.
     pub network_namespace: bool,
-    /// What a container writes is gone when it ends; the rootfs never changes.
-    pub writable_layer: bool,
     /// It has limits, and its own cgroup namespace.
     pub cgroups: bool,
+    /// What a container writes is gone when it ends; the rootfs never changes.
+    pub writable_layer: bool,
 }
 
 impl Stage {
@@ -27,8 +27,8 @@ impl Stage {
         pid_namespace: false,
         uts_namespace: false,
         network_namespace: false,
-        writable_layer: false,
         cgroups: false,
+        writable_layer: false,
     };
     /// Its own mounts.
     pub const V2: Stage = Stage { name: "v2-mountns", mount_namespace: true, ..Stage::V1 };
@@ -38,10 +38,10 @@ impl Stage {
     pub const V4: Stage = Stage { name: "v4-utsns", uts_namespace: true, ..Stage::V3 };
     /// Its own network.
     pub const V5: Stage = Stage { name: "v5-netns", network_namespace: true, ..Stage::V4 };
-    /// Layers.
-    pub const V7: Stage = Stage { name: "v7-overlay", writable_layer: true, ..Stage::V6 };
     /// Its own share of memory, CPU and processes.
     pub const V6: Stage = Stage { name: "v6-cgroups", cgroups: true, ..Stage::V5 };
+    /// Layers.
+    pub const V7: Stage = Stage { name: "v7-overlay", writable_layer: true, ..Stage::V6 };
     /// A pod. Its command line is another one, so it does not run the contract of the others.
     pub const V8: Stage = Stage { name: "v8-pause", network_namespace: false, ..Stage::V7 };
 }

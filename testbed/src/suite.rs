@@ -17,8 +17,8 @@ use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::cgroups::{self, HostCgroups};
 use crate::host::{self, Host, SKIP_MARK, SKIPPED, Variant, Wanted};
+use crate::host_cgroups::{self, HostCgroups};
 use crate::identity;
 use crate::pace::slowed;
 use crate::probe::{self, PROBE};
@@ -136,7 +136,9 @@ impl Suite {
         match arguments.next().as_deref().and_then(|first| first.to_str()) {
             Some(IN_HOST) => return self.run_one_body(arguments),
             Some(PROBE) => {
-                probe::run(&arguments.next().expect("a name").to_string_lossy());
+                let name = arguments.next().expect("a name");
+                let argument = arguments.next().unwrap_or_default();
+                probe::run(&name.to_string_lossy(), &argument.to_string_lossy());
                 return ExitCode::SUCCESS;
             }
             _ => {}
@@ -150,7 +152,7 @@ impl Suite {
         if !arguments.list {
             println!("tests run as {}", runner.identity());
             if runner.own_cgroups {
-                cgroups::sweep().expect("remove cgroups that a killed run has left");
+                host_cgroups::sweep().expect("remove cgroups that a killed run has left");
             }
         }
         let conclusion = libtest_mimic::run(&arguments, self.trials(&runner));

@@ -38,7 +38,8 @@ use nix::unistd::setsid;
 
 use crate::pace::slowed;
 
-/// How long a wait lasts at most (longer on a slow machine), unless [`Terminal::set_limit`] says otherwise.
+/// How long a wait lasts at most (longer on a slow machine), unless [`Terminal::set_limit`] says
+/// otherwise.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
 /// A key that a terminal turns into a signal or into the end of the input.

@@ -15,7 +15,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use nix::mount::{MsFlags, mount};
-use testbed::{EXE, Host, Suite};
+use testbed::{CgroupHost, EXE, Host, Suite};
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     Suite::of_no_stage()
+        .own_cgroups()
         .both("nothing", |_| run_launcher("nothing"))
         .both("a_process_that_is_about_to_end_is_no_leak", |_| run_launcher("short-lived process"))
         .both("what_the_test_owns_is_no_leak", |host| {
@@ -45,6 +46,14 @@ fn main() -> ExitCode {
         .leaks("link", &["new network link: leak0"], leak_link)
         .leaks("nft_table", &["new nft table: table inet leak"], leak_nft_table)
         .leaks("cgroup", &["new cgroup: ", "new mount: "], |_| run_launcher("cgroup"))
+        .leaks("cgroup_of_the_kernel", &["new cgroup: "], |host| {
+            if !host.has_own_cgroups() {
+                host.skip("the cgroups are the machine's");
+            }
+            let is_unified = CgroupHost::of_machine() == CgroupHost::Unified;
+            let tree = if is_unified { "" } else { "memory/" };
+            fs::create_dir(format!("/sys/fs/cgroup/{tree}container-steps-4711")).unwrap();
+        })
         .leaks("process", &["new process: "], |_| run_launcher("process"))
         .leaks("zombie", &["(true) Z"], |_| {
             #[expect(clippy::zombie_processes, reason = "the zombie is what the test is about")]
@@ -65,6 +74,7 @@ fn main() -> ExitCode {
         .leaks("ip_forward", &["gone ip_forward: 0", "new ip_forward: 1"], |_| {
             run_launcher("ip_forward");
         })
+        .leaks("forwarding", &["new forwarding link: lo"], |_| run_launcher("forwarding"))
         .run()
 }
 
@@ -114,6 +124,7 @@ fn leak(resource: &str) {
         "shared memory" => make_shared_memory(),
         "hostname" => nix::unistd::sethostname("leak").unwrap(),
         "ip_forward" => fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap(),
+        "forwarding" => fs::write("/proc/sys/net/ipv4/conf/lo/forwarding", "1").unwrap(),
         other => panic!("do not know how to leak a {other}"),
     }
 }

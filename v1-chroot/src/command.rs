@@ -22,7 +22,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 const SHELL: &str = "/bin/sh";
 
 // ANCHOR: exec
-/// execve(2): replaces this program with `command` (a shell if it is empty), in a clean environment.
+/// execve(2): replaces this program with `command`, or a shell if that is empty, in a clean
+/// environment.
 ///
 /// The process stays: its number, its root directory, its terminal. What the command must not
 /// inherit ends here: blocked signals, every descriptor but 0, 1 and 2, and the host's environment,

@@ -13,7 +13,7 @@
 
 use crate::lock::Lock;
 use crate::namespace::Namespace;
-use crate::netlink::{Link, Netlink};
+use crate::netlink::{Link, Netlink, Route};
 use crate::subnet::Subnet;
 use crate::{forwarding, nat};
 use anyhow::{Context, Result, anyhow, bail};
@@ -133,56 +133,64 @@ fn cannot_make(kind: &str, name: &str, errno: Errno) -> anyhow::Error {
 }
 
 // ANCHOR: ready_bridge
-/// The number of our bridge, complete, with an address of `subnet`.
+/// The number of our bridge: complete, with an address of `subnet`, and with a way outside.
 fn ready_bridge(host: &Netlink, subnet: Subnet) -> Result<u32> {
-    let complete = match find_bridge(host)? {
+    let bridge = complete_bridge(host)?;
+    let routes = host.routes().context("cannot list the routes")?;
+    if let Some(uplink) = default_link(&routes) {
+        let_forward(host, &bridge, uplink)?;
+    }
+    let gateway = subnet.gateway();
+    let (ours, others): (Vec<&Route>, Vec<&Route>) =
+        routes.iter().partition(|route| route.link == Some(bridge.index));
+    if !ours.iter().any(|route| route.kind == RouteType::Local && route.destination == gateway) {
+        check_is_free(subnet, &others)?;
+        host.address_add(bridge.index, gateway, subnet.prefix_length())
+            .with_context(|| format!("cannot give {BRIDGE} the address {gateway}"))?;
+    }
+    Ok(bridge.index)
+}
+// ANCHOR_END: ready_bridge
+
+/// Our bridge, as it is if it is complete, else made anew.
+fn complete_bridge(host: &Netlink) -> Result<Link> {
+    match find_bridge(host)? {
         Some(other) if other.address != MAC => bail!(
             "cannot use the link {BRIDGE}: somebody else made it (rename it: sudo ip link set \
              {BRIDGE} name NAME; or do without the outside: --net none)"
         ),
-        Some(bridge) if bridge.alias.is_some() => bridge,
-        Some(half_made) => {
-            tear_down(host, &half_made)?;
-            make_bridge(host)?
-        }
-        None => make_bridge(host)?,
-    };
-    let routes = host.routes().context("cannot list the routes")?;
-    let default = routes
-        .iter()
-        .filter(|route| route.prefix_length == 0 && route.kind == RouteType::Unicast)
-        .min_by_key(|route| route.metric);
-    if let Some(uplink) = default.and_then(|route| route.link) {
-        let_forward(host, &complete, uplink)?;
+        Some(bridge) if bridge.alias.is_some() => return Ok(bridge),
+        Some(half_made) => tear_down(host, &half_made)?,
+        None => {}
     }
-
-    let gateway = subnet.gateway();
-    let is_ours = |link: Option<u32>| link == Some(complete.index);
-    let has_address = routes.iter().any(|route| {
-        is_ours(route.link) && route.kind == RouteType::Local && route.destination == gateway
-    });
-    if has_address {
-        return Ok(complete.index);
-    }
-    let other = routes.iter().find(|route| {
-        let is_a_place = route.prefix_length > 0
-            && !matches!(route.kind, RouteType::Broadcast | RouteType::Multicast);
-        is_a_place
-            && !is_ours(route.link)
-            && Subnet::around(route.destination, route.prefix_length).overlaps(subnet)
-    });
-    if let Some(other) = other {
-        let route = format!("{}/{}", other.destination, other.prefix_length);
-        bail!(
-            "cannot use the subnet {subnet}: the host has a route to {route} already (see ip route \
-             show table all; another one: --subnet 10.62.0.0/24)"
-        );
-    }
-    host.address_add(complete.index, gateway, subnet.prefix_length())
-        .with_context(|| format!("cannot give {BRIDGE} the address {gateway}"))?;
-    Ok(complete.index)
+    make_bridge(host)
 }
-// ANCHOR_END: ready_bridge
+
+/// The link that packets for anywhere leave by: that of the default route.
+fn default_link(routes: &[Route]) -> Option<u32> {
+    let is_default = |route: &&Route| route.prefix_length == 0 && route.kind == RouteType::Unicast;
+    routes.iter().filter(is_default).min_by_key(|route| route.metric)?.link
+}
+
+/// Refuses a subnet whose addresses the host finds elsewhere. (The default route leads to all
+/// addresses, so it does not count.)
+fn check_is_free(subnet: Subnet, others: &[&Route]) -> Result<()> {
+    let is_a_place = |route: &&&Route| {
+        route.prefix_length > 0
+            && !matches!(route.kind, RouteType::Broadcast | RouteType::Multicast)
+    };
+    let overlaps =
+        |route: &&&Route| Subnet::around(route.destination, route.prefix_length).overlaps(subnet);
+    match others.iter().filter(is_a_place).find(overlaps) {
+        None => Ok(()),
+        Some(other) => bail!(
+            "cannot use the subnet {subnet}: the host has a route to {}/{} already (see ip route \
+             show table all; another one: --subnet 10.62.0.0/24)",
+            other.destination,
+            other.prefix_length
+        ),
+    }
+}
 
 /// The link with the name of our bridge, if there is one.
 fn find_bridge(host: &Netlink) -> Result<Option<Link>> {
@@ -239,7 +247,7 @@ impl Sweeper {
     /// # Errors
     /// The first of the things that could not be removed.
     pub(crate) fn sweep() -> Result<()> {
-        if if_nametoindex(BRIDGE).is_err() {
+        if if_nametoindex(BRIDGE).is_err() && !Lock::exists() {
             return Ok(());
         }
         let host = open_host()?;
@@ -267,7 +275,11 @@ impl Drop for Sweeper {
 fn tear_down(host: &Netlink, bridge: &Link) -> Result<()> {
     let uplinks = bridge.alias.iter().flat_map(|alias| alias.split_whitespace().skip(1));
     let switched: Vec<_> = uplinks.map(forwarding::switch_off).collect();
-    let table = nat::remove_table();
+    let table = match nat::remove_table() {
+        // A half-made bridge: what could not make the table cannot remove it either.
+        Err(_) if bridge.alias.is_none() => Ok(()),
+        result => result,
+    };
     switched.into_iter().chain([table]).collect::<Result<()>>()?;
     match host.link_del(bridge.index) {
         Ok(()) | Err(Errno::ENODEV) => Ok(()),

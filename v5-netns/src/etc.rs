@@ -103,7 +103,10 @@ fn nameserver(line: &str) -> Option<&str> {
 /// the host's loopback, and IPv6, which our containers do not have. If none is left, the same from
 /// `upstreams`.
 fn reachable(resolv_conf: &str, upstreams: &str) -> String {
-    let is_reachable = |resolver: &str| matches!(resolver.parse(), Ok(IpAddr::V4(address)) if !address.is_loopback());
+    let is_reachable = |resolver: &str| match resolver.parse() {
+        Ok(IpAddr::V4(address)) => !address.is_loopback(),
+        _ => false,
+    };
     let resolves = |text: &str| text.lines().filter_map(nameserver).any(is_reachable);
     let text = if !resolves(resolv_conf) && resolves(upstreams) { upstreams } else { resolv_conf };
     text.lines()

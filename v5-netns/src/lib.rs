@@ -99,7 +99,7 @@ impl Network {
             .and_then(|host| Ok(host.may_change()?))
             .context("cannot ask for the network of the host")?;
         let mode = args.net.unwrap_or_else(|| default_mode(may_change_host));
-        let sweeper = may_change_host.then_some(Sweeper);
+        let sweeper = may_change_host.then(|| Sweeper);
         if mode == Mode::Host {
             return Ok(Network::of_host(args, sweeper));
         }
@@ -190,8 +190,8 @@ fn default_mode(may_change_host: bool) -> Mode {
         return Mode::Bridge;
     }
     note(format_args!(
-        "without root the container has a loopback device only: nothing leads outside, but -p leads \
-         in"
+        "without root the container has a loopback device only: nothing leads outside, but -p \
+         leads in"
     ));
     Mode::None
 }

@@ -21,6 +21,12 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// Whether somebody holds the lock, or was killed while holding it: then its directory stays
+    /// until somebody else takes the lock and drops it.
+    pub(crate) fn exists() -> bool {
+        Path::new(DIRECTORY).exists()
+    }
+
     /// Takes the lock of the bridge, and waits for it as long as that takes.
     pub(crate) fn take() -> Result<Lock> {
         Lock::take_on(Path::new(DIRECTORY))

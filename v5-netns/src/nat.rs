@@ -3,7 +3,7 @@
 use crate::bridge::BRIDGE;
 use anyhow::{Context, Result, bail};
 use std::env;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Command, Stdio};
 
 /// The table. Nobody else's is touched, and to remove ours is one command.
@@ -60,12 +60,13 @@ pub(crate) fn remove_table() -> Result<()> {
 fn nft(text: &str) -> Result<String> {
     let cannot = "cannot run nft";
     let paths = env::var("PATH").unwrap_or_default();
+    let (mut answer, answerer) = io::pipe().context(cannot)?;
     let child = Command::new("nft")
         .args(["-f", "-"])
         .env("PATH", format!("{paths}:/usr/sbin:/sbin")) // it is there, but not on every PATH
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdout(answerer.try_clone().context(cannot)?)
+        .stderr(answerer)
         .spawn();
     let mut child = match child {
         Err(error) if error.kind() == ErrorKind::NotFound => bail!(
@@ -76,21 +77,22 @@ fn nft(text: &str) -> Result<String> {
     };
     if let Some(mut stdin) = child.stdin.take() {
         match stdin.write_all(text.as_bytes()) {
-            // It has ended early, and says why on stderr.
+            // It has ended early, and says why.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
             result => result.context(cannot)?,
         }
     }
-    let output = child.wait_with_output().context(cannot)?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
+    let mut words = Vec::new();
+    answer.read_to_end(&mut words).context(cannot)?;
+    let words = String::from_utf8_lossy(&words).into_owned();
+    if !child.wait().context(cannot)?.success() {
         let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
         bail!(
             "nft refused our table {TABLE:?}: {first} (does this kernel have nf_tables? After an \
              upgrade of the kernel its modules load only after a reboot)"
         );
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok(words)
 }
 
 /// A chain of somebody else that sees every forwarded packet, and drops what no rule accepts.
@@ -173,9 +175,9 @@ fn drops_forwarded(chain: &str, permit: &str) -> String {
 mod tests {
     use super::*;
 
-    const CHAINS: &str = "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority \
-        filter; policy drop;\n\t}\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; \
-        policy drop;\n\t}\n}\n";
+    const CHAINS: &str = "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input \
+        priority filter; policy drop;\n\t}\n\tchain FORWARD {\n\t\ttype filter hook forward \
+        priority filter; policy drop;\n\t}\n}\n";
 
     #[test]
     fn a_chain_that_drops_is_found() {

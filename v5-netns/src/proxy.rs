@@ -6,10 +6,11 @@
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::fcntl::{SpliceFFlags, splice};
+use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::Linger;
+use std::convert::Infallible;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter};
 use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -19,17 +20,20 @@ use std::time::Duration;
 /// The most that one call moves: more than any pipe holds.
 const MOST: usize = 1 << 20;
 
+/// How much a pipe of ours holds, in bytes: four times the usual, so that fewer turns carry more.
+const PIPE: i32 = 256 * 1024;
+
 /// What the thread of a connection needs for its few variables.
 const STACK: usize = 64 * 1024;
 
-/// How long to wait before accepting again, when there are no descriptors or threads left.
+/// How long to wait before accepting again, when it did not work.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections for ever, and carries each to where its port leads.
 ///
 /// # Errors
-/// Those of poll(2), and of accept(2) when the socket itself is broken.
-pub(crate) fn serve(routes: &[(&TcpListener, SocketAddrV4)]) -> Result<()> {
+/// Those of poll(2): none is expected.
+pub(crate) fn serve(routes: &[(&TcpListener, SocketAddrV4)]) -> Result<Infallible> {
     for (listener, _) in routes {
         // Whoever connected may be gone by the time we accept; then there is nobody to wait for.
         listener.set_nonblocking(true).context("cannot set O_NONBLOCK")?;
@@ -39,26 +43,29 @@ pub(crate) fn serve(routes: &[(&TcpListener, SocketAddrV4)]) -> Result<()> {
         .map(|(listener, _)| PollFd::new(listener.as_fd(), PollFlags::POLLIN))
         .collect();
     loop {
-        poll(&mut ready, PollTimeout::NONE).context("cannot poll the published ports")?;
+        wait_for(&mut ready).context("cannot poll the published ports")?;
         for (_, (listener, target)) in
             ready.iter().zip(routes).filter(|(ready, _)| ready.any() == Some(true))
         {
             match listener.accept() {
                 Ok((client, _)) => start(client, *target),
-                Err(error) if is_of_the_moment(&error) => thread::sleep(PAUSE),
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock | ErrorKind::ConnectionAborted => {}
-                    _ => return Err(error).context("cannot accept a connection"),
-                },
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // accept(2) has many reasons, and all pass: the client has given up, or there are
+                // no descriptors left until another connection ends. The next one waits meanwhile.
+                Err(_) => thread::sleep(PAUSE),
             }
         }
     }
 }
 
-/// No descriptors, no memory: it passes when other connections end. The next one waits meanwhile.
-fn is_of_the_moment(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw);
-    matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM))
+/// poll(2), until something is ready.
+fn wait_for(ready: &mut [PollFd]) -> nix::Result<()> {
+    loop {
+        match poll(ready, PollTimeout::NONE) {
+            Err(Errno::EINTR) => {} // stopped and continued
+            result => return result.map(drop),
+        }
+    }
 }
 
 fn start(client: TcpStream, target: SocketAddrV4) {
@@ -101,13 +108,21 @@ fn relay(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
     let mut request = Direction::new(client, server)?;
     let mut answer = Direction::new(server, client)?;
     while !(request.has_ended && answer.has_ended) {
-        let mut ready = [
-            PollFd::new(client.as_fd(), request.waits_to_read() | answer.waits_to_write()),
-            PollFd::new(server.as_fd(), answer.waits_to_read() | request.waits_to_write()),
-        ];
-        poll(&mut ready, PollTimeout::NONE)?;
-        let broken = PollFlags::POLLERR | PollFlags::POLLHUP;
-        if ready.iter().any(|ready| ready.revents().is_some_and(|seen| seen.intersects(broken))) {
+        let sides = [(client, &request, &answer), (server, &answer, &request)];
+        let mut ready: Vec<_> = sides
+            .into_iter()
+            .filter_map(|(stream, from_it, to_it)| {
+                let wanted = from_it.waits_to_read() | to_it.waits_to_write();
+                // If it has ended its direction too, poll(2) says so (POLLHUP) as often as it is
+                // asked. That is no fault, and not news while what it sent is still in the pipe.
+                let is_over = wanted.is_empty() && to_it.has_ended;
+                (!is_over).then(|| PollFd::new(stream.as_fd(), wanted))
+            })
+            .collect();
+        wait_for(&mut ready)?;
+        let is_broken =
+            |seen: &PollFd| seen.revents().is_some_and(|seen| seen.contains(PollFlags::POLLERR));
+        if ready.iter().any(is_broken) {
             return Err(ErrorKind::ConnectionReset.into());
         }
         request.advance()?;
@@ -128,7 +143,10 @@ struct Direction<'a> {
 
 impl<'a> Direction<'a> {
     fn new(from: &'a TcpStream, to: &'a TcpStream) -> io::Result<Direction<'a>> {
-        Ok(Direction { from, to, pipe: io::pipe()?, in_pipe: 0, has_ended: false })
+        let pipe = io::pipe()?;
+        // Where many pipes are open, the kernel grants an ordinary user no large ones (pipe(7)).
+        let _ = fcntl(&pipe.1, FcntlArg::F_SETPIPE_SZ(PIPE));
+        Ok(Direction { from, to, pipe, in_pipe: 0, has_ended: false })
     }
 
     fn waits_to_read(&self) -> PollFlags {

@@ -11,7 +11,9 @@ use nix::sys::socket::sockopt::{Ipv6V6Only, ReuseAddr};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket,
 };
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::os::fd::AsRawFd;
 use v1_chroot::Child;
 use v1_chroot::command_line::{one_line, report};
 use v1_chroot::exit_now;
@@ -109,7 +111,7 @@ fn listen_at(place: SocketAddr) -> nix::Result<TcpListener> {
     if place.is_ipv6() {
         setsockopt(&socket, Ipv6V6Only, &true)?; // IPv4 has its own socket
     }
-    bind(std::os::fd::AsRawFd::as_raw_fd(&socket), &SockaddrStorage::from(place))?;
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(place))?;
     listen(&socket, Backlog::MAXCONN)?;
     Ok(TcpListener::from(socket))
 }
@@ -148,14 +150,12 @@ impl Proxy {
         let Some(child) = Child::fork(&SigSet::empty())? else {
             // All signals but SIGKILL wait for ever: Ctrl-C is not for us, and our end is not ours
             // to choose.
-            let served = SigSet::all()
+            let Err(error) = SigSet::all()
                 .thread_block()
                 .context("cannot block signals")
                 .and_then(|()| namespace.enter())
                 .and_then(|()| serve(listeners, target));
-            if let Err(error) = served {
-                report(&format!("published ports: {}", one_line(&error)));
-            }
+            report(&format!("published ports: {}", one_line(&error)));
             exit_now(125);
         };
         Ok(Proxy(child))
@@ -170,7 +170,7 @@ impl Drop for Proxy {
     }
 }
 
-fn serve(Listeners(listeners): &Listeners, target: Ipv4Addr) -> Result<()> {
+fn serve(Listeners(listeners): &Listeners, target: Ipv4Addr) -> Result<Infallible> {
     set_name(c"proxy").context("cannot set the name of the proxy")?;
     // Six descriptors for each connection. The limit is this process's own, not the container's.
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limits")?;

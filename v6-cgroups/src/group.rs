@@ -77,7 +77,7 @@ impl Group {
         let procs = match open_existing(&path, "cgroup.procs", OFlag::O_WRONLY) {
             Ok(procs) => procs,
             Err(errno) => {
-                remove_or_tell(&path);
+                report_failure(remove(&path));
                 bail!("cannot open cgroup.procs of {path:?}: {errno}");
             }
         };
@@ -97,7 +97,6 @@ impl Group {
     pub(crate) fn enter(&self) -> Result<()> {
         write(&self.procs, b"0").map(drop).map_err(|errno| {
             let advice = match errno {
-                Errno::EAGAIN => "a limit on processes is reached, here or above",
                 Errno::EINVAL => "a real-time process? See sched(7), real-time group scheduling",
                 _ => "see cgroups(7)",
             };
@@ -115,7 +114,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         match self.lock {
             Some(_) => drop(Remove(&self.path)),
-            None => remove_or_tell(&self.path),
+            None => report_failure(remove(&self.path)),
         }
     }
 }
@@ -125,15 +124,16 @@ struct Remove<'a>(&'a Path);
 
 impl Drop for Remove<'_> {
     fn drop(&mut self) {
-        remove_or_tell(self.0);
+        report_failure(remove(self.0));
         if let Some(parent) = self.0.parent() {
             remove_if_empty(parent);
         }
     }
 }
 
-fn remove_or_tell(path: &Path) {
-    if let Err(error) = remove(path) {
+/// A cgroup that cannot be removed stops nobody, but is not passed over in silence either.
+fn report_failure(result: Result<()>) {
+    if let Err(error) = result {
         note(format_args!("{}", one_line(&error)));
     }
 }
@@ -202,7 +202,7 @@ pub(crate) fn sweep(host: &Hierarchies) -> Result<()> {
         for name in children(&*parent_lock, Path::new("."))? {
             let no_owner = lock(&*parent_lock, &name, FlockArg::LockExclusiveNonblock)?;
             if no_owner.is_some() {
-                remove(&parent.join(name))?;
+                report_failure(remove(&parent.join(name)));
             }
         }
         remove_if_empty(&parent);
@@ -236,7 +236,7 @@ fn remove_if_empty(directory: &Path) {
 }
 
 // ANCHOR: remove
-/// Kills what is still in a cgroup, and removes it. The files in it need not be removed, and cannot.
+/// Kills what is still in a cgroup, and removes it. The files need not be removed, and cannot.
 fn remove(path: &Path) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     kill_all(path, deadline)?;

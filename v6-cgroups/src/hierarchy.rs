@@ -153,7 +153,7 @@ fn kind_of(all: &[Hierarchy], usual: nix::Result<FsType>) -> Result<Kind> {
         (true, true) => Kind::Hybrid,
         (true, false) => Kind::V1,
         (false, false) => bail!(
-            "no cgroup file system is mounted here (as root: mount -t cgroup2 cgroup2 {USUAL_PLACE})"
+            "no cgroup file system is mounted here (as root: mount -t cgroup2 none {USUAL_PLACE})"
         ),
     })
 }

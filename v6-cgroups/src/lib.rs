@@ -35,7 +35,7 @@ use v2_mountns::{CloneFlags, NewRoot, unshare};
 /// them, and removes them when it is dropped.
 #[derive(Debug)]
 pub struct Cgroup {
-    kind: Kind,
+    is_unified: bool,
     groups: Vec<Group>,
     limits: Limits,
 }
@@ -48,14 +48,14 @@ impl Cgroup {
     /// If the host has no such controller, or the caller may make no cgroup; if the kernel does
     /// not take a limit.
     pub fn create(limits: &Limits) -> Result<Cgroup> {
-        let mut cgroup = Cgroup { kind: Kind::V1, groups: Vec::new(), limits: limits.clone() };
+        let mut cgroup = Cgroup { is_unified: false, groups: Vec::new(), limits: limits.clone() };
         let controllers = limits.controllers();
         if controllers.is_empty() {
             return Ok(cgroup);
         }
         let host = Hierarchies::find()?;
         group::sweep(&host)?;
-        cgroup.kind = host.kind;
+        cgroup.is_unified = host.kind == Kind::Unified;
         for (hierarchy, controllers) in host.with(&controllers)? {
             cgroup.groups.push(Group::create(host.kind, hierarchy, &controllers)?);
         }
@@ -102,7 +102,7 @@ impl Cgroup {
             root.mount_new(place, kind, flags | MsFlags::MS_RDONLY, &options)?
                 .with_context(|| format!("cannot mount {kind} ({options}) on /{place}"))
         };
-        if let (Kind::Unified, [group]) = (self.kind, &self.groups[..]) {
+        if let (true, [group]) = (self.is_unified, &self.groups[..]) {
             return mount_one(PLACE, group);
         }
         // One directory for each hierarchy, as on the host.

@@ -1,5 +1,4 @@
-//! Step 6: a process with its own share of memory, CPU and processes. `v6-cgroups --help` tells the
-//! options.
+//! Step 6: a process with its own share of the machine. `v6-cgroups --help` tells the options.
 
 use anyhow::Result;
 use clap::Parser;
@@ -8,9 +7,10 @@ use v2_mountns::volume::VolumeArgs;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
 use v3_pidns::fork_into_pid_namespace;
 use v4_utsns::{HostnameArgs, set_hostname};
+use v5_netns::{Network, NetworkArgs};
 use v6_cgroups::{Cgroup, Limits};
 
-/// Run a command with its own root directory, mounts, process numbers, hostname and limits
+/// Run a command with its own root, mounts, process numbers, hostname, network and limits
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]
@@ -19,6 +19,8 @@ struct Args {
     volumes: VolumeArgs,
     #[command(flatten)]
     uts: HostnameArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
     #[command(flatten)]
     limits: Limits,
 }
@@ -32,18 +34,21 @@ fn run() -> Result<u8> {
     let args = parse::<Args>()?;
     let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
     become_root()?;
+    let network = Network::create(&args.network)?;
     let cgroup = Cgroup::create(&args.limits)?;
     let container = Child::spawn(|| {
         fork_into_pid_namespace()?;
         cgroup.enter()?;
+        network.enter()?;
         unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS)?;
         set_hostname(&args.uts.hostname)?;
         private_mounts()?;
         let root = NewRoot::bind(&rootfs)?;
         root.mount_proc()?;
         root.mount_dev()?;
-        root.mount_volumes(&args.volumes.volumes)?;
+        network.mount_into(&root, &args.uts.hostname)?;
         cgroup.mount_into(&root)?;
+        root.mount_volumes(&args.volumes.volumes)?;
         root.pivot()?;
         exec(&args.container.command)
     })?;

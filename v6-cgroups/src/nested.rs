@@ -20,13 +20,13 @@ impl Cgroup {
                 wanted.push(controller);
             }
         }
-        let mut cgroup = Cgroup { kind: Kind::V1, groups: Vec::new(), limits: limits.clone() };
+        let mut cgroup = Cgroup { is_unified: false, groups: Vec::new(), limits: limits.clone() };
         if wanted.is_empty() {
             return Ok(cgroup);
         }
         let host = Hierarchies::find()?;
         group::sweep(&host)?;
-        cgroup.kind = host.kind;
+        cgroup.is_unified = host.kind == Kind::Unified;
         for (hierarchy, controllers) in host.with(&wanted)? {
             let group = Group::create(host.kind, hierarchy, &controllers)?;
             group.pass_on(&controllers)?;
@@ -44,7 +44,7 @@ impl Cgroup {
         let groups = self.groups.iter().map(|group| group.create_inner(name));
         let groups = groups.collect::<Result<Vec<_>>>()?;
         groups.iter().try_for_each(|group| limits.write(group))?;
-        Ok(Cgroup { kind: self.kind, groups, limits: limits.clone() })
+        Ok(Cgroup { is_unified: self.is_unified, groups, limits: limits.clone() })
     }
 }
 

@@ -48,22 +48,18 @@ pub struct ProcessArgs {
 
 /// Takes a number of bytes, with k, m or g for 1024, 1024² or 1024³ of them.
 fn parse_size(text: &str) -> Result<u64, String> {
-    let (digits, shift) = match text.to_ascii_lowercase().trim_end_matches('b') {
-        lower if lower.ends_with('k') => {
-            (text.len() - text.trim_end_matches(['k', 'K', 'b', 'B']).len(), 10)
-        }
-        lower if lower.ends_with('m') => {
-            (text.len() - text.trim_end_matches(['m', 'M', 'b', 'B']).len(), 20)
-        }
-        lower if lower.ends_with('g') => {
-            (text.len() - text.trim_end_matches(['g', 'G', 'b', 'B']).len(), 30)
-        }
-        _ => (0, 0),
+    let lower = text.to_ascii_lowercase();
+    let number = lower.trim_end_matches(['k', 'm', 'g']);
+    let shift = match &lower[number.len()..] {
+        "" => Some(0),
+        "k" => Some(10),
+        "m" => Some(20),
+        "g" => Some(30),
+        _ => None,
     };
-    let number: u64 = text[..text.len() - digits]
-        .parse()
-        .map_err(|_| "it is no number of bytes, such as 500m or 2g".to_owned())?;
-    number.checked_mul(1 << shift).ok_or_else(|| "it is too large".to_owned())
+    let size = number.parse::<u64>().ok().zip(shift);
+    size.and_then(|(number, shift)| number.checked_mul(1 << shift))
+        .ok_or_else(|| "it is no number of bytes, such as 500m or 2g".to_owned())
 }
 
 /// Takes `NAME=VALUE`; a bare `NAME` gets the value that the caller's environment has.
@@ -72,5 +68,27 @@ fn parse_variable(text: OsString) -> Result<OsString, String> {
         Some(0) => Err("its name is empty".into()),
         _ if text.is_empty() => Err("its name is empty".into()),
         _ => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_letters_as_in_docker() {
+        assert_eq!(parse_size("0"), Ok(0));
+        assert_eq!(parse_size("500"), Ok(500));
+        assert_eq!(parse_size("3k"), Ok(3072));
+        assert_eq!(parse_size("2G"), Ok(2 << 30));
+        for bad in ["", "m", "1.5g", "-1", "1kk", "1gm", "20000000000g", "1t"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_variable_has_a_name() {
+        assert!(parse_variable("A=".into()).is_ok() && parse_variable("A".into()).is_ok());
+        assert!(parse_variable("=1".into()).is_err() && parse_variable("".into()).is_err());
     }
 }

@@ -161,7 +161,7 @@ fn list(file: &mut File) -> Result<HashMap<PathBuf, Place>> {
     Ok(places)
 }
 
-/// A path without `.`, `..` and a leading `/`, by its text: nothing is looked up by it but this map.
+/// A path without `.`, `..` and a leading `/`, by its text: only the map above is asked for it.
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {

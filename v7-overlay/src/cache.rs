@@ -12,6 +12,7 @@ use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow};
 use flate2::read::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -44,40 +45,37 @@ pub(crate) fn unpacked(
     max_size: u64,
 ) -> Result<Vec<PathBuf>> {
     let path_of = |layer: &Layer| cache.join(name_of(layer, xattrs));
-    // The same layer can be in an image twice.
+    // The same layer can be in an image twice: what is on top hides the copy below it.
     let mut seen = BTreeSet::new();
-    let missing: Vec<_> = image
-        .layers
+    let layers: Vec<_> =
+        image.layers.iter().rev().filter(|layer| seen.insert(&layer.diff_id)).collect();
+    // One question for both: is it there, and does it hide what is below it?
+    let marks = || layers.iter().map(|layer| xattrs.is_opaque(&path_of(layer))).collect::<Vec<_>>();
+    let mut is_opaque = marks();
+    let missing: Vec<_> = layers
         .iter()
-        .filter(|layer| seen.insert(&layer.diff_id) && !path_of(layer).is_dir())
+        .zip(&is_opaque)
+        .filter(|(_, mark)| **mark == Err(Errno::ENOENT))
+        .map(|(layer, _)| *layer)
         .collect();
     if !missing.is_empty() {
         make_closed(cache)?;
-        remove_dead(cache)?;
+        remove_dead(cache, |path| path.extension() == Some(OsStr::new(UNFINISHED)))?;
         let left_out = unpack_all(image, &missing, cache, xattrs, max_size)?;
         wait_until_alone()?;
+        is_opaque = marks();
         if xattrs == Xattrs::User {
             note(format_args!(
-                "without root, the image's files all belong to root, and {left_out} device nodes \
-                 are left out"
+                "without root, the image's files all belong to root; device nodes left out: \
+                 {left_out}"
             ));
         }
     }
-    let mut directories = Vec::new();
-    for layer in image.layers.iter().rev() {
-        let directory = path_of(layer);
-        if directories.contains(&directory) {
-            continue; // what is on top hides the copy below it
-        }
-        let is_opaque = xattrs
-            .is_opaque(&directory)
-            .map_err(|errno| anyhow!("cannot read the attributes of {directory:?}: {errno}"))?;
-        directories.push(directory);
-        if is_opaque {
-            break; // overlayfs does not ask the root of a layer
-        }
-    }
-    Ok(directories)
+    let is_opaque = is_opaque.into_iter().collect::<nix::Result<Vec<_>>>();
+    let is_opaque = is_opaque.map_err(|errno| anyhow!("cannot look at {cache:?}: {errno}"))?;
+    // overlayfs does not ask the root of a layer, so we do.
+    let last = is_opaque.iter().position(|is_opaque| *is_opaque).unwrap_or(layers.len());
+    Ok(layers.iter().take(last + 1).map(|layer| path_of(layer)).collect())
 }
 
 /// Without root a layer is another one: its owners are lost, its marks are other attributes.
@@ -91,17 +89,17 @@ fn name_of(layer: &Layer, xattrs: Xattrs) -> String {
 
 /// Makes the directory of the layers. Nobody else may enter the cache: a layer has set-user-ID
 /// programs in it, of whatever age.
-fn make_closed(cache: &Path) -> Result<()> {
+pub(crate) fn make_closed(cache: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(cache);
     made.and_then(|()| fs::set_permissions(cache, Permissions::from_mode(0o700)))
         .with_context(|| format!("cannot make {cache:?} (another place: XDG_CACHE_HOME)"))
 }
 
-/// Removes what processes that were killed have left.
-fn remove_dead(cache: &Path) -> Result<()> {
-    for entry in fs::read_dir(cache).with_context(|| format!("cannot read {cache:?}"))? {
-        let path = entry.with_context(|| format!("cannot read {cache:?}"))?.path();
-        if path.extension() != Some(OsStr::new(UNFINISHED)) {
+/// Removes what processes that were killed have left: directories `of_interest` without a lock.
+pub(crate) fn remove_dead(parent: &Path, of_interest: impl Fn(&Path) -> bool) -> Result<()> {
+    for entry in fs::read_dir(parent).with_context(|| format!("cannot read {parent:?}"))? {
+        let path = entry.with_context(|| format!("cannot read {parent:?}"))?.path();
+        if !of_interest(&path) {
             continue;
         }
         let Ok(directory) = File::open(&path) else { continue }; // its owner has just renamed it
@@ -138,7 +136,7 @@ fn unpack_all(
         let mut left_out = 0;
         while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
             let unpacking = Unpacking { image, layer, xattrs, progress: &progress };
-            left_out += unpacking.into_cache(cache, &allowance).inspect_err(|_| {
+            left_out += unpacking.add_to_cache(cache, &allowance).inspect_err(|_| {
                 next.store(layers.len(), Ordering::Relaxed); // the others need not begin another
             })?;
         }
@@ -179,7 +177,7 @@ struct Unpacking<'a> {
 
 impl Unpacking<'_> {
     /// Unpacks, checks, renames; or waits for another process that does so.
-    fn into_cache(&self, cache: &Path, allowance: &Allowance) -> Result<usize> {
+    fn add_to_cache(&self, cache: &Path, allowance: &Allowance) -> Result<usize> {
         let name = name_of(self.layer, self.xattrs);
         let finished = cache.join(&name);
         let unfinished = cache.join(format!("{name}.{UNFINISHED}"));

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 /// How large the parts of the description may be; registries have this limit for manifests.
@@ -144,8 +145,8 @@ impl Image {
         let index: Index = parse("index.json", &index)?;
         let manifest = find_manifest(&blobs, index, tag)?;
         let config: Config = read_json(&blobs, &manifest.config, "configuration")?;
-        let count = manifest.layers.len();
-        let layer = |(diff_id, layer): (Digest, Descriptor)| {
+        let diff_ids = config.diff_ids(manifest.layers.len())?;
+        let layer = |(layer, diff_id): (Descriptor, Digest)| {
             Ok(Layer {
                 diff_id,
                 compression: compression(&layer)?,
@@ -153,9 +154,9 @@ impl Image {
                 sum: Some((layer.digest, layer.size)),
             })
         };
-        Image::new(blobs, config, count, |diff_ids| {
-            diff_ids.into_iter().zip(manifest.layers).map(layer).collect()
-        })
+        let layers = manifest.layers.into_iter().zip(diff_ids).map(layer);
+        let layers = layers.collect::<Result<_>>()?;
+        Ok(Image { config: config.config.unwrap_or_default(), layers, blobs })
     }
 
     fn from_docker_save(blobs: Blobs, tag: Option<&str>) -> Result<Image> {
@@ -170,37 +171,13 @@ impl Image {
             check(&format!("the configuration {config}"), &digest, &Digest::of(&content))?;
         }
         let config: Config = parse(&config, &content)?;
-        let count = layers.len();
-        let blobs_of_layers = &blobs;
-        let layer = |(diff_id, name): (Digest, &String)| {
+        let diff_ids = config.diff_ids(layers.len())?;
+        let layer = |(name, diff_id): (&String, Digest)| {
             let file = inside(name)?.to_owned();
-            let mut start = [0; 4];
-            let mut blob = blobs_of_layers.get(&file)?;
-            let length =
-                std::io::Read::read(&mut blob, &mut start).context("cannot read a layer")?;
-            Ok(Layer { diff_id, compression: sniff(&start[..length]), file, sum: None })
+            let compression = sniff(&mut blobs.get(&file)?)?;
+            Ok(Layer { diff_id, compression, file, sum: None })
         };
-        ensure_equal(count, config.rootfs.diff_ids.len())?;
-        let diff_ids = config.rootfs.diff_ids.clone();
-        let layers = diff_ids.into_iter().zip(&layers).map(layer).collect::<Result<Vec<_>>>()?;
-        Image::new(blobs, config, count, |_| Ok(layers))
-    }
-
-    fn new(
-        blobs: Blobs,
-        config: Config,
-        count: usize,
-        layers: impl FnOnce(Vec<Digest>) -> Result<Vec<Layer>>,
-    ) -> Result<Image> {
-        let here = architecture();
-        let is_for = format!("{} on {}", config.os, config.architecture);
-        ensure!(
-            config.os == "linux" && config.architecture == here,
-            "it is for {is_for}, and this machine is linux on {here}"
-        );
-        let diff_ids = config.rootfs.diff_ids;
-        ensure_equal(count, diff_ids.len())?;
-        let layers = layers(diff_ids)?;
+        let layers = layers.iter().zip(diff_ids).map(layer).collect::<Result<_>>()?;
         Ok(Image { config: config.config.unwrap_or_default(), layers, blobs })
     }
 
@@ -215,6 +192,22 @@ impl Image {
             ensure!(found == *size, "{layer} has {found} bytes, and the manifest says {size}");
         }
         Ok(blob)
+    }
+}
+
+impl Config {
+    /// The digests of the decompressed layers, of which there are `count`; if the image is for
+    /// this machine.
+    fn diff_ids(&self, count: usize) -> Result<Vec<Digest>> {
+        let (os, architecture, here) = (&self.os, &self.architecture, architecture());
+        ensure!(
+            os == "linux" && architecture == here,
+            "it is for {os} on {architecture}, and this machine is linux on {here}"
+        );
+        let diff_ids = self.rootfs.diff_ids.clone();
+        let found = diff_ids.len();
+        ensure!(count == found, "it has {count} layers, and diff_ids for {found}");
+        Ok(diff_ids)
     }
 }
 
@@ -335,11 +328,6 @@ fn check(name: &str, wanted: &Digest, found: &Digest) -> Result<()> {
     Ok(())
 }
 
-fn ensure_equal(layers: usize, diff_ids: usize) -> Result<()> {
-    ensure!(layers == diff_ids, "it has {layers} layers, and diff_ids for {diff_ids}");
-    Ok(())
-}
-
 /// A path in docker save's manifest.json, which must stay in the image.
 fn inside(path: &str) -> Result<&Path> {
     let is_inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
@@ -368,12 +356,14 @@ fn compression(layer: &Descriptor) -> Result<Compression> {
 }
 
 /// What the first bytes of a layer say, where there is no media type.
-fn sniff(start: &[u8]) -> Compression {
-    match start {
+fn sniff(blob: &mut Blob) -> Result<Compression> {
+    let mut start = Vec::new();
+    blob.take(4).read_to_end(&mut start).context("cannot read a layer")?;
+    Ok(match start[..] {
         [0x1f, 0x8b, ..] => Compression::Gzip,
         [0x28, 0xb5, 0x2f, 0xfd] => Compression::Zstd,
         _ => Compression::None,
-    }
+    })
 }
 
 /// This machine's architecture, by the name that Go has for it.

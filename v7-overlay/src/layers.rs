@@ -1,18 +1,26 @@
 //! Which directories the layers are: those of an image, the user's own, or one rootfs.
 
 use crate::arguments::OverlayArgs;
+use crate::cache;
 use crate::image::{ContainerConfig, Image};
 use crate::xattrs::Xattrs;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use std::fs;
 use std::path::{Path, PathBuf};
+use v1_chroot::command_line::one_line;
 use v1_chroot::rootfs;
 
 /// Where the layers of a container come from.
 #[derive(Debug)]
-pub enum Layers {
-    /// An image, and the directory where its layers are unpacked.
-    Image(Box<Image>, PathBuf),
+pub struct Layers {
+    source: Source,
+    /// The cache, if this user has one: a user without a home directory has none.
+    cache: Result<PathBuf>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Image(Image),
     /// Directories, the first one on top.
     Directories(Vec<PathBuf>),
 }
@@ -25,32 +33,42 @@ impl Layers {
     /// # Errors
     /// If there is no such image or directory, or the image's description is damaged.
     pub fn find(args: &OverlayArgs, rootfs: Option<&Path>) -> Result<Layers> {
-        if let Some(name) = &args.image {
-            let cache = rootfs::default_path()?.with_file_name("layers");
-            return Ok(Layers::Image(Box::new(Image::open(name)?), cache));
-        }
-        if args.layers.is_empty() {
-            return Ok(Layers::Directories(vec![rootfs::prepare(rootfs)?]));
-        }
         let absolute = |layer: &PathBuf| {
             fs::canonicalize(layer).with_context(|| format!("cannot use {layer:?} as a layer"))
         };
-        Ok(Layers::Directories(args.layers.iter().map(absolute).collect::<Result<_>>()?))
+        let source = match (&args.image, &args.layers[..]) {
+            (Some(name), _) => Source::Image(Image::open(name)?),
+            (None, []) => Source::Directories(vec![rootfs::prepare(rootfs)?]),
+            (None, layers) => {
+                Source::Directories(layers.iter().map(absolute).collect::<Result<_>>()?)
+            }
+        };
+        Ok(Layers { source, cache: rootfs::default_path() })
+    }
+
+    /// A directory in the cache.
+    pub(crate) fn cache(&self, name: &str) -> Result<PathBuf> {
+        match &self.cache {
+            Ok(rootfs) => Ok(rootfs.with_file_name(name)),
+            Err(error) => Err(anyhow!("cannot use the cache: {}", one_line(error))),
+        }
     }
 
     /// How the image wants its command to be run; without an image nothing is said about it.
     pub fn config(&self) -> ContainerConfig {
-        match self {
-            Layers::Image(image, _) => image.config.clone(),
-            Layers::Directories(_) => ContainerConfig::default(),
+        match &self.source {
+            Source::Image(image) => image.config.clone(),
+            Source::Directories(_) => ContainerConfig::default(),
         }
     }
 
     /// The layers as directories, the first one on top.
     pub(crate) fn directories(&self, xattrs: Xattrs, max_size: u64) -> Result<Vec<PathBuf>> {
-        match self {
-            Layers::Image(image, cache) => crate::cache::unpacked(image, cache, xattrs, max_size),
-            Layers::Directories(directories) => Ok(directories.clone()),
+        match &self.source {
+            Source::Image(image) => {
+                cache::unpacked(image, &self.cache("layers")?, xattrs, max_size)
+            }
+            Source::Directories(directories) => Ok(directories.clone()),
         }
     }
 }

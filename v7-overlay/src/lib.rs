@@ -9,6 +9,7 @@
 //! | [`arguments`] | the options |
 //! | [`layers`] | which directories the layers are: `--image`, `--layer` or a rootfs |
 //! | [`upper`] | the directory that takes the writes, in memory or `--upper` |
+//! | `temporary` | the same on disk, for older kernels without root (skip on first reading) |
 //! | [`changes`] | what a container added, changed and deleted: `--changes` |
 //! | [`lookup`] | what the lower layers show at a path, as overlayfs finds it |
 //! | [`image`] | what an image is: index, manifest, configuration, layers |
@@ -28,6 +29,7 @@ pub mod layers;
 pub mod lookup;
 pub mod process;
 mod system_calls;
+mod temporary;
 pub mod unpack;
 pub mod upper;
 mod users;
@@ -39,12 +41,13 @@ pub use process::exec_in_image;
 
 use crate::upper::Upper;
 use crate::xattrs::Xattrs;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
+use nix::unistd::fchdir;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// As many lower layers as overlayfs takes (OVL_MAX_STACK in the kernel).
@@ -73,7 +76,7 @@ impl Overlay {
             bail!("{} layers are too many: overlayfs takes {MAX_LAYERS}", lower.len());
         }
         let top = lower.first().context("an image without layers has nothing to run")?;
-        let upper = Upper::create(args, top, xattrs)?;
+        let upper = Upper::create(args, layers, top, xattrs)?;
         Ok(Overlay { lower, upper, xattrs })
     }
 
@@ -82,34 +85,33 @@ impl Overlay {
     /// Returns a path that is relative to the current directory, which this changes.
     ///
     /// mount(2) takes its options as one text of at most a page (4096 bytes), and cuts what is
-    /// longer without a word; 40 names of layers are that long. So the text holds links, named 0 to
-    /// 499. They lead to open descriptors, so a `:` or `,` in a path does no harm either.
+    /// longer without a word; 40 names of layers are that long. So the directories are opened, and
+    /// the text holds the numbers of their descriptors: each is a link in /proc/self/fd. That way a
+    /// `:` or `,` in a path does no harm either.
     ///
     /// # Errors
     /// EINVAL if the upper directory is on a file system that cannot be one.
     pub fn mount(&self) -> Result<PathBuf> {
         let layers = self.lower.iter().map(|layer| open(layer)).collect::<Result<Vec<_>>>()?;
-        let kept = self.upper.open_kept()?;
-        enter_new_tmpfs(&self.lower[0])?;
-        for (number, layer) in layers.iter().enumerate() {
-            link(layer, &number.to_string())?;
-        }
-        match &kept {
-            Some((upper, work)) => {
-                link(upper, "upper")?;
-                link(work, "work")?;
-            }
+        let on_disk = self.upper.open_on_disk()?;
+        let tmpfs = enter_new_tmpfs(&self.lower[0])?;
+        let (upper, work) = match on_disk {
+            Some(on_disk) => on_disk,
             None => self.upper.make_in_memory(&layers[0], self.xattrs)?,
-        }
+        };
         fs::create_dir("merged").context("cannot make a mount point")?;
+        let merged = open(Path::new("merged"))?;
 
-        let numbers: Vec<_> = (0..layers.len()).map(|number| number.to_string()).collect();
-        let lower = numbers.join(":");
+        std::env::set_current_dir("/proc/self/fd").context("cannot enter /proc/self/fd")?;
+        let lower = layers.iter().map(number).collect::<Vec<_>>().join(":");
+        let [upper, work, target] = [&upper, &work, &merged].map(number);
         let more = self.xattrs.mount_options();
-        let options = format!("lowerdir={lower},upperdir=upper,workdir=work,{more}");
+        let options = format!("lowerdir={lower},upperdir={upper},workdir={work},{more}");
+        ensure!(options.len() < 4096, "the options of mount(2) are too long, with {lower}");
         let no_flags = MsFlags::empty();
-        mount(Some("overlay"), "merged", Some("overlay"), no_flags, Some(options.as_str()))
+        mount(Some("overlay"), target.as_str(), Some("overlay"), no_flags, Some(options.as_str()))
             .map_err(|errno| self.refused(errno))?;
+        fchdir(&tmpfs).context("cannot enter the tmpfs again")?;
         Ok(PathBuf::from("merged"))
     }
     // ANCHOR_END: mount
@@ -159,18 +161,17 @@ fn open(directory: &Path) -> Result<File> {
     opened.with_context(|| format!("cannot open the layer {directory:?}"))
 }
 
-/// Makes a link to an open directory, by a name that fits into the options of mount(2).
-fn link(directory: &File, name: &str) -> Result<()> {
-    symlink(format!("/proc/self/fd/{}", directory.as_raw_fd()), name)
-        .with_context(|| format!("cannot make the link {name}"))
+/// The number of a descriptor: its name in /proc/self/fd (proc_pid_fd(5)).
+fn number(directory: &File) -> String {
+    directory.as_raw_fd().to_string()
 }
 
-/// Mounts a file system in memory, and enters it. It holds the links, the mount point and, without
-/// `--upper`, what the container writes. It is in the container's mount namespace only, so it goes
+/// Mounts a file system in memory, and enters it. It holds the mount point and, without `--upper`,
+/// what the container writes. It is in the container's mount namespace only, so it goes
 /// when the container does, whatever happens to us.
 ///
 /// It needs a place; `cover` is a directory that has one, and nobody will need it any more.
-fn enter_new_tmpfs(cover: &Path) -> Result<()> {
+fn enter_new_tmpfs(cover: &Path) -> Result<File> {
     // Half of the memory at most, the kernel's own choice; with a limit of memory (v6) on the
     // container, what it writes here counts.
     mount(Some("tmpfs"), cover, Some("tmpfs"), MsFlags::empty(), Some("mode=700,size=50%"))
@@ -178,5 +179,6 @@ fn enter_new_tmpfs(cover: &Path) -> Result<()> {
     // A new mount on / is not entered by the name /, which is where we stand already, but by a
     // walk that ends there: path_resolution(7).
     let path = if cover == Path::new("/") { Path::new("/..") } else { cover };
-    std::env::set_current_dir(path).context("cannot enter the new tmpfs")
+    std::env::set_current_dir(path).context("cannot enter the new tmpfs")?;
+    open(Path::new("."))
 }

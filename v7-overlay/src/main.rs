@@ -7,10 +7,13 @@ use v2_mountns::volume::VolumeArgs;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
 use v3_pidns::fork_into_pid_namespace;
 use v4_utsns::{HostnameArgs, set_hostname};
+use v5_netns::{Network, NetworkArgs};
+use v6_cgroups::{Cgroup, Limits};
 use v7_overlay::{Layers, Overlay, OverlayArgs, ProcessArgs, exec_in_image};
 
-/// Run a command, or an image, with its own root directory, mounts, process numbers and hostname;
-/// what it writes goes to a layer of its own. It is no sandbox: run as root only what you trust
+/// Run a command, or an image, with its own root directory, mounts, process numbers, hostname,
+/// network and limits; what it writes goes to a layer of its own. It is no sandbox: run as root
+/// only what you trust
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]
@@ -19,6 +22,10 @@ struct Args {
     volumes: VolumeArgs,
     #[command(flatten)]
     uts: HostnameArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    limits: Limits,
     #[command(flatten)]
     overlay: OverlayArgs,
     #[command(flatten)]
@@ -34,20 +41,27 @@ fn run() -> Result<u8> {
     let args = parse::<Args>()?;
     let layers = Layers::find(&args.overlay, args.container.rootfs.as_deref())?;
     become_root()?;
+    let network = Network::create(&args.network)?;
+    let cgroup = Cgroup::create(&args.limits)?;
     let overlay = Overlay::create(&layers, &args.overlay)?;
     let container = Child::spawn(|| {
         fork_into_pid_namespace()?;
+        cgroup.enter()?;
+        network.enter()?;
         unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS)?;
         set_hostname(&args.uts.hostname)?;
         private_mounts()?;
         let root = NewRoot::bind(&overlay.mount()?)?;
         root.mount_proc()?;
         root.mount_dev()?;
+        network.mount_into(&root, &args.uts.hostname)?;
+        cgroup.mount_into(&root)?;
         root.mount_volumes(&args.volumes.volumes)?;
         root.pivot()?;
         exec_in_image(&layers.config(), &args.process, &args.container.command)
     })?;
     let status = container.wait()?;
+    cgroup.report()?;
     overlay.print_changes()?;
     Ok(status)
 }

@@ -9,7 +9,8 @@
 //! (The tar crate could unpack too, but not a layer: it leaves out devices and FIFOs and refuses
 //! absolute links.)
 
-mod entry;
+mod attributes;
+mod content;
 mod limits;
 mod whiteout;
 
@@ -17,17 +18,17 @@ pub use limits::{Allowance, Limited};
 
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use entry::Attributes;
+use attributes::Attributes;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, makedev};
 use nix::sys::stat::{fchmodat, fstatat, mkdirat, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
+use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
@@ -90,7 +91,6 @@ impl Unpacker {
             self.unpack_entry(&path, &mut entry, &allowance)
                 .with_context(|| format!("the entry {path:?}"))?;
         }
-        drop(entries);
         allowance.limit_content();
         // What stands behind the last entry counts for the digest.
         io::copy(&mut archive.into_inner(), &mut io::sink()).context("it is damaged at its end")?;
@@ -287,72 +287,6 @@ impl Unpacker {
         }
     }
 
-    fn fill<R: Read>(
-        &mut self,
-        mut file: File,
-        entry: &mut tar::Entry<R>,
-        allowance: &Allowance,
-    ) -> Result<()> {
-        let is_sparse = entry.header().entry_type() == EntryType::GNUSparse;
-        let size = if is_sparse { sparse_size(entry)? } else { entry.size() };
-        if is_sparse {
-            allowance.take(size)?; // the holes are not in the archive
-        }
-        let mut written = 0;
-        loop {
-            let length = entry.read(&mut self.buffer).context("cannot read it")?;
-            if length == 0 {
-                break;
-            }
-            let content = &self.buffer[..length];
-            if is_sparse && content.iter().all(|byte| *byte == 0) {
-                file.seek(SeekFrom::Current(length.try_into()?)).context("cannot skip a hole")?;
-            } else {
-                file.write_all(content).context("cannot write it")?;
-            }
-            written += length as u64;
-        }
-        ensure!(written == size, "it ends after {written} of {size} bytes");
-        if is_sparse {
-            file.set_len(size).context("cannot set its size")?;
-        }
-        Ok(())
-    }
-
-    fn set_attributes_of_directory(&mut self, path: &Path, attributes: &Attributes) -> Result<()> {
-        let directory = self.open(path).map_err(|errno| anyhow!("cannot open it: {errno}"))?;
-        self.set_attributes(&directory, OsStr::new("."), attributes, false)?;
-        self.times.push((path.to_owned(), attributes.time));
-        Ok(())
-    }
-
-    /// Owner first: chown(2) clears the set-id bits and the file's capabilities.
-    fn set_attributes(
-        &self,
-        directory: &OwnedFd,
-        name: &OsStr,
-        attributes: &Attributes,
-        is_link: bool,
-    ) -> Result<()> {
-        let Attributes { owner, group, mode, time, xattrs } = attributes;
-        if self.xattrs == Xattrs::Trusted {
-            let (owner, group) = (Some(Uid::from_raw(*owner)), Some(Gid::from_raw(*group)));
-            fchownat(directory, name, owner, group, AtFlags::AT_SYMLINK_NOFOLLOW)
-                .map_err(|errno| anyhow!("cannot set its owner: {errno}"))?;
-        }
-        if !is_link {
-            // It is what we have just made: no link that could be followed.
-            fchmodat(directory, name, *mode, FchmodatFlags::FollowSymlink)
-                .map_err(|errno| anyhow!("cannot set its mode: {errno}"))?;
-        }
-        for (attribute, value) in xattrs {
-            crate::system_calls::set_xattr(&by_descriptor(directory).join(name), attribute, value)
-                .map_err(|errno| anyhow!("cannot set its attribute {attribute:?}: {errno}"))?;
-        }
-        utimensat(directory, name, time, time, UtimensatFlags::NoFollowSymlink)
-            .map_err(|errno| anyhow!("cannot set its time: {errno}"))
-    }
-
     /// What can only be done when all entries are there.
     fn finish(&mut self) -> Result<()> {
         self.remove_whiteouts_in_opaque()?;
@@ -399,12 +333,6 @@ fn device_number(header: &tar::Header, kind: EntryType) -> Result<u64> {
     let is_whiteout = kind == EntryType::Char && (major, minor) == (0, 0);
     ensure!(!is_whiteout, "it is the device 0:0, which overlayfs takes for a deleted file");
     Ok(makedev(major.into(), minor.into()))
-}
-
-/// How long a sparse file is, with its holes.
-fn sparse_size<R: Read>(entry: &tar::Entry<R>) -> Result<u64> {
-    let header = entry.header().as_gnu().context("it is sparse, but not in GNU's format")?;
-    header.real_size().context("it has no size")
 }
 
 fn stat(directory: &OwnedFd, name: &OsStr) -> Result<Option<FileStat>> {

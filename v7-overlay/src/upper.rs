@@ -1,7 +1,9 @@
 //! The upper directory: where the writes of a container go.
 
 use crate::arguments::OverlayArgs;
+use crate::layers::Layers;
 use crate::system_calls::receive_descriptor;
+use crate::temporary::{make_locked, tmpfs_has_user_attributes};
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
@@ -20,68 +22,73 @@ use v1_chroot::command_line::note;
 /// Where the writes go.
 #[derive(Debug)]
 pub struct Upper {
-    kept: Option<Kept>,
+    /// If it is not in memory.
+    on_disk: Option<OnDisk>,
     /// Through these the child hands its upper directory, which only it can see, to the supervisor.
     handover: Option<(UnixDatagram, UnixDatagram)>,
 }
 
-/// `--upper`: a directory that stays.
+/// An upper directory on disk: `--upper`, or one for a kernel that cannot have it in memory.
 #[derive(Debug)]
-struct Kept {
+struct OnDisk {
     directory: PathBuf,
     /// Where overlayfs prepares what it then renames into the upper directory. It must be on the
     /// same mount, and not in the upper directory itself: it is beside it.
     work: PathBuf,
+    /// What is removed at the end: of `--upper` the work directory, else all of it.
+    to_remove: PathBuf,
     /// Two overlays with one upper directory would spoil each other.
     _lock: Flock<File>,
 }
 
 impl Upper {
     /// Makes what has to be there before the child is: `--upper` and `--changes`.
-    pub(crate) fn create(args: &OverlayArgs, top: &Path, xattrs: Xattrs) -> Result<Upper> {
-        let kept = args.upper.as_deref();
-        let kept = kept.map(|directory| Kept::create(directory, top, xattrs)).transpose()?;
+    pub(crate) fn create(
+        args: &OverlayArgs,
+        layers: &Layers,
+        top: &Path,
+        xattrs: Xattrs,
+    ) -> Result<Upper> {
+        let on_disk = match &args.upper {
+            Some(directory) => Some(OnDisk::keep(directory, top, xattrs)?),
+            None if xattrs == Xattrs::User && !tmpfs_has_user_attributes() => {
+                Some(OnDisk::temporary(&layers.cache("upper")?, top, xattrs)?)
+            }
+            None => None,
+        };
         let handover = match args.changes {
             true => Some(UnixDatagram::pair().context("cannot make a pair of sockets")?),
             false => None,
         };
-        Ok(Upper { kept, handover })
+        Ok(Upper { on_disk, handover })
     }
 
-    /// Opens the directories of `--upper`, as overlayfs needs them: the upper and its work
-    /// directory. `None` without `--upper`.
-    pub(crate) fn open_kept(&self) -> Result<Option<(File, File)>> {
-        let Some(Kept { directory, work, .. }) = &self.kept else { return Ok(None) };
+    /// Opens the directories that are on disk, as overlayfs needs them: the upper and its work
+    /// directory. `None` if they are to be in memory.
+    pub(crate) fn open_on_disk(&self) -> Result<Option<(File, File)>> {
+        let Some(OnDisk { directory, work, .. }) = &self.on_disk else { return Ok(None) };
         Ok(Some((crate::open(directory)?, crate::open(work)?)))
     }
 
-    /// Makes `upper` and `work` in the current directory.
+    /// Makes `upper` and `work` in the current directory, and opens them.
     ///
     /// The root directory of a container is the upper one: it gets owner and mode of the layer
     /// below it.
-    pub(crate) fn make_in_memory(&self, top: &File, xattrs: Xattrs) -> Result<()> {
+    pub(crate) fn make_in_memory(&self, top: &File, xattrs: Xattrs) -> Result<(File, File)> {
         let (upper, work) = (Path::new("upper"), Path::new("work"));
         fs::create_dir(upper).and_then(|()| fs::create_dir(work)).context("cannot make upper")?;
         become_alike(upper, &top.metadata().context("cannot look at the top layer")?, xattrs)?;
-        if xattrs == Xattrs::User && xattrs.set_opaque(work).is_err() {
-            note(format_args!(
-                "this kernel's tmpfs has no user.* attributes (Linux 6.6 has): a directory of a \
-                 layer cannot be deleted and made again, unless --upper is on a disk"
-            ));
+        let opened = File::open(upper).context("cannot open the upper directory")?;
+        if let Some((_, child)) = &self.handover {
+            hand_over(&opened, child)?;
         }
-        let Some((_, child)) = &self.handover else { return Ok(()) };
-        let upper = File::open(upper).context("cannot open the upper directory")?;
-        let descriptor = [upper.as_raw_fd()];
-        let message = [ControlMessage::ScmRights(&descriptor)];
-        sendmsg::<()>(child.as_raw_fd(), &[IoSlice::new(b"u")], &message, MsgFlags::empty(), None)
-            .map(drop)
-            .map_err(|errno| anyhow!("cannot hand over the upper directory: {errno}"))
+        Ok((opened, crate::open(work)?))
     }
 
     /// The upper directory, if it is to be read at the end. In the supervisor, once.
     pub(crate) fn directory(&self) -> Result<Option<OwnedFd>> {
         let Some((supervisor, _)) = &self.handover else { return Ok(None) };
-        if let Some(Kept { directory, .. }) = &self.kept {
+        if let Some(OnDisk { directory, .. }) = &self.on_disk {
             let opened = File::open(directory);
             let opened = opened.with_context(|| format!("cannot open {directory:?}"))?;
             return Ok(Some(opened.into()));
@@ -93,7 +100,7 @@ impl Upper {
 
     /// What the file system of the upper directory is, if it is one that cannot be used so.
     pub(crate) fn why_not(&self) -> Option<String> {
-        let directory = &self.kept.as_ref()?.directory;
+        let directory = &self.on_disk.as_ref()?.directory;
         let kind = kind_that_cannot(statfs(directory).ok()?.filesystem_type())?;
         Some(format!(
             "{directory:?} is on {kind}, which cannot hold an upper directory: give one on ext4, \
@@ -102,8 +109,17 @@ impl Upper {
     }
 }
 
-impl Kept {
-    fn create(directory: &Path, top: &Path, xattrs: Xattrs) -> Result<Kept> {
+/// Sends a descriptor through a socket (unix(7), SCM_RIGHTS).
+fn hand_over(upper: &File, socket: &UnixDatagram) -> Result<()> {
+    let descriptor = [upper.as_raw_fd()];
+    let message = [ControlMessage::ScmRights(&descriptor)];
+    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(b"u")], &message, MsgFlags::empty(), None)
+        .map(drop)
+        .map_err(|errno| anyhow!("cannot hand over the upper directory: {errno}"))
+}
+
+impl OnDisk {
+    fn keep(directory: &Path, top: &Path, xattrs: Xattrs) -> Result<OnDisk> {
         let cannot = || format!("cannot use {directory:?} as upper directory");
         match fs::create_dir(directory) {
             Ok(()) => become_alike(directory, &fs::metadata(top).with_context(cannot)?, xattrs)?,
@@ -135,14 +151,32 @@ impl Kept {
         {
             return Err(error).with_context(|| format!("cannot make the work directory {work:?}"));
         }
-        Ok(Kept { directory, work, _lock: lock })
+        Ok(OnDisk { directory, to_remove: work.clone(), work, _lock: lock })
+    }
+
+    fn temporary(parent: &Path, top: &Path, xattrs: Xattrs) -> Result<OnDisk> {
+        let (both, lock) = make_locked(parent)?;
+        let (directory, work) = (both.join("upper"), both.join("work"));
+        let on_disk = OnDisk { directory, work, to_remove: both, _lock: lock };
+        let OnDisk { directory, work, .. } = &on_disk;
+        fs::create_dir(directory)
+            .and_then(|()| fs::create_dir(work))
+            .with_context(|| format!("cannot write to {parent:?}"))?;
+        become_alike(directory, &fs::metadata(top).context("cannot look at the layer")?, xattrs)?;
+        if xattrs.set_opaque(work).is_err() {
+            note(format_args!(
+                "no user.* attributes in {parent:?}: a directory of a layer cannot be deleted and \
+                 made again, unless --upper is on ext4, xfs or btrfs"
+            ));
+        }
+        Ok(on_disk)
     }
 }
 
-impl Drop for Kept {
+impl Drop for OnDisk {
     fn drop(&mut self) {
-        // What stays is no harm: the next container with this upper directory uses it.
-        let _ = fs::remove_dir_all(&self.work);
+        // What stays is no harm: the next container uses or removes it.
+        let _ = fs::remove_dir_all(&self.to_remove);
     }
 }
 

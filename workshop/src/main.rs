@@ -1,32 +1,42 @@
 //! `cargo workshop`: the one door to the tools of the course.
 
-mod bench;
-
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use workshop::{bench, doctor, exercises, trace};
 
+/// The tools of the course. Without a tool: the exercises, and how far you are.
 #[derive(Parser)]
-#[command(name = "cargo workshop", about = "The tools of the course")]
+#[command(name = "cargo workshop")]
 struct Args {
     #[command(subcommand)]
-    tool: Tool,
+    tool: Option<Tool>,
 }
 
 #[derive(Subcommand)]
 enum Tool {
+    /// Tell what of the course runs on this machine, and what to do about the rest
+    Doctor(doctor::Args),
+    #[command(flatten)]
+    Exercises(exercises::Verb),
+    /// Run a step and show the system calls that make the container
+    Trace(trace::Args),
     /// Measure what a container costs, and what building it costs
     Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().tool {
-        Tool::Bench(args) => bench::run(&args),
+        None => exercises::list(),
+        Some(Tool::Doctor(args)) => doctor::run(&args),
+        Some(Tool::Exercises(verb)) => exercises::run(&verb),
+        Some(Tool::Trace(args)) => trace::run(&args),
+        Some(Tool::Bench(args)) => bench::run(&args),
     };
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("Error: {error:#}");
+            eprintln!("Error: {}", v1_chroot::command_line::one_line(&error));
             ExitCode::FAILURE
         }
     }

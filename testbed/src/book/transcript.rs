@@ -102,13 +102,11 @@ impl Transcript {
             if fence.is(other_kind) {
                 continue;
             }
-            let before = last;
             let entries = entries_of(page, fence, &mut last)?;
             if !machine.has_root
                 && entries.iter().any(|entry| entry.shell.identity == Identity::Root)
             {
                 transcript.blocks_of_root += 1;
-                last = before;
                 continue;
             }
             transcript.entries.extend(entries);
@@ -359,6 +357,16 @@ $ git clone
             Transcript::of(&Page::new("p", PAGE), Machine { has_root: false, ..MACHINE }).unwrap();
         assert_eq!(transcript.blocks_of_root, 1);
         assert_eq!(transcript.entries.len(), 5);
+    }
+
+    #[test]
+    fn a_container_of_root_is_left_out_to_its_end() {
+        let page =
+            "```console\n# v5-netns\n```\n```console\n/ # exit\n```\n```console\n$ ps\n```\n";
+        let transcript =
+            Transcript::of(&Page::new("p", page), Machine { has_root: false, ..MACHINE }).unwrap();
+        assert_eq!(transcript.blocks_of_root, 2);
+        assert_eq!(transcript.entries.len(), 1);
     }
 
     #[test]

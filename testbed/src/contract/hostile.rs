@@ -120,6 +120,7 @@ fn a_caller_who_blocks_every_signal(host: &Host) {
 /// supervisor looks (two busy loops see to that) would be waited for until the time is up.
 fn the_end_is_never_missed(host: &Host) {
     host.warm_up();
+    let _other = host.start_sleep(); // or each of them would make a bridge and remove it
     let busy = || Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
     let mut loops = [busy(), busy()];
     for _ in 0..200 {

@@ -203,6 +203,7 @@ fn a_hang_up_kills_below_a_shell(host: &Host) {
 fn a_hang_up_kills_in_the_background(host: &Host) {
     let mut terminal = outer_shell(host);
     let launcher = host.stage_facts().name;
+    // A shell that reads may find the end of its input before the signal: then it leaves its jobs.
     terminal.type_line(&format!("{launcher} sh -c \"{IGNORE_HANG_UPS}\" & wait")).unwrap();
     terminal.read_until("ready\r").unwrap();
     settle(100);

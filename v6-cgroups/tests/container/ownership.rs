@@ -107,7 +107,7 @@ fn a_hundred_at_once(host: &Host) {
     host.warm_up();
     let start = |_| {
         let mut launcher = host.launcher();
-        launcher.args(["-m", "16m", "--cpus", "0.1", "--pids-limit", "5"]);
+        launcher.args(["--net", "none", "-m", "16m", "--cpus", "0.1", "--pids-limit", "5"]);
         launcher.args(["sh", "-c", "echo ready; read line"]).stdin(Stdio::piped());
         host.follow(&mut launcher)
     };
@@ -133,7 +133,8 @@ fn a_hundred_at_once(host: &Host) {
 /// Cgroups come and go, and with the last the one above them: each start may meet that moment.
 fn many_short_ones_at_once(host: &Host) {
     host.warm_up();
-    let start = |_| host.launcher().args(["--pids-limit", "5", "true"]).spawn().unwrap();
+    let start =
+        |_| host.launcher().args(["--net", "none", "--pids-limit", "5", "true"]).spawn().unwrap();
     for _ in 0..8 {
         let launchers: Vec<_> = (0..15).map(start).collect();
         for mut launcher in launchers {

@@ -1,4 +1,4 @@
-//! What a layer deletes from those below it: from the names of an archive to the marks of overlayfs.
+//! What a layer deletes from those below it: from an archive's names to the marks of overlayfs.
 //!
 //! | | in the archive | in a layer of overlayfs |
 //! |---|---|---|

@@ -105,7 +105,7 @@ fn two_processes_at_once(host: &Host) {
     assert_eq!(unfinished(host), Vec::<PathBuf>::new());
 }
 
-/// A killed process leaves its lock to nobody, and its work to the next start, which throws it away.
+/// A killed process leaves its lock to nobody; the next start throws its work away.
 fn killed_while_unpacking(host: &Host) {
     let image = large(host, "image", 2, 20_000);
     let mut delay = Duration::from_millis(2);

@@ -20,6 +20,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("upper_is_used_by_one_container_at_a_time", upper_is_used_by_one)
         .both("upper_survives_a_killed_launcher", upper_survives_a_killed_launcher)
         .both("deleted_and_made_again", deleted_and_made_again)
+        .user("an_old_kernel_has_the_upper_on_disk", an_old_kernel_has_the_upper_on_disk)
         .both("changes_lists_all_three_kinds", changes_lists_all_three_kinds)
         .both("changes_of_a_kept_upper", changes_of_a_kept_upper)
         .both("changes_come_after_a_failure_too", changes_come_after_a_failure_too)
@@ -126,7 +127,7 @@ fn upper_keeps_what_is_written(host: &Host) {
     assert_eq!(run(host, &options, script).text(), "");
     assert_eq!(
         run(host, &options, "cat /root/file; ls /etc /srv").text(),
-        "kept\n/etc:\npasswd\n\n/srv:\n"
+        "kept\n/etc:\nhostname\nhosts\npasswd\nresolv.conf\n\n/srv:\n"
     );
     assert_eq!(host.sh("ls /root").text(), "", "another container does not see it");
     let of_file = fs::metadata(parent.join("up,per:x/root/file")).unwrap();
@@ -170,6 +171,35 @@ fn upper_survives_a_killed_launcher(host: &Host) {
 fn deleted_and_made_again(host: &Host) {
     let script = "rm -r /usr && mkdir /usr && ls /usr && rmdir /usr && mkdir /usr && echo again";
     assert_eq!(host.sh(script).text(), "again\n");
+}
+
+/// setarch(8) lets a kernel call itself old.
+fn an_old_kernel_has_the_upper_on_disk(host: &Host) {
+    let upper = host.cache().join("upper");
+    let count = || fs::read_dir(&upper).unwrap().count();
+    let old = |script: &str| {
+        let mut setarch = host.command("setarch");
+        setarch.args(["--uname-2.6", host.launcher().get_program().to_str().unwrap()]);
+        setarch.args(["--changes", "sh", "-c", script]);
+        setarch
+    };
+    let script = "rm -r /usr && mkdir -m 0 /usr && echo again";
+    let expected = "again\nC /usr\nD /usr/bin\nD /usr/local\nD /usr/sbin\n";
+    assert_eq!(Outcome::of(&mut old(script)).text(), expected);
+    assert_eq!(count(), 0, "it goes at the end");
+    let mut first = host.follow(&mut old("echo ready; sleep 1000"));
+    let mut second = host.follow(&mut old("echo ready; sleep 1000"));
+    first.expect_line("ready");
+    second.expect_line("ready");
+    assert_eq!(count(), 2);
+    first.signal(Signal::SIGKILL);
+    assert!(first.supervisor.wait().is_ok());
+    assert_eq!(Outcome::of(&mut old("echo third")).text(), "third\n");
+    assert_eq!(count(), 1, "the dead one's is gone, the living one's is not");
+    second.signal(Signal::SIGKILL);
+    assert!(second.supervisor.wait().is_ok());
+    assert_eq!(Outcome::of(&mut old("true")).text(), "");
+    assert_eq!(count(), 0);
 }
 
 fn changes_lists_all_three_kinds(host: &Host) {

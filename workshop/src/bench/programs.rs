@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::directories;
+
 /// The environment that every contender's command gets: what a stage sets, no more.
 pub const ENVIRONMENT: [(&str, &str); 3] = [
     ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
@@ -26,6 +28,8 @@ pub struct Programs {
     pub fixed: PathBuf,
     /// `v5-netns`, linked with the machine's libc.
     pub network: PathBuf,
+    /// `v6-cgroups`, in the same way.
+    pub limits: PathBuf,
     /// Which libc that is.
     pub static_libc: &'static str,
     /// The busybox root file system of stages v1 to v6, which the first run has made.
@@ -35,12 +39,12 @@ pub struct Programs {
 impl Programs {
     /// Builds the stage twice, and starts it once so that its root file system is there.
     pub fn build() -> Result<Self> {
-        let workspace = workspace()?;
+        let workspace = directories::checkout()?;
         let target = workspace.join("target");
 
         let mut ordinary = cargo(&workspace);
         ordinary.args(["build", "--quiet", "--release", "-p", "v4-utsns", "-p", "v5-netns"]);
-        ordinary.arg("--target-dir");
+        ordinary.args(["-p", "v6-cgroups", "--target-dir"]);
         succeed(ordinary.arg(&target))?;
 
         let (fixed, static_libc) = build_static(&workspace)?;
@@ -48,6 +52,7 @@ impl Programs {
             dynamic: install(&target, &target.join("release/v4-utsns"), "dynamic")?,
             fixed: install(&target, &fixed, "static")?,
             network: install(&target, &target.join("release/v5-netns"), "dynamic")?,
+            limits: install(&target, &target.join("release/v6-cgroups"), "dynamic")?,
             static_libc,
             rootfs: v1_chroot::rootfs::default_path()?,
             workspace,
@@ -100,14 +105,6 @@ pub fn succeed(command: &mut Command) -> Result<Vec<u8>> {
         bail!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(output.stdout)
-}
-
-/// The checkout: cargo tells a program that it runs where its package lies.
-fn workspace() -> Result<PathBuf> {
-    let package = env::var_os("CARGO_MANIFEST_DIR")
-        .context("run it as `cargo workshop bench`: it builds what it measures")?;
-    let parent = Path::new(&package).parent().context("the package has no directory above it")?;
-    Ok(parent.to_owned())
 }
 
 /// Copies a program, as `cargo install` does. The kernel keeps what a linker has written, bit by

@@ -1,11 +1,18 @@
-//! What an archive says about a file besides its content.
+//! Owner, mode, time and extended attributes of a file: what the archive says, and how it is set.
 
+use super::{Unpacker, by_descriptor};
+use crate::system_calls::set_xattr;
+use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, ensure};
-use nix::sys::stat::Mode;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmodat, utimensat};
 use nix::sys::time::TimeSpec;
+use nix::unistd::{Gid, Uid, fchownat};
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Attributes that say something about the machine where the layer was made, or that would change
 /// what overlayfs does with it.
@@ -58,6 +65,46 @@ impl Attributes {
             time: TimeSpec::new(seconds.cast_signed(), 0),
             xattrs: Vec::new(),
         })
+    }
+}
+
+impl Unpacker {
+    pub(super) fn set_attributes_of_directory(
+        &mut self,
+        path: &Path,
+        attributes: &Attributes,
+    ) -> Result<()> {
+        let directory = self.open(path).map_err(|errno| anyhow!("cannot open it: {errno}"))?;
+        self.set_attributes(&directory, OsStr::new("."), attributes, false)?;
+        self.times.push((path.to_owned(), attributes.time));
+        Ok(())
+    }
+
+    /// Owner first: chown(2) clears the set-id bits and the file's capabilities.
+    pub(super) fn set_attributes(
+        &self,
+        directory: &OwnedFd,
+        name: &OsStr,
+        attributes: &Attributes,
+        is_link: bool,
+    ) -> Result<()> {
+        let Attributes { owner, group, mode, time, xattrs } = attributes;
+        if self.xattrs == Xattrs::Trusted {
+            let (owner, group) = (Some(Uid::from_raw(*owner)), Some(Gid::from_raw(*group)));
+            fchownat(directory, name, owner, group, AtFlags::AT_SYMLINK_NOFOLLOW)
+                .map_err(|errno| anyhow!("cannot set its owner: {errno}"))?;
+        }
+        if !is_link {
+            // It is what we have just made: no link that could be followed.
+            fchmodat(directory, name, *mode, FchmodatFlags::FollowSymlink)
+                .map_err(|errno| anyhow!("cannot set its mode: {errno}"))?;
+        }
+        for (attribute, value) in xattrs {
+            set_xattr(&by_descriptor(directory).join(name), attribute, value)
+                .map_err(|errno| anyhow!("cannot set its attribute {attribute:?}: {errno}"))?;
+        }
+        utimensat(directory, name, time, time, UtimensatFlags::NoFollowSymlink)
+            .map_err(|errno| anyhow!("cannot set its time: {errno}"))
     }
 }
 

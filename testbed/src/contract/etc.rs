@@ -1,0 +1,187 @@
+//! From v5 on: resolv.conf, hosts and hostname are the launcher's, mounted over the rootfs's own.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use crate::elsewhere::mount_tmpfs;
+use crate::{Host, Outcome, Suite};
+
+pub fn add(suite: Suite) -> Suite {
+    if !suite.stage().network_namespace {
+        return suite.both("the_files_of_etc_are_the_rootfs_own", the_files_are_the_rootfs_own);
+    }
+    suite
+        .both("resolvers_are_the_hosts", resolvers_are_the_hosts)
+        .both("resolvers_behind_systemd_resolved", resolvers_behind_systemd_resolved)
+        .both("no_resolver_that_can_be_reached", no_resolver_that_can_be_reached)
+        .both("hosts_and_hostname_have_the_own_name", hosts_and_hostname_have_the_own_name)
+        .both("files_of_etc_can_be_written_and_are_forgotten", files_can_be_written)
+        .both("files_of_etc_are_made_empty", files_are_made_empty)
+        .both("files_of_etc_that_are_links_stay_inside", files_that_are_links_stay_inside)
+        .both("a_volume_wins_over_the_files_of_etc", a_volume_wins)
+}
+
+const FILES: [&str; 3] = ["resolv.conf", "hosts", "hostname"];
+
+/// A launcher with these options on a machine with this /etc/resolv.conf, and nothing else there.
+fn launcher_where(host: &Host, resolv_conf: &'static str, options: &[&str]) -> Command {
+    let mut launcher = host.launcher();
+    host.elsewhere(&mut launcher, move || {
+        mount_tmpfs("/etc")?;
+        fs::write("/etc/resolv.conf", resolv_conf)?;
+        fs::write("/etc/hosts", "192.0.2.99\tof-the-host\n")
+    });
+    launcher.args(options);
+    launcher
+}
+
+/// The modes that this variant may have, the default among them.
+fn modes(host: &Host) -> &'static [&'static str] {
+    if host.is_root() { &["bridge", "none"] } else { &["none"] }
+}
+
+/// A rootfs whose /etc has these three files, each with its own name in it.
+fn rootfs_with_files(host: &Host) -> std::path::PathBuf {
+    let rootfs = host.own_rootfs();
+    for file in FILES {
+        fs::write(rootfs.join("etc").join(file), format!("the image's {file}\n")).unwrap();
+        host.give(&rootfs.join("etc").join(file));
+    }
+    rootfs
+}
+
+fn the_files_are_the_rootfs_own(host: &Host) {
+    let rootfs = rootfs_with_files(host);
+    let outcome = host.run(["--rootfs", rootfs.to_str().unwrap(), "cat", "/etc/hosts"]);
+    assert_eq!(outcome.text(), "the image's hosts\n");
+}
+
+fn resolvers_are_the_hosts(host: &Host) {
+    let resolv_conf = "# by hand\nsearch example.org\nnameserver 127.0.0.1\n\
+        nameserver 192.0.2.53\nnameserver ::1\noptions ndots:2\n";
+    let reachable = "# by hand\nsearch example.org\nnameserver 192.0.2.53\noptions ndots:2\n";
+    for mode in modes(host) {
+        let see = ["--net", mode, "cat", "/etc/resolv.conf"];
+        let outcome = Outcome::of(&mut launcher_where(host, resolv_conf, &see));
+        assert_eq!((outcome.text(), outcome.stderr.as_str()), (reachable, ""), "{mode}");
+    }
+    let see = ["--net", "host", "cat", "/etc/resolv.conf", "/etc/hosts"];
+    let outcome = Outcome::of(&mut launcher_where(host, resolv_conf, &see));
+    let hosts = "192.0.2.99\tof-the-host\n127.0.1.1\tcontainer\n";
+    assert_eq!((outcome.text(), outcome.stderr.as_str()), (&*format!("{resolv_conf}{hosts}"), ""));
+}
+
+fn resolvers_behind_systemd_resolved(host: &Host) {
+    let directory = Path::new("/run/systemd/resolve");
+    host.own("/run/systemd");
+    fs::create_dir_all(directory).unwrap();
+    let upstreams = "# resolved's\nnameserver 192.0.2.54\nsearch lan\n";
+    fs::write(directory.join("resolv.conf"), upstreams).unwrap();
+    let see = ["--net", modes(host)[0], "cat", "/etc/resolv.conf"];
+    let outcome = Outcome::of(&mut launcher_where(host, "nameserver 127.0.0.53\n", &see));
+    assert_eq!((outcome.text(), outcome.stderr.as_str()), (upstreams, ""));
+    // It is asked only if the host's own has nobody to ask.
+    let outcome = Outcome::of(&mut launcher_where(host, "nameserver 192.0.2.53\n", &see));
+    assert_eq!(outcome.text(), "nameserver 192.0.2.53\n");
+}
+
+fn no_resolver_that_can_be_reached(host: &Host) {
+    for resolv_conf in ["nameserver 127.0.0.53\nsearch lan\n", "search lan\n"] {
+        for mode in modes(host) {
+            let see = ["--net", mode, "cat", "/etc/resolv.conf"];
+            let outcome = Outcome::of(&mut launcher_where(host, resolv_conf, &see));
+            assert_eq!(outcome.text(), "search lan\n");
+            // Without a way out there is nothing to resolve.
+            let notes: Vec<_> = outcome.stderr.lines().collect();
+            match (*mode, &notes[..]) {
+                ("none", []) => {}
+                ("bridge", [note]) => assert!(note.contains("resolver"), "{note}"),
+                _ => panic!("{mode}: {outcome:?}"),
+            }
+        }
+    }
+}
+
+fn hosts_and_hostname_have_the_own_name(host: &Host) {
+    for mode in modes(host) {
+        let address = if *mode == "bridge" { "10.61.0.2" } else { "127.0.1.1" };
+        let see = "cat /etc/hostname; cat /etc/hosts";
+        let outcome = host.run(["--net", mode, "--hostname", "web", "sh", "-c", see]);
+        let loopback = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+        assert_eq!(outcome.text(), format!("web\n{loopback}{address}\tweb\n"), "{mode}");
+    }
+}
+
+fn files_can_be_written(host: &Host) {
+    let rootfs = rootfs_with_files(host);
+    let run = |script: &str| {
+        host.run(["--rootfs", rootfs.to_str().unwrap(), "sh", "-c", script]).text().to_owned()
+    };
+    let write = "cd /etc; for f in resolv.conf hosts hostname; do echo mine >> $f || echo no; \
+        done; cat *";
+    let written = run(write);
+    assert_eq!(written.matches("mine").count(), 3, "{written}");
+    assert!(!written.contains("image's"), "{written}");
+    assert!(!run("cat /etc/*").contains("mine"));
+    for file in FILES {
+        let left = fs::read_to_string(rootfs.join("etc").join(file)).unwrap();
+        assert_eq!(left, format!("the image's {file}\n"));
+    }
+}
+
+/// What is in a directory, sorted.
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn files_are_made_empty(host: &Host) {
+    let rootfs = host.own_rootfs();
+    fs::remove_dir(rootfs.join("etc")).unwrap();
+    let before = names(&rootfs);
+    let see = ["--rootfs", rootfs.to_str().unwrap(), "cat", "/etc/hostname"];
+    assert_eq!(host.run(see).text(), "container\n");
+    if host.stage_facts().writable_layer {
+        assert_eq!(names(&rootfs), before, "a layer below never changes");
+        return;
+    }
+    assert_eq!(names(&rootfs.join("etc")), ["hostname", "hosts", "resolv.conf"]);
+    for file in FILES {
+        assert_eq!(fs::read(rootfs.join("etc").join(file)).unwrap(), b"", "{file}");
+    }
+    let new: Vec<_> = names(&rootfs).into_iter().filter(|name| !before.contains(name)).collect();
+    assert_eq!(new, ["etc", "sys"], "mount points, and no more");
+    assert_eq!(names(&rootfs.join("sys")), Vec::<String>::new());
+}
+
+fn files_that_are_links_stay_inside(host: &Host) {
+    let rootfs = host.own_rootfs();
+    let outside = host.dir("outside");
+    fs::write(outside.join("hosts"), "of the host\n").unwrap();
+    // The first as in every image of Ubuntu; the second leads out, by its absolute name.
+    symlink("../run/systemd/resolve/stub.conf", rootfs.join("etc/resolv.conf")).unwrap();
+    symlink(outside.join("hosts"), rootfs.join("etc/hosts")).unwrap();
+    symlink("../../../../../../etc/the-name", rootfs.join("etc/hostname")).unwrap();
+    let script = "cat /etc/hosts /etc/hostname && echo mine | cat > /etc/hosts && \
+        echo mine > /etc/resolv.conf && cat /run/systemd/resolve/stub.conf /etc/the-name";
+    let outcome = host.run(["--rootfs", rootfs.to_str().unwrap(), "sh", "-c", script]);
+    let text = outcome.text();
+    assert!(text.starts_with("127.0.0.1\tlocalhost\n"), "{text}");
+    assert!(text.ends_with("\tcontainer\ncontainer\nmine\ncontainer\n"), "{text}");
+    assert_eq!(fs::read_to_string(outside.join("hosts")).unwrap(), "of the host\n");
+    assert!(!Path::new("/run/systemd").exists() && !Path::new("/etc/the-name").exists());
+}
+
+fn a_volume_wins(host: &Host) {
+    let file = host.dir("volume").join("hosts");
+    fs::write(&file, "192.0.2.5\tby-hand\n").unwrap();
+    host.give(&file);
+    let volume = format!("{}:/etc/hosts", file.display());
+    let outcome = host.run(["-v", &volume, "sh", "-c", "cat /etc/hosts /etc/hostname"]);
+    assert_eq!(outcome.text(), "192.0.2.5\tby-hand\ncontainer\n");
+}

@@ -1,0 +1,70 @@
+//! Who is number 1?
+//!
+//! The launcher below takes a PID namespace and starts the command. Ask the command for its number:
+//!
+//!     cd exercises && cargo run -q --bin second-fork -- sh -c 'echo $$'
+//!
+//! It is not 1. And a shell in there can start one command, but no second one: "can't fork: Cannot
+//! allocate memory", on a machine with plenty of it.
+//!
+//! Make the command process 1, and the launcher end as the command ends.
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use nix::sched::{CloneFlags, unshare};
+use std::path::Path;
+//[ solution
+use v1_chroot::signals::hold_signals;
+use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+//[ starter
+use v1_chroot::{ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+//]
+
+/// Run a command with its own root directory and process numbers
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    container: ContainerArgs,
+}
+
+fn main() {
+    finish(run())
+}
+
+fn run() -> Result<u8> {
+    let args = parse::<Args>()?;
+    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
+    become_root()?;
+    //[ starter
+    unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
+    // YOUR TURN: v1_chroot::Child has a fork and a wait.
+    start(&rootfs, &args.container)
+    //[ solution
+    let taken = hold_signals()?;
+    unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
+    match Child::fork(&taken)? {
+        None => finish(start(&rootfs, &args.container)),
+        Some(child) => child.wait(),
+    }
+    //[ fault no-wait
+    let taken = hold_signals()?;
+    unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
+    match Child::fork(&taken)? {
+        None => finish(start(&rootfs, &args.container)),
+        Some(_) => Ok(0),
+    }
+    //[ fault lost-status
+    let taken = hold_signals()?;
+    unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
+    match Child::fork(&taken)? {
+        None => finish(start(&rootfs, &args.container)),
+        Some(child) => child.reap().map(|()| 0),
+    }
+    //]
+}
+
+/// Becomes the command, in its root directory.
+fn start(rootfs: &Path, container: &ContainerArgs) -> Result<u8> {
+    enter_rootfs(rootfs)?;
+    match exec(&container.command)? {}
+}

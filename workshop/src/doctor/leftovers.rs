@@ -1,0 +1,149 @@
+//! What earlier runs have left, and how to remove it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use nix::net::if_::if_nametoindex;
+use nix::unistd::geteuid;
+use v5_netns::{Mode, Network};
+use v6_cgroups::{Cgroup, Limits};
+
+use super::finding::{Finding, SETUP};
+use super::network;
+use crate::child::attempt;
+use crate::directories;
+
+/// The bridge of step 5. It goes with the last container; a supervisor that was killed leaves it.
+const BRIDGE: &str = "steps0";
+
+/// The cgroup above those of step 6's containers. It goes with the last of them.
+const CGROUP: &str = "container-steps";
+
+pub(super) fn probe() -> Finding {
+    let name = "leftovers";
+    let bridge = if_nametoindex(BRIDGE).is_ok().then(|| format!("the bridge {BRIDGE}"));
+    let checks = directories_of_checks().into_iter().map(|path| path.display().to_string());
+    let cgroups = cgroups().into_iter().map(|path| format!("the cgroup {}", path.display()));
+    let found: Vec<_> = bridge.into_iter().chain(cgroups).chain(checks).collect();
+    if found.is_empty() {
+        return Finding::good(name, "none");
+    }
+    Finding::note(name, found.join(", "))
+        .because("a container is running, or its supervisor was killed")
+        .cure("when no container runs any more: cargo workshop doctor --clean")
+        .page(SETUP)
+}
+
+/// Directories that a check of an exercise makes and removes, unless it is killed.
+fn directories_of_checks() -> Vec<PathBuf> {
+    let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let owner = path.symlink_metadata().map(|found| found.uid());
+        let process = name.strip_prefix(crate::exercises::CHECK_DIRECTORY);
+        let is_dead = process.is_some_and(|pid| !Path::new("/proc").join(pid).exists());
+        is_dead && owner.is_ok_and(|owner| owner == geteuid().as_raw())
+    };
+    entries.map(|entry| entry.path()).filter(is_ours).collect()
+}
+
+/// Removes what is left, each thing by whoever knows how: the bridge by step 5's own sweeper.
+pub(super) fn clean() -> Result<()> {
+    for directory in directories_of_checks() {
+        fs::remove_dir(&directory).with_context(|| format!("cannot remove {directory:?}"))?;
+        println!("removed {}", directory.display());
+    }
+    clean_bridge()?;
+    clean_cgroups();
+    clean_cache()
+}
+
+/// The cgroups above those of step 6's containers: at the top of each hierarchy, or in our own
+/// cgroup if that was delegated.
+fn cgroups() -> Vec<PathBuf> {
+    let top = Path::new("/sys/fs/cgroup");
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
+    let hierarchies = fs::read_dir(top).into_iter().flatten().flatten().map(|entry| entry.path());
+    let places = hierarchies.chain([top.to_owned()]).chain(own.map(|own| top.join(own)));
+    let mut found: Vec<_> =
+        places.map(|place| place.join(CGROUP)).filter(|path| path.is_dir()).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Step 6 sweeps when it makes a cgroup, so one is made, and dropped.
+fn clean_cgroups() {
+    let found = cgroups();
+    if found.is_empty() {
+        return;
+    }
+    let limits = Limits { pids_limit: Some(1000), ..Limits::default() };
+    let swept = attempt(|| Cgroup::create(&limits).map(drop));
+    for cgroup in found {
+        let path = cgroup.display();
+        match (&swept, cgroup.exists()) {
+            (_, false) => println!("removed the cgroup {path}"),
+            (Ok(()), true) => println!("left the cgroup {path}: a container is in it"),
+            (Err(error), true) => println!("left the cgroup {path}: {error}"),
+        }
+    }
+}
+
+fn clean_bridge() -> Result<()> {
+    if if_nametoindex(BRIDGE).is_err() {
+        return Ok(());
+    }
+    if !geteuid().is_root() {
+        println!("left the bridge {BRIDGE}: it is root's (sudo -E cargo workshop doctor --clean)");
+        return Ok(());
+    }
+    // A network of step 5 sweeps when it is dropped; the host's own needs nothing made first.
+    let swept = attempt(|| Network::create(&network::arguments(Mode::Host)?).map(drop));
+    swept.map_err(|error| anyhow::anyhow!(error)).context("cannot sweep the bridge")?;
+    match if_nametoindex(BRIDGE) {
+        Ok(_) => println!("left the bridge {BRIDGE}: a container is connected to it"),
+        Err(_) => println!("removed the bridge {BRIDGE} with its table"),
+    }
+    Ok(())
+}
+
+/// Removes the cache, unless a container has its root in there. The next start makes it anew.
+fn clean_cache() -> Result<()> {
+    let cache = directories::cache()?;
+    if !cache.exists() {
+        println!("there is no cache {}", cache.display());
+        return Ok(());
+    }
+    // Never remove a tree with something mounted in it: that would be removed too.
+    if let Some(mount) = directories::mounts_below(&cache)?.first() {
+        bail!("cannot remove {cache:?}: something is mounted on {mount:?} (umount it first)");
+    }
+    if let Some(pid) = process_rooted_below(&cache)? {
+        bail!("cannot remove {cache:?}: process {pid} has its root in there (end it first)");
+    }
+    fs::remove_dir_all(&cache).with_context(|| format!("cannot remove {cache:?}"))?;
+    println!("removed {}", cache.display());
+    Ok(())
+}
+
+/// A process of a container that uses the cache: its root directory is one of those in there.
+fn process_rooted_below(cache: &Path) -> Result<Option<String>> {
+    let roots: Vec<_> = fs::read_dir(cache)
+        .with_context(|| format!("cannot list {cache:?}"))?
+        .filter_map(|entry| entry.ok()?.metadata().ok())
+        .map(|found| (found.dev(), found.ino()))
+        .collect();
+    for entry in fs::read_dir("/proc").context("cannot list /proc")? {
+        let entry = entry.context("cannot list /proc")?;
+        // Of a process that we may not look into, or that has ended meanwhile, there is no answer.
+        let Ok(root) = fs::metadata(entry.path().join("root")) else { continue };
+        if roots.contains(&(root.dev(), root.ino())) {
+            return Ok(Some(entry.file_name().to_string_lossy().into_owned()));
+        }
+    }
+    Ok(None)
+}

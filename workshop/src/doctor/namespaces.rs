@@ -1,0 +1,105 @@
+//! A container of each step, up to execve(2): tried, with the steps' own functions.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use nix::mount::{MsFlags, mount};
+use nix::sched::CloneFlags;
+use nix::unistd::{geteuid, sethostname};
+use v1_chroot::{become_root, enter_rootfs, exec, rootfs};
+use v2_mountns::{NewRoot, private_mounts, unshare};
+use v3_pidns::fork_into_pid_namespace;
+
+use super::finding::{Finding, MOUNTS, ROOTLESS, TROUBLESHOOTING};
+use crate::child::attempt;
+
+/// Names that the verdicts refer to.
+pub(super) const USER: &str = "user namespace";
+pub(super) const CHROOT: &str = "a root directory";
+pub(super) const MOUNT: &str = "mounts";
+pub(super) const PID: &str = "process numbers";
+pub(super) const UTS: &str = "hostname";
+pub(super) const NET: &str = "network";
+pub(super) const IPC: &str = "shared memory";
+pub(super) const CGROUP: &str = "cgroup namespace";
+
+pub(super) fn probe_all() -> Vec<Finding> {
+    let new = |kind| attempt(move || become_root().and_then(|()| unshare(kind)));
+    let of = Finding::of_attempt;
+    vec![
+        user(),
+        in_rootfs(CHROOT, "chroot works", change_root).page(TROUBLESHOOTING),
+        in_rootfs(MOUNT, "a mount namespace, /proc, /dev, pivot_root work", |rootfs| {
+            pivot(rootfs, false)
+        })
+        .page(MOUNTS),
+        in_rootfs(PID, "a PID namespace with a /proc of its own works", |rootfs| {
+            pivot(rootfs, true)
+        })
+        .page(TROUBLESHOOTING),
+        of(UTS, "a UTS namespace and a new name work", attempt(rename)).page(TROUBLESHOOTING),
+        of(NET, "a network namespace works", new(CloneFlags::CLONE_NEWNET)),
+        of(IPC, "an IPC namespace works", new(CloneFlags::CLONE_NEWIPC)),
+        of(CGROUP, "a cgroup namespace works", new(CloneFlags::CLONE_NEWCGROUP)),
+    ]
+}
+
+/// Tries something with the rootfs, if there is one; that there is none is another probe's finding.
+fn in_rootfs(name: &'static str, works: &str, work: impl FnOnce(&Path) -> Result<()>) -> Finding {
+    match rootfs::default_path() {
+        Ok(rootfs) if rootfs.join("bin/busybox").is_file() => {
+            Finding::of_attempt(name, works, attempt(|| work(&rootfs)))
+        }
+        _ => Finding::note(name, "not tried, since there is no rootfs").cure("see rootfs, above"),
+    }
+}
+
+/// Making one proves nothing: AppArmor lets one make it and takes the capabilities away. So the
+/// maps are written and something is mounted.
+fn user() -> Finding {
+    if geteuid().is_root() && attempt(|| unshare(CloneFlags::CLONE_NEWNS)).is_ok() {
+        return Finding::good(USER, "not needed: you are root");
+    }
+    let tried = attempt(|| {
+        become_root()?;
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        private_mounts()?;
+        mount_in_memory("/tmp")
+    });
+    Finding::of_attempt(USER, "makes you root, and root may mount", tried).page(ROOTLESS)
+}
+
+/// Mounts an empty file system, in a mount namespace of one's own.
+pub(super) fn mount_in_memory(path: &str) -> Result<()> {
+    mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), None::<&str>)
+        .map_err(|errno| anyhow!("cannot mount tmpfs on {path}: {errno}"))
+}
+
+/// Step 1.
+fn change_root(rootfs: &Path) -> Result<()> {
+    become_root()?;
+    enter_rootfs(rootfs)?;
+    exec(&["true".into()]).map(|_| ())
+}
+
+/// Step 2, or step 3 if it is to be `in_pid_namespace`.
+fn pivot(rootfs: &Path, in_pid_namespace: bool) -> Result<()> {
+    become_root()?;
+    if in_pid_namespace {
+        fork_into_pid_namespace()?;
+    }
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    private_mounts()?;
+    let root = NewRoot::bind(rootfs)?;
+    root.mount_proc()?;
+    root.mount_dev()?;
+    root.pivot()?;
+    exec(&["true".into()]).map(|_| ())
+}
+
+/// Step 4.
+fn rename() -> Result<()> {
+    become_root()?;
+    unshare(CloneFlags::CLONE_NEWUTS)?;
+    sethostname("doctor").context("cannot set the hostname")
+}

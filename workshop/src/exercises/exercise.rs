@@ -1,0 +1,93 @@
+//! What an exercise is, and the list of all, in the order of the book.
+
+use anyhow::{Context, Result};
+
+use super::checks::{v1_chroot, v2_mountns, v3_pidns, v4_utsns, v5_netns, v6_cgroups};
+use super::host::Host;
+
+/// One exercise.
+pub struct Exercise {
+    /// Its name on the command line, and that of its file. Progress is kept by it: see `was`.
+    pub id: &'static str,
+    /// Ids that it had before. Who passed it under one of them has passed it.
+    pub was: &'static [&'static str],
+    /// The step that it belongs to, which is the name of its chapter too.
+    pub step: &'static str,
+    /// One line for the list.
+    pub title: &'static str,
+    /// How long it takes.
+    pub minutes: u32,
+    /// All versions of its program: see [`super::source`]. The first comment is its text.
+    pub source: &'static str,
+    /// Help, from a nudge to all but the answer.
+    pub hints: [&'static str; 3],
+    /// Words that the check says of the starter, and of no other version.
+    pub starter_fails: &'static str,
+    /// Versions that people write, and that the check must reject.
+    pub faults: &'static [Fault],
+    /// Whether the check makes a cgroup, which takes root: it is not isolated from the machine.
+    pub needs_cgroup: bool,
+    /// What the program must do; an error is the first thing that it does not do.
+    pub check: fn(&Host) -> Result<()>,
+}
+
+/// A wrong version of an exercise.
+pub struct Fault {
+    /// Its name in the source.
+    pub name: &'static str,
+    /// Words that the check says of it, and of no other version.
+    pub fails: &'static str,
+}
+
+/// All exercises.
+pub const ALL: &[Exercise] = &[
+    v1_chroot::CLOSE_THE_DOOR,
+    v1_chroot::EXIT_STATUS,
+    v2_mountns::LEAKED_MOUNT,
+    v2_mountns::OLD_ROOT,
+    v3_pidns::SECOND_FORK,
+    v3_pidns::ZOMBIES,
+    v4_utsns::WHOSE_NAME,
+    v4_utsns::SETNS_THREAD,
+    v5_netns::LOOPBACK,
+    v5_netns::PUBLISHED_PORT,
+    v6_cgroups::PIDS_LIMIT,
+    v6_cgroups::LAST_ONE_OUT,
+];
+
+/// The exercise with this id.
+///
+/// # Errors
+/// If there is none.
+pub fn find(id: &str) -> Result<&'static Exercise> {
+    let is_named = |exercise: &&Exercise| exercise.id == id || exercise.was.contains(&id);
+    ALL.iter()
+        .find(is_named)
+        .with_context(|| format!("there is no exercise {id:?} (cargo workshop lists them)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn an_id_stands_for_one_exercise_for_ever() {
+        let ids: Vec<_> = ALL.iter().flat_map(|it| [&[it.id], it.was].concat()).collect();
+        assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "{ids:?}");
+    }
+
+    #[test]
+    fn every_step_has_two_and_every_exercise_two_faults() {
+        for step in ["v1-chroot", "v2-mountns", "v3-pidns", "v4-utsns", "v5-netns", "v6-cgroups"] {
+            assert!(ALL.iter().filter(|it| it.step == step).count() >= 2, "{step}");
+        }
+        assert!(ALL.is_sorted_by_key(|it| it.step), "the order of the book");
+        for exercise in ALL {
+            assert!(exercise.faults.len() >= 2, "{}", exercise.id);
+            assert!((10..=60).contains(&exercise.minutes), "{}", exercise.id);
+            let words: BTreeSet<_> = exercise.faults.iter().map(|fault| fault.fails).collect();
+            assert_eq!(words.len(), exercise.faults.len(), "{}", exercise.id);
+        }
+    }
+}

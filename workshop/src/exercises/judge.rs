@@ -1,0 +1,133 @@
+//! Checking a program: the host is made, the check runs in it, the verdict comes out.
+
+use std::convert::Infallible;
+use std::env;
+use std::fmt::{self, Display};
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::unistd::geteuid;
+use v1_chroot::command_line::{Failure, note};
+use v1_chroot::{exit_now, rootfs};
+
+use super::cgroup::CheckCgroup;
+use super::exercise::Exercise;
+use super::host::Host;
+
+/// How the directory of a check is called, in the temporary directory; its process number follows.
+pub(crate) const CHECK_DIRECTORY: &str = "workshop-check-";
+
+/// Checks `program`, as root where that is needed: then sudo(8) starts us again for it.
+///
+/// # Errors
+/// Those of [`judge`]; if root is needed, and there is no sudo.
+pub fn judge_with_sudo(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFailed>> {
+    if !exercise.needs_cgroup || geteuid().is_root() {
+        return judge(exercise, program);
+    }
+    let own = env::current_exe().context("cannot tell where this program lies")?;
+    println!("The check makes a cgroup, which takes root: sudo may ask for your password.");
+    let mut sudo = Command::new("sudo");
+    sudo.arg("-E").arg(&own).args(["judge", exercise.id]).arg(program);
+    let output = match sudo.stdin(Stdio::inherit()).stderr(Stdio::inherit()).output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!(
+            "cannot run sudo: ENOENT: No such file or directory (as root: {} judge {} {})",
+            own.display(),
+            exercise.id,
+            program.display()
+        ),
+        result => result.context("cannot run sudo")?,
+    };
+    let said = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+    match output.status.success() {
+        true => Ok(Ok(())),
+        false if !said.is_empty() => Ok(Err(CheckFailed(said))),
+        false => bail!("the check did not take place: see above"),
+    }
+}
+
+/// What the check saw first that is not as it should be.
+#[derive(Debug)]
+pub struct CheckFailed(pub String);
+
+impl Display for CheckFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CheckFailed {}
+
+/// Requires something, in plain words.
+///
+/// # Errors
+/// [`CheckFailed`] unless `is_so`: what was expected, what was seen, and where to look.
+pub fn expect(is_so: bool, expected: &str, seen: &str, look_at: &str) -> Result<()> {
+    if is_so {
+        return Ok(());
+    }
+    let seen = if seen.is_empty() { "nothing" } else { seen };
+    Err(CheckFailed(format!("  expected: {expected}\n  seen:     {seen}\n  look at:  {look_at}"))
+        .into())
+}
+
+/// The exit status of a check whose program is not right yet.
+const NOT_RIGHT: u8 = 1;
+
+/// Checks `program` on a new host.
+///
+/// # Errors
+/// If the host cannot be made, or the check itself cannot be carried out.
+pub fn judge(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFailed>> {
+    let program = fs::canonicalize(program).with_context(|| format!("cannot find {program:?}"))?;
+    let busybox_rootfs = rootfs::prepare(None)?;
+    let place = Place::make()?;
+    let cgroup = exercise.needs_cgroup.then(CheckCgroup::make).transpose()?;
+    let cgroup = cgroup.as_ref().map(CheckCgroup::path);
+    let ended = crate::child::run(|| {
+        let host = Host::make(&place.0, &busybox_rootfs, program, cgroup)?;
+        check(exercise, &host)
+    })?;
+    match ended {
+        Ok(0) => Ok(Ok(())),
+        Ok(status) => Err(anyhow!("the check of {} ended with status {status}", exercise.id)),
+        Err(Failure { code: NOT_RIGHT, text }) => Ok(Err(CheckFailed(text))),
+        Err(failure) => Err(anyhow!("cannot check {}: {failure}", exercise.id)),
+    }
+}
+
+fn check(exercise: &Exercise, host: &Host) -> Result<Infallible> {
+    match (exercise.check)(host) {
+        Ok(()) => exit_now(0),
+        Err(error) => match error.downcast::<CheckFailed>() {
+            Ok(failed) => Err(Failure { code: NOT_RIGHT, text: failed.0 }.into()),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// An empty directory of the machine, on which the host mounts its files.
+struct Place(PathBuf);
+
+impl Place {
+    fn make() -> Result<Place> {
+        let path = std::env::temp_dir().join(format!("{CHECK_DIRECTORY}{}", std::process::id()));
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("cannot make {path:?}"))?;
+        Ok(Place(path))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir(&self.0) {
+            note(format_args!("left behind: {}: {error}", self.0.display()));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What one can do with an exercise.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use super::desk::{Built, Desk};
+use super::exercise::{ALL, Exercise};
+use super::judge::{CheckFailed, judge_with_sudo};
+use super::progress::Progress;
+use super::source::{self, Variant};
+
+pub(super) fn start(exercise: &'static Exercise) -> Result<()> {
+    let desk = Desk::open()?;
+    let file = desk.file_of(exercise);
+    let working = std::env::current_dir().unwrap_or_default();
+    let file = file.strip_prefix(working).unwrap_or(&file);
+    let is_new = desk.lay_out(exercise)?;
+    let mut progress = Progress::load()?;
+    progress.set_current(exercise.id);
+    progress.save()?;
+    println!("{}\n", source::text(exercise));
+    let Exercise { id, minutes, step, .. } = exercise;
+    println!("Your file:  {}{}", file.display(), if is_new { "" } else { " (as you left it)" });
+    println!("To read:    book/src/{step}.md");
+    println!("Time:       about {minutes} minutes");
+    println!("When you think it is right: cargo workshop check {id}");
+    println!("When you are stuck:         cargo workshop hint {id}");
+    Ok(())
+}
+
+pub(super) fn check(exercise: &'static Exercise) -> Result<ExitCode> {
+    let id = exercise.id;
+    let Built::Program(program) = Desk::open()?.build(exercise)? else {
+        println!("{id}: does not compile yet. The compiler says why, above.");
+        return Ok(ExitCode::FAILURE);
+    };
+    match judge_with_sudo(exercise, &program)? {
+        Ok(()) => {
+            let mut progress = Progress::load()?;
+            progress.set_passed(id);
+            progress.save()?;
+            println!("{id}: passed.");
+            println!("Compare with ours: cargo workshop solution {id}");
+            println!("Go on with:        cargo workshop next");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(CheckFailed(text)) => {
+            println!("{id}: not yet.\n{text}\n");
+            println!("When you are stuck: cargo workshop hint {id}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Each call shows one more; those already seen are shown again above it.
+pub(super) fn hint(exercise: &'static Exercise) -> Result<()> {
+    let mut progress = Progress::load()?;
+    let seen = progress.count_hint(exercise.id, exercise.hints.len());
+    progress.save()?;
+    for (number, hint) in (1..).zip(&exercise.hints[..seen]) {
+        println!("{number}. {hint}\n");
+    }
+    let id = exercise.id;
+    match exercise.hints.len() - seen {
+        0 => println!("That was the last one. The solution: cargo workshop solution {id}"),
+        left => println!("{left} more: cargo workshop hint {id}"),
+    }
+    Ok(())
+}
+
+pub(super) fn reset(exercise: &'static Exercise, yes: bool) -> Result<()> {
+    let desk = Desk::open()?;
+    let file = desk.file_of(exercise);
+    if !file.exists() {
+        bail!("there is nothing to reset: {file:?} does not exist (cargo workshop start makes it)");
+    }
+    if !yes && !asks(&format!("Put the starter in place of {}?", file.display()))? {
+        println!("Nothing was changed.");
+        return Ok(());
+    }
+    let kept = desk.put_back(exercise)?;
+    println!("{} is the starter again. What was in it: {}", file.display(), kept.display());
+    Ok(())
+}
+
+/// Asks a question whose answer is yes or no. Nobody answers for a learner who is not there.
+fn asks(question: &str) -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!("this needs your yes, and there is no terminal to ask on (--yes says it)");
+    }
+    print!("{question} [y/N] ");
+    std::io::stdout().flush().context("cannot ask")?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).context("cannot read your answer")?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+pub(super) fn solution(exercise: &'static Exercise) -> Result<()> {
+    let id = exercise.id;
+    let mut progress = Progress::load()?;
+    if !progress.has_passed(id) && !progress.has_asked_for_solution(id) {
+        progress.set_asked_for_solution(id);
+        progress.save()?;
+        println!(
+            "You have not passed {id} yet, and it is yours to find. If you mean it, ask again."
+        );
+        return Ok(());
+    }
+    print!("{}", source::cut(exercise.source, &Variant::Solution));
+    Ok(())
+}
+
+pub(super) fn next() -> Result<()> {
+    let progress = Progress::load()?;
+    match ALL.iter().find(|exercise| !progress.has_passed(exercise.id)) {
+        Some(exercise) => start(exercise),
+        None => {
+            println!("All {} are done.", ALL.len());
+            Ok(())
+        }
+    }
+}

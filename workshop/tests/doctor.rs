@@ -1,0 +1,253 @@
+//! The doctor, on hosts that are healthy and on hosts that are not.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, with the line that did it"
+)]
+
+mod stages;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use nix::sched::CloneFlags;
+use serde_json::Value;
+use testbed::elsewhere::{Rule, When, bind, install_filter};
+use testbed::{BIN, Host, Outcome, Suite};
+
+fn main() -> ExitCode {
+    stages::build();
+    Suite::of_no_stage()
+        .own_cgroups()
+        .both("a_healthy_host_runs_every_step", a_healthy_host_runs_every_step)
+        .both("what_is_told_as_json_is_what_is_printed", what_is_told_as_json_is_what_is_printed)
+        .both("an_unfit_busybox_stops_every_step", an_unfit_busybox_stops_every_step)
+        .both("a_cache_with_noexec_is_told", a_cache_with_noexec_is_told)
+        .both("without_pid_namespaces_two_steps_run", without_pid_namespaces_two_steps_run)
+        .both("without_nft_there_is_no_way_outside", without_nft_there_is_no_way_outside)
+        .both("a_loopback_resolver_is_told", a_loopback_resolver_is_told)
+        .user("without_user_namespaces_nothing_runs", without_user_namespaces_nothing_runs)
+        .both("clean_removes_the_cache", clean_removes_the_cache)
+        .both("clean_spares_a_running_container", clean_spares_a_running_container)
+        .root("clean_removes_a_bridge_of_a_killed_supervisor", clean_removes_a_dead_bridge)
+        .root("clean_removes_cgroups_of_a_killed_supervisor", clean_removes_dead_cgroups)
+        .run()
+}
+
+fn doctor(host: &Host) -> Command {
+    let mut doctor = host.command(Path::new(BIN).join("workshop"));
+    doctor.arg("doctor");
+    doctor
+}
+
+/// The report, and whether the exit status says that every step runs.
+fn report(command: &mut Command) -> (Value, bool) {
+    let outcome = Outcome::of(command.arg("--json"));
+    assert!(matches!(outcome.code(), 0 | 1), "{outcome:?}");
+    assert_eq!(outcome.stderr, "", "{outcome:?}");
+    (serde_json::from_slice(&outcome.stdout).unwrap(), outcome.code() == 0)
+}
+
+fn probe<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let probes = report["probes"].as_array().unwrap();
+    probes.iter().find(|it| it["name"] == name).unwrap_or_else(|| panic!("no probe {name}"))
+}
+
+/// The steps that run.
+fn running(report: &Value) -> Vec<&str> {
+    let steps = report["steps"].as_array().unwrap().iter();
+    steps.filter(|it| it["runs"] == true).map(|it| it["name"].as_str().unwrap()).collect()
+}
+
+#[track_caller]
+fn assert_bad(report: &Value, name: &str, words: &str) {
+    let probe = probe(report, name);
+    assert_eq!(probe["state"], "bad", "{probe}");
+    assert!(probe.to_string().contains(words), "no {words:?} in {probe}");
+}
+
+fn a_healthy_host_runs_every_step(host: &Host) {
+    let (report, is_well) = report(&mut doctor(host));
+    assert!(is_well, "{report:#}");
+    assert_eq!(running(&report).len(), 8, "{report:#}");
+    assert!(report["probes"].as_array().unwrap().len() >= 20);
+    if probe(&report, "nft")["state"] != "good" {
+        host.skip("no nft on this machine: install nftables");
+    }
+    let outside = report["steps"][4]["without"].to_string().contains("a way outside");
+    assert_eq!(outside, !host.is_root(), "{report:#}");
+    // What was promised is kept.
+    for stage in ["v1-chroot", "v2-mountns", "v3-pidns", "v4-utsns", "v5-netns"] {
+        assert_eq!(Outcome::of(host.stage(stage).arg("true")).code(), 0, "{stage}");
+    }
+}
+
+fn what_is_told_as_json_is_what_is_printed(host: &Host) {
+    let (report, _) = report(&mut doctor(host));
+    let printed = Outcome::of(&mut doctor(host));
+    for probe in report["probes"].as_array().unwrap() {
+        let line =
+            format!("{}: {}\n", probe["name"].as_str().unwrap(), probe["seen"].as_str().unwrap());
+        assert!(printed.text().contains(&line), "no {line:?} in {}", printed.text());
+    }
+    assert!(printed.text().contains("\nv3-pidns    runs\n"), "{}", printed.text());
+}
+
+fn an_unfit_busybox_stops_every_step(host: &Host) {
+    let (report, is_well) = report(doctor(host).env("BUSYBOX", "/bin/true"));
+    assert!(!is_well);
+    assert_bad(&report, "rootfs", "dynamically linked");
+    assert_eq!(running(&report), [""; 0]);
+}
+
+fn a_cache_with_noexec_is_told(host: &Host) {
+    Outcome::of(host.stage("v1-chroot").arg("true")).text();
+    let cache = host.cache();
+    let mut command = doctor(host);
+    host.elsewhere(&mut command, move || {
+        use nix::mount::{MsFlags, mount};
+        let none = None::<&str>;
+        mount(Some(&cache), &cache, none, MsFlags::MS_BIND, none)?;
+        // What is locked may not be taken away: the host has these two.
+        let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NOEXEC;
+        let flags = flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        Ok(mount(none, &cache, none, flags, none)?)
+    });
+    let (report, is_well) = report(&mut command);
+    assert!(!is_well);
+    assert_bad(&report, "cache", "noexec");
+}
+
+/// unshare(2) with one of these flags fails.
+fn forbid_unshare(kind: CloneFlags) -> std::io::Result<()> {
+    let bits = kind.bits().cast_unsigned();
+    let call = libc::SYS_unshare;
+    install_filter(&[Rule { call, when: When::HasBits(0, bits), errno: libc::EPERM }])
+}
+
+fn without_pid_namespaces_two_steps_run(host: &Host) {
+    let mut command = doctor(host);
+    host.elsewhere(&mut command, || forbid_unshare(CloneFlags::CLONE_NEWPID));
+    let (report, is_well) = report(&mut command);
+    assert!(!is_well);
+    assert_bad(&report, "process numbers", "EPERM");
+    assert_eq!(running(&report), ["v1-chroot", "v2-mountns"]);
+    assert_eq!(probe(&report, "seccomp")["state"], "note");
+}
+
+fn without_user_namespaces_nothing_runs(host: &Host) {
+    let mut command = doctor(host);
+    host.elsewhere(&mut command, || forbid_unshare(CloneFlags::CLONE_NEWUSER));
+    let (report, is_well) = report(&mut command);
+    assert!(!is_well);
+    assert_bad(&report, "user namespace", "seccomp=unconfined");
+    assert_eq!(running(&report), [""; 0]);
+}
+
+fn without_nft_there_is_no_way_outside(host: &Host) {
+    let mut command = doctor(host);
+    host.elsewhere(&mut command, || {
+        for place in ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/bin/nft"] {
+            if Path::new(place).exists() {
+                bind("/dev/null", place)?;
+            }
+        }
+        Ok(())
+    });
+    let (report, is_well) = report(&mut command);
+    assert!(is_well, "it still runs: {report:#}");
+    assert_bad(&report, "bridge", "cannot run nft");
+    assert!(report["steps"][4]["without"].to_string().contains("a way outside"));
+}
+
+fn a_loopback_resolver_is_told(host: &Host) {
+    let own = host.dir("resolver").join("resolv.conf");
+    fs::write(&own, "nameserver 127.0.0.53\n").unwrap();
+    if !Path::new("/etc/resolv.conf").exists() {
+        host.skip("no /etc/resolv.conf on this machine");
+    }
+    let mut command = doctor(host);
+    // A host's /run is empty, so systemd-resolved has written no other one there.
+    host.elsewhere(&mut command, move || bind(own.to_str().unwrap(), "/etc/resolv.conf"));
+    let (report, _) = report(&mut command);
+    assert_eq!(probe(&report, "resolver")["state"], "note", "{report:#}");
+}
+
+fn clean_removes_the_cache(host: &Host) {
+    Outcome::of(host.stage("v1-chroot").arg("true")).text();
+    assert!(host.cache().is_dir());
+    Outcome::of(doctor(host).arg("--clean")).text();
+    assert!(!host.cache().exists());
+    Outcome::of(doctor(host).arg("--clean")).text();
+    Outcome::of(host.stage("v1-chroot").arg("true")).text();
+}
+
+fn clean_spares_a_running_container(host: &Host) {
+    let mut v1 = host.stage("v1-chroot");
+    let mut container = v1.args(["sleep", "100"]).spawn().unwrap();
+    let file = host.rootfs().join("bin/busybox");
+    let is_inside = |pid: u32| {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let child = children.unwrap_or_default();
+        fs::read_link(format!("/proc/{}/exe", child.trim())).is_ok_and(|exe| exe == file)
+    };
+    while !is_inside(container.id()) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let outcome = Outcome::of(doctor(host).arg("--clean"));
+    assert_eq!(outcome.code(), 1, "{outcome:?}");
+    assert!(outcome.stderr.contains("has its root in there"), "{outcome:?}");
+    assert!(file.is_file());
+    container.kill().unwrap();
+    container.wait().unwrap();
+}
+
+fn clean_removes_a_dead_bridge(host: &Host) {
+    let has_bridge = || Path::new("/proc/sys/net/ipv4/conf/steps0").exists();
+    let mut container = host.stage("v5-netns").args(["sleep", "100"]).spawn().unwrap();
+    while !has_bridge() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    container.kill().unwrap();
+    container.wait().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(has_bridge(), "a killed supervisor leaves the bridge");
+    let (report, _) = report(&mut doctor(host));
+    assert!(probe(&report, "leftovers")["seen"].to_string().contains("steps0"), "{report:#}");
+    let outcome = Outcome::of(doctor(host).arg("--clean"));
+    assert!(outcome.text().contains("removed the bridge"), "{outcome:?}");
+    assert!(!has_bridge());
+}
+
+fn clean_removes_dead_cgroups(host: &Host) {
+    if !host.has_own_cgroups() {
+        host.skip("this host has no cgroups of its own");
+    }
+    let leftovers = || {
+        let (report, _) = report(&mut doctor(host));
+        probe(&report, "leftovers")["seen"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(leftovers(), "none");
+    let mut command = host.stage("v6-cgroups");
+    command.args(["--net", "none", "--pids-limit", "50", "sleep", "100"]);
+    let mut container = command.spawn().unwrap();
+    while !leftovers().contains("the cgroup /sys/fs/cgroup/") {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    // A container that runs keeps its cgroup.
+    let outcome = Outcome::of(doctor(host).arg("--clean"));
+    let text = String::from_utf8_lossy(&outcome.stdout);
+    assert!(text.contains("a container is in it"), "{outcome:?}");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    container.kill().unwrap();
+    container.wait().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(leftovers().contains("the cgroup"), "a killed supervisor leaves its cgroup");
+    let outcome = Outcome::of(doctor(host).arg("--clean"));
+    assert!(outcome.text().contains("removed the cgroup"), "{outcome:?}");
+    assert_eq!(leftovers(), "none");
+}

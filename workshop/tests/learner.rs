@@ -1,0 +1,279 @@
+//! A learner's way through the exercises: what is shown, what is kept, what is never lost.
+//!
+//! Cargo is a script here, which "builds" by copying: `tests/exercises.rs` has the real one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, with the line that did it"
+)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use testbed::{BIN, Host, Outcome, Suite};
+
+fn main() -> ExitCode {
+    Suite::of_no_stage()
+        .both("the_list_shows_how_far_one_is", the_list_shows_how_far_one_is)
+        .both("work_is_never_overwritten", work_is_never_overwritten)
+        .both("reset_asks_and_keeps", reset_asks_and_keeps)
+        .both("hints_come_one_by_one", hints_come_one_by_one)
+        .both("the_solution_comes_when_asked_twice", the_solution_comes_when_asked_twice)
+        .both("what_does_not_compile_is_not_checked", what_does_not_compile_is_not_checked)
+        .both("the_first_failure_is_told_in_plain_words", the_first_failure_is_told)
+        .both("progress_is_kept_by_id", progress_is_kept_by_id)
+        .user("root_is_asked_for_where_it_is_needed", root_is_asked_for)
+        .both("the_page_shows_what_is_printed", the_page_shows_what_is_printed)
+        .both("what_cannot_be_done_is_one_line", what_cannot_be_done_is_one_line)
+        .run()
+}
+
+/// A checkout, as far as the exercises need one, and a cargo that copies what is in `built`.
+struct Course<'a> {
+    host: &'a Host,
+    directory: PathBuf,
+}
+
+impl Course<'_> {
+    fn new(host: &Host) -> Course<'_> {
+        let directory = host.dir("course");
+        let make = |name: &str, content: &str| {
+            let path = directory.join(name);
+            fs::write(&path, content).unwrap();
+            host.give(&path);
+        };
+        for name in ["v1-chroot", "v1-chroot/src", "target", "target/debug"] {
+            fs::create_dir(directory.join(name)).unwrap();
+            host.give(&directory.join(name));
+        }
+        make("Cargo.toml", "");
+        make("Cargo.lock", "# made\nversion = 4\n");
+        // Called in exercises/, as `cargo build ... --bin NAME`: the last word is the name.
+        make("cargo", "#!/bin/sh\nfor name; do :; done\ncp ../built ../target/debug/$name\n");
+        let executable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(directory.join("cargo"), executable).unwrap();
+        Course { host, directory }
+    }
+
+    fn workshop(&self, arguments: &[&str]) -> Outcome {
+        let mut command = self.host.command(Path::new(BIN).join("workshop"));
+        command.args(arguments).current_dir(&self.directory);
+        Outcome::of(command.env("CARGO", self.directory.join("cargo")))
+    }
+
+    fn file(&self, id: &str) -> PathBuf {
+        self.directory.join(format!("exercises/src/bin/{id}.rs"))
+    }
+
+    /// What cargo will "build" from now on.
+    fn program(&self, script: &str) {
+        let path = self.directory.join("built");
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        self.host.give(&path);
+    }
+
+    fn progress(&self) -> PathBuf {
+        let data = self.host.home().join(".local");
+        self.host.own(&data);
+        data.join("share/container-steps/progress")
+    }
+}
+
+/// A program that closes the door, without being written in Rust: a check looks at behaviour.
+const CLOSES_THE_DOOR: &str = "#!/bin/sh\nshift\nrootfs=$1\nshift\ncd $rootfs\n\
+    exec chroot $rootfs \"$@\"\n";
+
+/// It leaves the door open: chroot(1) cannot, so this is no chroot at all.
+const LEAVES_IT_OPEN: &str = "#!/bin/sh\nshift 2\nexec \"$@\"\n";
+
+fn the_list_shows_how_far_one_is(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    let list = course.workshop(&[]);
+    assert!(list.text().contains("0 of ") && list.text().contains("close-the-door"), "{list:?}");
+    assert!(!course.directory.join("exercises").exists(), "to look changes nothing");
+    assert!(!list.text().contains("now"), "{list:?}");
+    course.workshop(&["next"]).text();
+    let list = course.workshop(&["list"]);
+    assert!(list.text().contains("  now   close-the-door "), "{list:?}");
+    course.program(CLOSES_THE_DOOR);
+    assert!(course.workshop(&["check"]).text().contains("close-the-door: passed."));
+    let list = course.workshop(&[]);
+    assert!(list.text().contains("  done  close-the-door "), "{list:?}");
+    assert!(list.text().contains("1 of "), "{list:?}");
+    let next = course.workshop(&["next"]);
+    assert!(next.text().contains("cargo workshop check exit-status"), "{next:?}");
+}
+
+fn work_is_never_overwritten(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    course.workshop(&["start", "old-root"]).text();
+    let starter = fs::read_to_string(course.file("old-root")).unwrap();
+    assert!(starter.contains("YOUR TURN") && !starter.contains("//["), "{starter}");
+    fs::write(course.file("old-root"), "my work").unwrap();
+    let manifest = course.directory.join("exercises/Cargo.toml");
+    fs::write(&manifest, "# mine").unwrap();
+    let again = course.workshop(&["start", "old-root"]);
+    assert!(again.text().contains("(as you left it)"), "{again:?}");
+    assert_eq!(fs::read_to_string(course.file("old-root")).unwrap(), "my work");
+    assert_eq!(fs::read_to_string(&manifest).unwrap(), "# mine");
+    // What is the tool's own follows the checkout.
+    fs::write(course.directory.join("Cargo.lock"), "# made\nversion = 5\n").unwrap();
+    course.workshop(&["start", "old-root"]).text();
+    let versions = fs::read_to_string(course.directory.join("exercises/Cargo.lock")).unwrap();
+    assert!(versions.contains("version = 5"), "{versions}");
+}
+
+fn reset_asks_and_keeps(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    course.workshop(&["start", "zombies"]).text();
+    let starter = fs::read_to_string(course.file("zombies")).unwrap();
+    fs::write(course.file("zombies"), "my work").unwrap();
+    course.workshop(&["reset"]).assert_refused(1, &["no terminal to ask on"]);
+    assert_eq!(fs::read_to_string(course.file("zombies")).unwrap(), "my work");
+    for number in 1..=2 {
+        course.workshop(&["reset", "--yes"]).text();
+        assert_eq!(fs::read_to_string(course.file("zombies")).unwrap(), starter);
+        let kept = course.directory.join(format!("exercises/kept/zombies.{number}.rs"));
+        let work = if number == 1 { "my work" } else { &starter };
+        assert_eq!(fs::read_to_string(kept).unwrap(), work);
+    }
+}
+
+fn hints_come_one_by_one(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    for number in [1, 2, 3, 3] {
+        let hints = course.workshop(&["hint", "leaked-mount"]);
+        let is_shown = |hint: &usize| hints.text().contains(&format!("{hint}. "));
+        assert_eq!((1..=3).filter(is_shown).count(), number, "{hints:?}");
+        let left = hints.text().contains(" more: cargo workshop hint");
+        assert_eq!(left, number < 3, "{hints:?}");
+    }
+}
+
+fn the_solution_comes_when_asked_twice(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    let first = course.workshop(&["solution", "close-the-door"]);
+    assert!(!first.text().contains("fn main"), "{first:?}");
+    let second = course.workshop(&["solution", "close-the-door"]);
+    assert!(second.text().contains("chdir(\"/\")") && !second.text().contains("YOUR TURN"));
+    // Asked for one, or passed: no reason to show another.
+    assert!(!course.workshop(&["solution", "old-root"]).text().contains("fn main"));
+    fs::remove_file(course.progress()).unwrap();
+    course.workshop(&["start", "close-the-door"]).text();
+    course.program(CLOSES_THE_DOOR);
+    course.workshop(&["check"]).text();
+    assert!(course.workshop(&["solution"]).text().contains("fn main"));
+}
+
+fn what_does_not_compile_is_not_checked(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    course.workshop(&["start", "close-the-door"]).text();
+    // Nothing is there to be copied, so this cargo fails.
+    let outcome = course.workshop(&["check"]);
+    assert_eq!(outcome.code(), 1, "{outcome:?}");
+    assert!(String::from_utf8_lossy(&outcome.stdout).contains("does not compile yet"));
+}
+
+fn the_first_failure_is_told(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    course.workshop(&["start", "close-the-door"]).text();
+    course.program(LEAVES_IT_OPEN);
+    let outcome = course.workshop(&["check"]);
+    let text = String::from_utf8_lossy(&outcome.stdout);
+    assert_eq!(outcome.code(), 1, "{outcome:?}");
+    for words in ["not yet", "expected: ", "seen:     ", "look at:  ", "workshop hint close-the"] {
+        assert!(text.contains(words), "no {words:?} in {text}");
+    }
+    course.program("#!/bin/sh\nexec sleep 1000\n");
+    let outcome = course.workshop(&["check"]);
+    assert_eq!(outcome.code(), 1, "a program that says nothing for ever: {outcome:?}");
+}
+
+fn progress_is_kept_by_id(host: &Host) {
+    let course = Course::new(host);
+    let progress = course.progress();
+    let directory = progress.parent().unwrap();
+    fs::create_dir_all(directory).unwrap();
+    for directory in directory.ancestors().take(3) {
+        host.give(directory);
+    }
+    fs::write(&progress, "exit-status passed\nof-the-future passed stars=3\n").unwrap();
+    host.give(&progress);
+    let list = course.workshop(&[]);
+    assert!(list.text().contains("  done  exit-status "), "{list:?}");
+    course.workshop(&["hint", "zombies"]).text();
+    let kept = fs::read_to_string(&progress).unwrap();
+    assert!(kept.contains("of-the-future passed stars=3\n"), "{kept}");
+    assert!(kept.contains("exit-status passed\n"), "{kept}");
+}
+
+fn what_cannot_be_done_is_one_line(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    course.workshop(&["check"]).assert_refused(1, &["which one?", "cargo workshop next"]);
+    course.workshop(&["start", "no-such"]).assert_refused(1, &["no exercise", "no-such"]);
+    course.workshop(&["check", "zombies"]).assert_refused(1, &["workshop start zombies"]);
+    course.workshop(&["reset", "zombies"]).assert_refused(1, &["nothing to reset"]);
+    let elsewhere = host.dir("elsewhere");
+    let mut command = host.command(Path::new(BIN).join("workshop"));
+    let outcome = Outcome::of(command.args(["start", "zombies"]).current_dir(elsewhere));
+    outcome.assert_refused(1, &["cannot find the checkout"]);
+}
+
+/// sudo is a script here: nobody in this host may become root.
+fn root_is_asked_for(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    course.workshop(&["start", "pids-limit"]).text();
+    course.program("#!/bin/sh\n");
+    let sudo = course.directory.join("sudo");
+    let check = |script: &str| {
+        fs::write(&sudo, script).unwrap();
+        fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = host.command(Path::new(BIN).join("workshop"));
+        command.arg("check").current_dir(&course.directory);
+        command.env("CARGO", course.directory.join("cargo"));
+        command.env("PATH", format!("{}:/usr/bin:/bin", course.directory.display()));
+        Outcome::of(&mut command)
+    };
+    let outcome = check("#!/bin/sh\necho \"  seen: $*\"; exit 1\n");
+    let text = String::from_utf8_lossy(&outcome.stdout);
+    assert_eq!(outcome.code(), 1, "{outcome:?}");
+    assert!(text.contains("not yet") && text.contains("workshop judge pids-limit"), "{text}");
+    let outcome = check("#!/bin/sh\necho 'Sorry, try again.' >&2; exit 1\n");
+    assert_eq!(outcome.code(), 1, "{outcome:?}");
+    assert!(outcome.stderr.contains("did not take place"), "{outcome:?}");
+    let outcome = check("#!/bin/sh\nexit 0\n");
+    assert!(outcome.text().contains("pids-limit: passed."), "{outcome:?}");
+}
+
+/// The page about the workshop shows what `start` and `check` print. It cannot run them: they call
+/// cargo.
+fn the_page_shows_what_is_printed(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    let start = course.workshop(&["start", "close-the-door"]);
+    course.program(LEAVES_IT_OPEN);
+    let failed = course.workshop(&["check"]);
+    course.program(CLOSES_THE_DOOR);
+    let passed = course.workshop(&["check"]);
+    let page = include_str!("../../book/src/workshop.md");
+    for (name, outcome) in [("start", start), ("check", failed), ("check again", passed)] {
+        let (_, block) =
+            page.split_once(&format!("<!-- printed by {name} -->\n```text\n")).unwrap();
+        let (block, _) = block.split_once("```").unwrap();
+        assert_eq!(block, String::from_utf8_lossy(&outcome.stdout), "{name}");
+    }
+}
