@@ -63,11 +63,11 @@ pub fn give_up_all_capabilities() -> Result<()> {
 /// Those of memfd_create(2) and execve(2).
 pub fn run_from_memory() -> Result<()> {
     let path = "/proc/self/exe";
-    let mut own = File::open(path).with_context(|| format!("cannot open {path}"))?;
+    let own = File::open(path).with_context(|| format!("cannot open {path}"))?;
     if is_sealed(&own) {
         return set_name(c"v8-pause").context("cannot set the name of this process");
     }
-    let copy = sealed(c"v8-pause", &mut own)?;
+    let copy = sealed(c"v8-pause", own)?;
     let words = env::args_os().map(|word| CString::new(word.into_vec()));
     let words = words.collect::<Result<Vec<_>, _>>().context("cannot copy the arguments")?;
     let variables = env::vars_os().map(|(name, value)| {
@@ -91,7 +91,7 @@ pub fn execute(program: &File, words: &[CString], variables: &[CString]) -> Resu
 ///
 /// # Errors
 /// Those of memfd_create(2) and fcntl(2).
-pub fn sealed(name: &CStr, content: &mut dyn io::Read) -> Result<File> {
+pub fn sealed(name: &CStr, mut content: impl io::Read) -> Result<File> {
     const MFD_EXEC: MFdFlags = MFdFlags::from_bits_retain(0x10);
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let made = match memfd_create(name, flags | MFD_EXEC) {
@@ -101,7 +101,7 @@ pub fn sealed(name: &CStr, content: &mut dyn io::Read) -> Result<File> {
     let mut file = File::from(made.map_err(|errno| {
         anyhow!("cannot make a program in memory: {errno} (see sysctl vm.memfd_noexec)")
     })?);
-    io::copy(content, &mut file).context("cannot copy a program into memory")?;
+    io::copy(&mut content, &mut file).context("cannot copy a program into memory")?;
     file.flush().context("cannot copy a program into memory")?;
     fcntl(&file, FcntlArg::F_ADD_SEALS(all_seals()))
         .map_err(|errno| anyhow!("cannot seal a program in memory: {errno}"))?;

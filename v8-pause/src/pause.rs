@@ -43,7 +43,7 @@ impl Pause {
             unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWNS)?;
             set_hostname(hostname)?;
             private_mounts()?;
-            let program = sealed(c"pause", &mut &PROGRAM[..])?;
+            let program = sealed(c"pause", PROGRAM)?;
             enter_empty_root()?;
             give_up_all_capabilities()?;
             become_pause(&program)

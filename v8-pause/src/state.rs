@@ -120,7 +120,7 @@ impl Drop for State {
 /// mounts are in its own mount namespace.
 fn sweep(parent: &Path) {
     for path in entries(parent) {
-        if matches!(try_lock(&path), Ok(Some(_)))
+        if let Ok(Some(_no_owner)) = try_lock(&path)
             && let Err(error) = fs::remove_dir_all(&path)
         {
             note(format_args!("cannot remove {path:?}, which a dead pod has left: {error}"));
