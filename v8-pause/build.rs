@@ -1,5 +1,5 @@
-//! Compiles pause, which v8-pause carries inside. (Cargo does not build a second binary of a package
-//! for `cargo run`, and one file is easier to keep together than two.)
+//! Compiles pause, which v8-pause carries inside. (Cargo does not build a second binary of a
+//! package for `cargo run`, and one file is easier to keep together than two.)
 
 use std::env;
 use std::path::{Path, PathBuf};
