@@ -1,5 +1,5 @@
-//! Compiles pause, which v8-pause carries inside. (Cargo does not build a second binary of a package
-//! for `cargo run`, and one file is easier to keep together than two.)
+//! Compiles pause, which v8-pause carries inside. (Cargo does not build a second binary of a
+//! package for `cargo run`, and one file is easier to keep together than two.)
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn compile_pause() -> Result<(), String> {
         .args(["-Copt-level=s", "-Cpanic=abort", "-Cstrip=symbols", "-Crelocation-model=static"])
         // No library, no other code before _start, no room left between the parts of the file.
         .args(["-nostdlib", "-nostartfiles", "-static", "-Wl,--build-id=none,-z,norelro"].map(link))
-        .args(["-D", "warnings", "-D", "unsafe_op_in_unsafe_fn"]);
+        .args(["-D", "unsafe_op_in_unsafe_fn"]);
     if let Ok(linker) = variable("RUSTC_LINKER") {
         rustc.arg(format!("-Clinker={linker}"));
     }

@@ -45,8 +45,8 @@ pub fn fork_and_stand_between() -> Result<()> {
 /// What a terminal sends to stop its foreground processes: Ctrl-Z, or a read or write out of turn.
 const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
 
-/// Sent to the process in between, it kills PID 1: a signal that nobody else sends. The kernel sends
-/// it when the supervisor dies.
+/// Sent to the process in between, it kills PID 1: a signal that nobody else sends. The kernel
+/// sends it when the supervisor dies.
 pub const KILL: Signal = Signal::SIGPWR;
 
 // ANCHOR: stand_in_between

@@ -1,6 +1,6 @@
 //! The namespaces of a process, as files (namespaces(7)), and how to enter them.
 //!
-//! /proc/PID/ns has a file for each of them. Open, it keeps the namespace alive; setns(2) enters it.
+//! /proc/PID/ns has a file for each of them. Open, it keeps the namespace alive; setns(2) enters.
 
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;

@@ -14,6 +14,7 @@ use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 use v1_chroot::Child;
 use v1_chroot::command_line::{Failure, note, report};
@@ -26,6 +27,10 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_s
 
 /// Who has run for so long begins anew with that.
 const RUNS_WELL: Duration = Duration::from_secs(600);
+
+/// How long pause may take to end. The kernel ends all other processes of its PID namespace first:
+/// so we see them gone before pause, and cannot start them again.
+const DYING: Duration = Duration::from_millis(500);
 
 /// How to start a container: the recipe in main.rs.
 pub type Start<'a> = dyn Fn(&Prepared, &Cgroup, &Ends) -> Result<Child> + 'a;
@@ -205,6 +210,7 @@ impl<'a> Supervisor<'a> {
                 Err(error) => {
                     let failure = Failure::from(error);
                     if failure.code == 125 {
+                        check_pause(self.pause, DYING)?;
                         return Err(anyhow!(failure).context(member.container.name.clone()));
                     }
                     // The container is there, and its command is not: that is its own fault.
@@ -307,12 +313,7 @@ impl<'a> Supervisor<'a> {
 
     /// Looks who has ended.
     fn reap(&mut self, policy: RestartPolicy) -> Result<()> {
-        if let Some(status) = self.pause.try_wait()? {
-            return Err(anyhow!(
-                "pause has ended (exit status {status}), and with it the pod: nothing holds its \
-                 namespaces any more"
-            ));
-        }
+        check_pause(self.pause, Duration::ZERO)?;
         if let Some(shell) = &self.shell
             && let Some(status) = shell.try_wait()?
         {
@@ -327,7 +328,7 @@ impl<'a> Supervisor<'a> {
             let Some(status) = process.in_between.try_wait()? else { continue };
             has_changed = true;
             if !self.pod.share_process_namespace {
-                process.namespaces = None; // the kernel has killed all that was in its PID namespace
+                process.namespaces = None; // the kernel has killed all of its PID namespace
             }
             let ran_for = process.started.elapsed();
             if let Some(text) = process.cgroup.out_of_memory()? {
@@ -348,6 +349,23 @@ impl<'a> Supervisor<'a> {
             }
         }
         if has_changed { self.write_state() } else { Ok(()) }
+    }
+}
+
+/// An error if pause has ended, or ends within this time.
+fn check_pause(pause: &Pause, patience: Duration) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = pause.try_wait()? {
+            return Err(anyhow!(
+                "pause has ended (exit status {status}), and with it the pod: nothing holds its \
+                 namespaces any more"
+            ));
+        }
+        if start.elapsed() >= patience {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(5));
     }
 }
 

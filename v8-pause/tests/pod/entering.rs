@@ -31,7 +31,7 @@ fn exec_enters_everything(host: &Host) {
         let own_a = pod.sh(&format!("dir=/proc/self; {all}"));
         // The last sleep is that of b, whether processes are shared or not.
         let find = "for it in $(ls /proc | grep '^[0-9]' | sort -n); do
-            [ $(cat /proc/$it/comm 2>/dev/null || echo) = sleep ] && dir=/proc/$it; done 2>/dev/null";
+            [ $(cat /proc/$it/comm || echo) = sleep ] && dir=/proc/$it; done 2>/dev/null";
         let its = pod.sh_in("b", &format!("{find}; {all}"));
         assert_eq!(own, its);
         assert_ne!(own, own_a);

@@ -29,7 +29,8 @@ pub fn scripts(more: &str, containers: &[(&str, &str)]) -> String {
     for (name, script) in containers {
         let script = script.lines().map(|line| format!("        {line}\n")).collect::<String>();
         spec += &format!(
-            "  - name: {name}\n    image: busybox\n    command:\n    - sh\n    - -c\n    - |\n{script}"
+            "  - name: {name}\n    image: busybox\n    command:\n    - sh\n    - -c\n    - \
+             |\n{script}"
         );
     }
     spec
