@@ -136,7 +136,7 @@ fn relay(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
 struct Direction<'a> {
     from: &'a TcpStream,
     to: &'a TcpStream,
-    /// What is under way. An idle connection needs no pipe, so it costs two descriptors and not six.
+    /// What is under way. An idle connection needs no pipe: two descriptors, and not six.
     under_way: Option<Pipe>,
     has_ended: bool,
 }
