@@ -109,6 +109,11 @@ vm_runs() {
             echo "root $1 an_ordinary_user_is_told"
             echo "root testbed page/v6"
             ;;
+        # The tools of others that make real images are tested against once, on the machine itself.
+        v7-*)
+            echo "root $1 ::root --skip real_image"
+            echo "user $1 ::user --skip real_image"
+            ;;
     esac
 }
 

@@ -42,4 +42,6 @@ impl Stage {
     pub const V6: Stage = Stage { name: "v6-cgroups", cgroups: true, ..Stage::V5 };
     /// Layers.
     pub const V7: Stage = Stage { name: "v7-overlay", writable_layer: true, ..Stage::V6 };
+    /// A pod. Its command line is another one, so it does not run the contract of the others.
+    pub const V8: Stage = Stage { name: "v8-pause", network_namespace: false, ..Stage::V7 };
 }

@@ -129,12 +129,18 @@ impl Child {
                 Event::FromProcess(signal, _) => self.kill(signal)?,
             }
         };
-        if let Some(terminal) = self.terminal {
-            terminal.take_back()?;
-        }
+        self.take_back_terminal()?;
         Ok(code)
     }
     // ANCHOR_END: wait
+
+    /// To be called when the child has ended: see [`Terminal::take_back`].
+    ///
+    /// # Errors
+    /// Those of tcsetpgrp(3).
+    pub fn take_back_terminal(&self) -> Result<()> {
+        self.terminal.as_ref().map_or(Ok(()), Terminal::take_back)
+    }
 
     /// Blocks until the child ends or one of the taken signals arrives.
     ///
@@ -147,10 +153,8 @@ impl Child {
             let signal =
                 Signal::try_from(info.number).context("a signal that was not asked for")?;
             if signal == Signal::SIGCHLD {
-                let ended = try_wait(self.pid)
-                    .map_err(|errno| anyhow!("cannot wait for process {}: {errno}", self.pid))?;
-                match ended {
-                    Some((_, status)) => return Ok(Event::Ended(exit_code(status))),
+                match self.try_wait()? {
+                    Some(status) => return Ok(Event::Ended(status)),
                     None => continue, // it stopped or went on
                 }
             }
@@ -160,6 +164,21 @@ impl Child {
                 _ => Event::FromProcess(signal, info.sender),
             });
         }
+    }
+
+    /// The number of the child.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The exit status of the child, if it has ended; then it is forgotten. For who has several.
+    ///
+    /// # Errors
+    /// ECHILD if it was waited for already.
+    pub fn try_wait(&self) -> Result<Option<u8>> {
+        let ended = try_wait(self.pid)
+            .map_err(|errno| anyhow!("cannot wait for process {}: {errno}", self.pid))?;
+        Ok(ended.map(|(_, status)| exit_code(status)))
     }
 
     /// Sends a signal to the child. Its number cannot be another's yet: only we reap it.
@@ -199,7 +218,7 @@ impl Child {
         set_child_subreaper(true).context("cannot adopt the container's orphans")?;
         let mut code = 128 + Signal::SIGKILL as u8;
         loop {
-            for pid in children()? {
+            for pid in children_of(getpid())? {
                 kill(pid, Signal::SIGKILL)
                     .map_err(|errno| anyhow!("cannot kill process {pid}: {errno}"))?;
             }
@@ -213,9 +232,12 @@ impl Child {
     }
 }
 
-/// The number of every child of this process (proc_pid_task(5)).
-fn children() -> Result<Vec<Pid>> {
-    let path = format!("/proc/self/task/{}/children", getpid());
+/// The number of every child of a process with one thread (proc_pid_task(5)).
+///
+/// # Errors
+/// If there is no such process.
+pub fn children_of(pid: Pid) -> Result<Vec<Pid>> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     Ok(text.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect())
 }

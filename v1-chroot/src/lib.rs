@@ -34,7 +34,7 @@ pub use child::Child;
 pub use command::exec;
 pub use command_line::{ContainerArgs, finish, parse};
 pub use rootless::become_root;
-pub use system_calls::exit_now;
+pub use system_calls::{close_on_exec_from_3, exit_now};
 
 use anyhow::{Result, anyhow};
 use nix::unistd::{chdir, chroot};

@@ -101,7 +101,10 @@ pub(crate) fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
 /// close_range(2) on every descriptor from 3 on: mark them close-on-exec.
 ///
 /// Our own are marked already; these are the ones that *our caller* leaked to us.
-pub(crate) fn close_on_exec_from_3() -> nix::Result<()> {
+///
+/// # Errors
+/// ENOSYS before Linux 5.11.
+pub fn close_on_exec_from_3() -> nix::Result<()> {
     // SAFETY: three integers; no descriptor is closed now, so no owner of one notices.
     let result = unsafe {
         libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)

@@ -24,7 +24,15 @@ use v2_mountns::{CloneFlags, unshare};
 /// Those of unshare(2) and [`Child::fork`].
 pub fn fork_into_pid_namespace() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWPID)?;
-    let mut taken: SigSet = STOPS.into_iter().chain([SUPERVISOR_DIED]).collect();
+    fork_and_stand_between()
+}
+
+/// The extra fork alone, for who has chosen the PID namespace of the next child in another way.
+///
+/// # Errors
+/// Those of [`Child::fork`].
+pub fn fork_and_stand_between() -> Result<()> {
+    let mut taken: SigSet = STOPS.into_iter().chain([KILL]).collect();
     let blocked = taken.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("cannot block signals")?;
     taken.extend(&taken_of(&blocked));
     match Child::fork(&taken)? {
@@ -37,8 +45,9 @@ pub fn fork_into_pid_namespace() -> Result<()> {
 /// What a terminal sends to stop its foreground processes: Ctrl-Z, or a read or write out of turn.
 const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
 
-/// Told to the process in between when the supervisor dies: a signal that nobody else sends.
-const SUPERVISOR_DIED: Signal = Signal::SIGPWR;
+/// Sent to the process in between, it kills PID 1: a signal that nobody else sends. The kernel
+/// sends it when the supervisor dies.
+pub const KILL: Signal = Signal::SIGPWR;
 
 // ANCHOR: stand_in_between
 /// The whole life of the process between supervisor and PID 1: signals go in, the exit status out.
@@ -57,11 +66,11 @@ fn stand_in_between(pid1: &Child) -> u8 {
 fn wait_for(pid1: &Child) -> Result<u8> {
     // Until here the supervisor's death was ours (SIGKILL), and ours is PID 1's. But a command that
     // changes its user loses its death signal. So from here on we live to kill it ourselves.
-    set_pdeathsig(SUPERVISOR_DIED).context("cannot change the parent-death signal")?;
+    set_pdeathsig(KILL).context("cannot change the parent-death signal")?;
     loop {
         match pid1.next_event()? {
             Event::Ended(status) => return Ok(status),
-            Event::FromProcess(SUPERVISOR_DIED, _) => pid1.kill(Signal::SIGKILL)?,
+            Event::FromProcess(KILL, _) => pid1.kill(Signal::SIGKILL)?,
             // What was sent to our whole group has reached PID 1 already, if it is in that group.
             Event::FromProcess(signal, sender)
                 if sender == getppid() || !pid1.is_in_our_group() =>

@@ -12,7 +12,7 @@
 //! | [`subnet`] | the addresses that can be leased |
 //! | `forwarding` | lets packets through the host |
 //! | `nat` | gives them the host's address: an nft table |
-//! | `lock` | one change of all that at a time |
+//! | [`lock`] | one change of all that at a time |
 //! | `etc` | resolv.conf, hosts, hostname |
 //! | [`publish`] | ports of the host that lead into the container |
 //! | `proxy` | carries their connections |
@@ -20,7 +20,7 @@
 mod bridge;
 mod etc;
 mod forwarding;
-mod lock;
+pub mod lock;
 mod namespace;
 mod nat;
 mod netlink;

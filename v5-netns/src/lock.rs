@@ -1,11 +1,11 @@
-//! One at a time: whoever makes or removes the bridge holds this lock.
+//! One at a time: whoever makes or removes the bridge holds this lock. (v8 has another like it.)
 
 use anyhow::{Context, Result, anyhow};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The directory that is locked. It exists as long as somebody holds the lock or waits for it.
 ///
@@ -15,7 +15,8 @@ const DIRECTORY: &str = "/run/container-steps";
 
 /// The lock, until the value is dropped or the process ends, in whatever way (flock(2)).
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub struct Lock {
+    path: PathBuf,
     _directory: Flock<File>,
 }
 
@@ -26,29 +27,33 @@ impl Lock {
         Path::new(DIRECTORY).exists()
     }
 
-    /// Takes the lock, and waits for it as long as that takes.
+    /// Takes the lock of the bridge, and waits for it as long as that takes.
+    pub(crate) fn take() -> Result<Lock> {
+        Lock::take_on(Path::new(DIRECTORY))
+    }
+
+    /// Locks a directory, which is made if it is missing, and removed afterwards if it is empty.
     ///
     /// # Errors
     /// If the directory cannot be made or opened.
-    pub(crate) fn take() -> Result<Lock> {
+    pub fn take_on(path: &Path) -> Result<Lock> {
         loop {
-            match DirBuilder::new().mode(0o700).create(DIRECTORY) {
+            match DirBuilder::new().mode(0o700).create(path) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                    return Err(error).with_context(|| format!("cannot make {DIRECTORY}"));
+                    return Err(error).with_context(|| format!("cannot make {path:?}"));
                 }
                 _ => {}
             }
-            let directory = match File::open(DIRECTORY) {
+            let directory = match File::open(path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                result => result.with_context(|| format!("cannot open {DIRECTORY}"))?,
+                result => result.with_context(|| format!("cannot open {path:?}"))?,
             };
             let directory = Flock::lock(directory, FlockArg::LockExclusive)
-                .map_err(|(_, errno)| anyhow!("cannot lock {DIRECTORY}: {errno}"))?;
+                .map_err(|(_, errno)| anyhow!("cannot lock {path:?}: {errno}"))?;
             // While we waited, the last holder may have removed it: then it is nobody's lock.
-            let held =
-                directory.metadata().with_context(|| format!("cannot look at {DIRECTORY}"))?;
-            if fs::metadata(DIRECTORY).is_ok_and(|found| found.ino() == held.ino()) {
-                return Ok(Lock { _directory: directory });
+            let held = directory.metadata().with_context(|| format!("cannot look at {path:?}"))?;
+            if fs::metadata(path).is_ok_and(|found| found.ino() == held.ino()) {
+                return Ok(Lock { path: path.to_owned(), _directory: directory });
             }
         }
     }
@@ -57,6 +62,6 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // Whoever waits for it notices, and makes a new one. It stays if there is something in it.
-        let _ = fs::remove_dir(DIRECTORY);
+        let _ = fs::remove_dir(&self.path);
     }
 }

@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::Linger;
 use std::convert::Infallible;
-use std::io::{self, ErrorKind, PipeReader, PipeWriter};
+use std::io::{self, ErrorKind, PipeReader};
 use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::thread;
@@ -105,8 +105,8 @@ fn relay(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?; // who wrote little wants it sent, not collected
     }
-    let mut request = Direction::new(client, server)?;
-    let mut answer = Direction::new(server, client)?;
+    let mut request = Direction::new(client, server);
+    let mut answer = Direction::new(server, client);
     while !(request.has_ended && answer.has_ended) {
         let sides = [(client, &request, &answer), (server, &answer, &request)];
         let mut ready: Vec<_> = sides
@@ -132,55 +132,69 @@ fn relay(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
 }
 // ANCHOR_END: relay
 
-/// One direction of a connection, with what is under way in it.
+/// One direction of a connection.
 struct Direction<'a> {
     from: &'a TcpStream,
     to: &'a TcpStream,
-    pipe: (PipeReader, PipeWriter),
-    in_pipe: usize,
+    /// What is under way. An idle connection needs no pipe: two descriptors, and not six.
+    under_way: Option<Pipe>,
     has_ended: bool,
 }
 
+/// A pipe with something in it.
+struct Pipe {
+    reader: PipeReader,
+    length: usize,
+}
+
 impl<'a> Direction<'a> {
-    fn new(from: &'a TcpStream, to: &'a TcpStream) -> io::Result<Direction<'a>> {
-        let pipe = io::pipe()?;
-        // Where many pipes are open, the kernel grants an ordinary user no large ones (pipe(7)).
-        let _ = fcntl(&pipe.1, FcntlArg::F_SETPIPE_SZ(PIPE));
-        Ok(Direction { from, to, pipe, in_pipe: 0, has_ended: false })
+    fn new(from: &'a TcpStream, to: &'a TcpStream) -> Direction<'a> {
+        Direction { from, to, under_way: None, has_ended: false }
     }
 
     fn waits_to_read(&self) -> PollFlags {
-        if self.has_ended || self.in_pipe > 0 { PollFlags::empty() } else { PollFlags::POLLIN }
+        let is_waiting = !self.has_ended && self.under_way.is_none();
+        if is_waiting { PollFlags::POLLIN } else { PollFlags::empty() }
     }
 
     fn waits_to_write(&self) -> PollFlags {
-        if self.in_pipe > 0 { PollFlags::POLLOUT } else { PollFlags::empty() }
+        if self.under_way.is_some() { PollFlags::POLLOUT } else { PollFlags::empty() }
     }
 
     // ANCHOR: advance
     /// Moves what can be moved without waiting. The end of one side becomes the end of the other
     /// side, in this direction: the opposite one may go on (half-close).
     fn advance(&mut self) -> io::Result<()> {
-        let (reader, writer) = &self.pipe;
-        if self.in_pipe == 0 && !self.has_ended {
-            match splice(self.from, None, writer, None, MOST, SpliceFFlags::SPLICE_F_NONBLOCK) {
+        if self.under_way.is_none() && !self.has_ended {
+            match self.from.peek(&mut [0]) {
                 Ok(0) => {
                     self.has_ended = true;
                     return self.to.shutdown(Shutdown::Write);
                 }
-                Ok(length) => self.in_pipe = length,
-                Err(Errno::EAGAIN) => {}
-                Err(errno) => return Err(errno.into()),
+                Ok(_) => self.under_way = Some(self.take()?),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
             }
         }
-        if self.in_pipe > 0 {
-            match splice(reader, None, self.to, None, self.in_pipe, SpliceFFlags::empty()) {
-                Ok(length) => self.in_pipe -= length,
-                Err(Errno::EAGAIN) => {}
-                Err(errno) => return Err(errno.into()),
-            }
+        let Some(pipe) = &mut self.under_way else { return Ok(()) };
+        match splice(&pipe.reader, None, self.to, None, pipe.length, SpliceFFlags::empty()) {
+            Ok(length) => pipe.length -= length,
+            Err(Errno::EAGAIN) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        if pipe.length == 0 {
+            self.under_way = None;
         }
         Ok(())
     }
     // ANCHOR_END: advance
+
+    /// Takes what has come, as much as goes into a pipe.
+    fn take(&self) -> io::Result<Pipe> {
+        let (reader, writer) = io::pipe()?;
+        // Where many pipes are open, the kernel grants an ordinary user no large ones (pipe(7)).
+        let _ = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(PIPE));
+        let length = splice(self.from, None, &writer, None, MOST, SpliceFFlags::SPLICE_F_NONBLOCK)?;
+        Ok(Pipe { reader, length })
+    }
 }

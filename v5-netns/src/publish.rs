@@ -28,6 +28,11 @@ pub struct Publish {
 }
 
 impl Publish {
+    /// Port `host` of all of the host's addresses, leading to the port `container`.
+    pub fn everywhere(host: u16, container: u16) -> Publish {
+        Publish { address: None, host, container }
+    }
+
     /// Reads `[IP:]HOST:CONTAINER`, an IPv6 address in brackets.
     ///
     /// # Errors
@@ -167,7 +172,8 @@ impl Drop for Proxy {
 
 fn serve(Listeners(listeners): &Listeners, target: Ipv4Addr) -> Result<Infallible> {
     set_name(c"proxy").context("cannot set the name of the proxy")?;
-    // Six descriptors for each connection. The limit is this process's own, not the container's.
+    // Two descriptors for each connection, and up to four more while something is under way. The
+    // limit is this process's own, not the container's.
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limits")?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot raise the limit of files")?;
     let routes: Vec<_> = listeners

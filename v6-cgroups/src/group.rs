@@ -41,7 +41,8 @@ pub(crate) struct Group {
     pub(crate) controllers: Vec<String>,
     pub(crate) path: PathBuf,
     procs: File,
-    _lock: Flock<OwnedFd>,
+    /// None for a cgroup in a cgroup of ours: it goes with that one.
+    lock: Option<Flock<OwnedFd>>,
 }
 
 impl Group {
@@ -64,8 +65,32 @@ impl Group {
             controllers: tree.controllers.clone(),
             path,
             procs,
-            _lock: lock,
+            lock: Some(lock),
         })
+    }
+
+    /// Makes a cgroup in this one.
+    pub(crate) fn create_inner(&self, name: &str) -> Result<Group> {
+        let path = self.path.join(name);
+        mkdir(&path, Mode::from_bits_truncate(0o755))
+            .map_err(|errno| anyhow!("cannot make the cgroup {path:?}: {errno}"))?;
+        let procs = match open_existing(&path, "cgroup.procs", OFlag::O_WRONLY) {
+            Ok(procs) => procs,
+            Err(errno) => {
+                report_failure(remove(&path));
+                bail!("cannot open cgroup.procs of {path:?}: {errno}");
+            }
+        };
+        let (hierarchy, controllers) = (self.hierarchy.clone(), self.controllers.clone());
+        Ok(Group { version: self.version, hierarchy, controllers, path, procs, lock: None })
+    }
+
+    /// Lets the cgroups in this one have controllers. From then on no process may be in this one.
+    pub(crate) fn pass_on(&self, wanted: &[Wanted]) -> Result<()> {
+        match self.version {
+            Version::V2 if !wanted.is_empty() => delegation::enable(&self.path, wanted),
+            _ => Ok(()),
+        }
     }
 
     /// Moves this process into the cgroup: 0 is whoever writes.
@@ -87,7 +112,10 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        drop(Remove(&self.path));
+        match self.lock {
+            Some(_) => drop(Remove(&self.path)),
+            None => report_failure(remove(&self.path)),
+        }
     }
 }
 

@@ -193,18 +193,25 @@ impl Hierarchy {
     /// # Errors
     /// If it is not below the mount point: this mount shows another part of the tree.
     pub fn own_cgroup(&self) -> Result<PathBuf> {
-        let text =
-            fs::read_to_string("/proc/self/cgroup").context("cannot read /proc/self/cgroup")?;
+        self.cgroup_of("self")
+    }
+
+    /// The directory of the cgroup that a process is in: its number, or `self`.
+    ///
+    /// # Errors
+    /// As [`Hierarchy::own_cgroup`], and if there is no such process.
+    pub fn cgroup_of(&self, process: &str) -> Result<PathBuf> {
+        let file = format!("/proc/{process}/cgroup");
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
         // NUMBER:CONTROLLERS:PATH, and no controllers on the line of v2.
         let path = text.lines().find_map(|line| {
             let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
             let is_ours = controllers.split(',').eq(self.names_in_proc());
             is_ours.then_some(path)
         });
-        let path =
-            path.with_context(|| format!("no line of {} in /proc/self/cgroup", self.name()))?;
+        let path = path.with_context(|| format!("no line of {} in {file}", self.name()))?;
         let below = Path::new(path).strip_prefix(&self.root).with_context(|| {
-            format!("the cgroup {path} of this process is not below {}", self.mount_point.display())
+            format!("the cgroup {path} in {file} is not below {}", self.mount_point.display())
         })?;
         Ok(self.mount_point.join(below))
     }

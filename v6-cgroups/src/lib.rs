@@ -9,6 +9,7 @@
 //! | [`hierarchy`] | where the cgroup file systems are: cgroup v2, v1, or both |
 //! | [`delegation`] | the cgroup in which ours is made, and the controllers in it |
 //! | [`group`] | one directory: made, locked, removed; what a dead launcher left is swept |
+//! | `nested` | a cgroup with others in it, for v8 |
 //! | [`usage`] | what was used, and whether the kernel killed for memory |
 //! | [`control_file`] | reads and writes one file of a cgroup |
 
@@ -17,9 +18,11 @@ mod delegation;
 mod group;
 pub mod hierarchy;
 pub mod limits;
+mod nested;
 mod usage;
 
 pub use limits::Limits;
+pub use nested::enter_that_of;
 
 use crate::group::Group;
 use crate::hierarchy::{Hierarchies, Kind, Version};

@@ -16,22 +16,32 @@ impl Cgroup {
     /// # Errors
     /// If the files of the cgroup cannot be read.
     pub fn report(&self) -> Result<()> {
-        let kills = match self.version_of("memory") {
-            Some(Version::V2) => self.count("memory", "memory.events", "oom_kill")?,
-            Some(Version::V1) => self.count("memory", "memory.oom_control", "oom_kill")?,
-            None => None,
-        };
-        if let Some(kills @ 1..) = kills {
-            let limit = self.limits.memory.map_or("no limit here".to_owned(), |bytes| {
-                format!("limit {}", in_mebibytes(bytes))
-            });
-            let s = if kills == 1 { "" } else { "s" };
-            note(format_args!("killed: out of memory ({limit}, {kills} oom kill{s})"));
+        if let Some(text) = self.out_of_memory()? {
+            note(format_args!("{text}"));
         }
         if self.limits.stats {
             note(format_args!("{}", self.statistics()?));
         }
         Ok(())
+    }
+
+    /// Whether the kernel killed for memory, and in which limit.
+    ///
+    /// # Errors
+    /// If the files of the cgroup cannot be read.
+    pub fn out_of_memory(&self) -> Result<Option<String>> {
+        let kills = match self.version_of("memory") {
+            Some(Version::V2) => self.count("memory", "memory.events", "oom_kill")?,
+            Some(Version::V1) => self.count("memory", "memory.oom_control", "oom_kill")?,
+            None => None,
+        };
+        Ok(kills.filter(|kills| *kills > 0).map(|kills| {
+            let limit = self.limits.memory.map_or("no limit here".to_owned(), |bytes| {
+                format!("limit {}", in_mebibytes(bytes))
+            });
+            let s = if kills == 1 { "" } else { "s" };
+            format!("killed: out of memory ({limit}, {kills} oom kill{s})")
+        }))
     }
     // ANCHOR_END: report
 

@@ -66,8 +66,8 @@ pub(crate) fn unpacked(
         is_opaque = marks();
         if xattrs == Xattrs::User {
             note(format_args!(
-                "without root, the image's files all belong to root, and {left_out} device nodes \
-                 are left out"
+                "without root, the image's files all belong to root; device nodes left out: \
+                 {left_out}"
             ));
         }
     }

@@ -4,9 +4,10 @@ use crate::lookup::{Lower, is_whiteout};
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Prints one line for each change, as docker diff does.
@@ -63,18 +64,42 @@ fn collect(
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             result => Some(result.with_context(cannot)?),
         };
-        let was_there = lower.look_up(&path)?.is_some();
+        let before = lower.look_up(&path)?;
         match upper {
             Some(upper) if !is_whiteout(&upper) => {
-                found.push((if was_there { 'C' } else { 'A' }, path.clone()));
+                let so_far = found.len();
+                found.push((if before.is_some() { 'C' } else { 'A' }, path.clone()));
                 if upper.is_dir() {
                     collect(root, &path, lower, found)?;
                 }
+                if found.len() == so_far + 1 && is_a_place_to_mount(&path, &upper, before) {
+                    found.truncate(so_far);
+                }
             }
-            _ if was_there => found.push(('D', path)),
+            _ if before.is_some() => found.push(('D', path)),
             _ => {} // made and deleted again
         }
     }
     Ok(())
 }
 // ANCHOR_END: collect
+
+/// What the earlier steps mount on, and make if it is missing.
+const MOUNT_POINTS: [&str; 6] =
+    ["dev", "proc", "sys", "etc/hostname", "etc/hosts", "etc/resolv.conf"];
+
+/// Whether an entry is there only because something had to be mounted on it, or below it: that is
+/// the launcher's doing, not the container's. (Docker makes these in a layer of their own.)
+fn is_a_place_to_mount(path: &Path, upper: &Metadata, before: Option<Metadata>) -> bool {
+    let has_mount_points = path == Path::new("etc");
+    match before {
+        None => {
+            let is_empty = upper.is_dir() || upper.len() == 0;
+            is_empty && (has_mount_points || MOUNT_POINTS.iter().any(|it| path == Path::new(it)))
+        }
+        Some(before) => {
+            let looks = |it: &Metadata| (it.mode(), it.uid(), it.gid());
+            has_mount_points && looks(upper) == looks(&before)
+        }
+    }
+}

@@ -41,7 +41,7 @@ pub use process::exec_in_image;
 
 use crate::upper::Upper;
 use crate::xattrs::Xattrs;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::unistd::fchdir;
@@ -107,6 +107,7 @@ impl Overlay {
         let [upper, work, target] = [&upper, &work, &merged].map(number);
         let more = self.xattrs.mount_options();
         let options = format!("lowerdir={lower},upperdir={upper},workdir={work},{more}");
+        ensure!(options.len() < 4096, "the options of mount(2) are too long, with {lower}");
         let no_flags = MsFlags::empty();
         mount(Some("overlay"), target.as_str(), Some("overlay"), no_flags, Some(options.as_str()))
             .map_err(|errno| self.refused(errno))?;

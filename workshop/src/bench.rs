@@ -5,6 +5,7 @@
 
 mod builds;
 mod calls;
+mod limits;
 mod memory;
 mod network;
 mod payload;
@@ -49,6 +50,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     calls::count(&programs, &mut table)?;
     memory::measure(&programs, &mut table)?;
     network::measure(&programs, args.runs, &mut table)?;
+    limits::measure(&programs, args.runs, &mut table)?;
     builds::count_crates(&programs, &mut table)?;
     if !args.no_builds {
         builds::measure(&programs, &mut table)?;

@@ -82,7 +82,7 @@ fn memory_in_a_tmpfs_counts(host: &Host) {
 }
 
 fn a_fork_bomb_stays_inside(host: &Host) {
-    let script = "bomb() { bomb | bomb & }; bomb 2>/dev/null; read line; echo alive; exit 5";
+    let script = "bomb() { bomb | bomb & }; bomb 2>/dev/null & read line; echo alive; exit 5";
     let mut launcher = host.launcher();
     launcher.args(["--pids-limit", "32", "sh", "-c", script]);
     launcher.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::null());

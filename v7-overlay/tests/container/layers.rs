@@ -127,7 +127,7 @@ fn upper_keeps_what_is_written(host: &Host) {
     assert_eq!(run(host, &options, script).text(), "");
     assert_eq!(
         run(host, &options, "cat /root/file; ls /etc /srv").text(),
-        "kept\n/etc:\npasswd\n\n/srv:\n"
+        "kept\n/etc:\nhostname\nhosts\npasswd\nresolv.conf\n\n/srv:\n"
     );
     assert_eq!(host.sh("ls /root").text(), "", "another container does not see it");
     let of_file = fs::metadata(parent.join("up,per:x/root/file")).unwrap();

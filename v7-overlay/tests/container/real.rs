@@ -189,6 +189,10 @@ fn entries(host: &Host, root: &Path) -> BTreeMap<String, String> {
         let name = path.strip_prefix(root).unwrap().display().to_string();
         let of_file = fs::symlink_metadata(&path).unwrap();
         let kind = of_file.file_type();
+        // What is mounted in a container of ours, and on what.
+        if ["sys", "etc/hostname", "etc/hosts", "etc/resolv.conf"].contains(&name.as_str()) {
+            continue;
+        }
         if kind.is_dir() {
             if name != "proc" && name != "dev" {
                 let below = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());

@@ -28,6 +28,8 @@ pub struct Programs {
     pub fixed: PathBuf,
     /// `v5-netns`, linked with the machine's libc.
     pub network: PathBuf,
+    /// `v6-cgroups`, in the same way.
+    pub limits: PathBuf,
     /// Which libc that is.
     pub static_libc: &'static str,
     /// The busybox root file system of stages v1 to v6, which the first run has made.
@@ -42,7 +44,7 @@ impl Programs {
 
         let mut ordinary = cargo(&workspace);
         ordinary.args(["build", "--quiet", "--release", "-p", "v4-utsns", "-p", "v5-netns"]);
-        ordinary.arg("--target-dir");
+        ordinary.args(["-p", "v6-cgroups", "--target-dir"]);
         succeed(ordinary.arg(&target))?;
 
         let (fixed, static_libc) = build_static(&workspace)?;
@@ -50,6 +52,7 @@ impl Programs {
             dynamic: install(&target, &target.join("release/v4-utsns"), "dynamic")?,
             fixed: install(&target, &fixed, "static")?,
             network: install(&target, &target.join("release/v5-netns"), "dynamic")?,
+            limits: install(&target, &target.join("release/v6-cgroups"), "dynamic")?,
             static_libc,
             rootfs: v1_chroot::rootfs::default_path()?,
             workspace,

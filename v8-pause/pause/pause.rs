@@ -1,0 +1,42 @@
+//! pause: a process that does nothing, well.
+//!
+//! It holds the namespaces of a pod, and is PID 1 in one of them. So it has three duties: to be
+//! there, to wait for orphans (who else would), and to end when asked to.
+//!
+//! There is no standard library in it, and no C library either: six system calls are all that it
+//! needs, so one page of memory for the program and one for its stack are all that it uses.
+//! `build.rs` compiles it, and v8-pause carries it inside.
+
+#![no_std]
+#![no_main]
+
+mod system_calls;
+
+use system_calls::{Argument, CHILD, INTERRUPT, Kernel, STDERR, STDOUT, TERMINATE};
+
+const VERSION: &str = concat!("pause ", env!("CARGO_PKG_VERSION"), "\n");
+
+// ANCHOR: main
+fn main(kernel: &Kernel, mut arguments: impl Iterator<Item = Argument>) -> u8 {
+    if arguments.any(|argument| argument.is(c"-v")) {
+        kernel.write(STDOUT, VERSION.as_bytes());
+        return 0;
+    }
+    if kernel.getpid() != 1 {
+        kernel.write(STDERR, b"Warning: pause should be the first process\n");
+    }
+    kernel.set_name(c"pause");
+    // A blocked signal waits until somebody takes it. So there are no handlers, which could
+    // interrupt anything, and nothing happens while there is nothing to do. Even for PID 1, to
+    // which the kernel gives no signal that it does not handle, a blocked one waits: signal(7).
+    kernel.block_all_signals();
+    loop {
+        match kernel.wait_for_signal(&[TERMINATE, INTERRUPT, CHILD]) {
+            TERMINATE | INTERRUPT => return 0,
+            // One SIGCHLD can stand for many children that have ended.
+            CHILD => while kernel.reap_a_child() {},
+            _ => {} // stopped and continued
+        }
+    }
+}
+// ANCHOR_END: main

@@ -1,0 +1,211 @@
+//! How to ask the kernel without a library (syscall(2)), and how a program begins without one.
+//! All `unsafe` of pause.
+
+use core::arch::{asm, naked_asm};
+use core::ffi::CStr;
+use core::panic::PanicInfo;
+
+pub const STDOUT: usize = 1;
+pub const STDERR: usize = 2;
+
+/// Numbers of signals (signal(7)). These are the same on every architecture but MIPS and its kin.
+pub const INTERRUPT: isize = 2;
+pub const TERMINATE: isize = 15;
+pub const CHILD: isize = 17;
+
+/// Numbers of system calls: every architecture has its own.
+#[cfg(target_arch = "x86_64")]
+mod number {
+    pub const WRITE: usize = 1;
+    pub const RT_SIGPROCMASK: usize = 14;
+    pub const GETPID: usize = 39;
+    pub const WAIT4: usize = 61;
+    pub const RT_SIGTIMEDWAIT: usize = 128;
+    pub const PRCTL: usize = 157;
+    pub const EXIT_GROUP: usize = 231;
+}
+/// Architectures that came later share one list (asm-generic/unistd.h).
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+mod number {
+    pub const WRITE: usize = 64;
+    pub const EXIT_GROUP: usize = 94;
+    pub const RT_SIGPROCMASK: usize = 135;
+    pub const RT_SIGTIMEDWAIT: usize = 137;
+    pub const PRCTL: usize = 167;
+    pub const GETPID: usize = 172;
+    pub const WAIT4: usize = 260;
+}
+
+/// The size of a set of signals: 64 bits.
+const SET: usize = size_of::<u64>();
+
+/// The system calls of pause. None of them can fail in a way that pause could do something about.
+pub struct Kernel;
+
+impl Kernel {
+    /// write(2).
+    pub fn write(&self, descriptor: usize, text: &[u8]) {
+        let (start, length) = (text.as_ptr().addr(), text.len());
+        // SAFETY: the kernel reads `length` bytes of `text`, which outlives the call.
+        unsafe { call(number::WRITE, [descriptor, start, length, 0]) };
+    }
+
+    /// getpid(2).
+    pub fn getpid(&self) -> isize {
+        // SAFETY: no memory is touched.
+        unsafe { call(number::GETPID, [0; 4]) }
+    }
+
+    /// PR_SET_NAME of prctl(2): what `ps` and /proc/PID/comm show.
+    pub fn set_name(&self, name: &CStr) {
+        const PR_SET_NAME: usize = 15;
+        // SAFETY: the kernel reads the name up to its zero byte.
+        unsafe { call(number::PRCTL, [PR_SET_NAME, name.as_ptr().addr(), 0, 0]) };
+    }
+
+    /// sigprocmask(2). (SIGKILL and SIGSTOP cannot be blocked, and a fault of our own still kills.)
+    pub fn block_all_signals(&self) {
+        const SIG_SETMASK: usize = 2;
+        let all = u64::MAX;
+        let all = (&raw const all).addr();
+        // SAFETY: the kernel reads the 8 bytes of the set.
+        unsafe { call(number::RT_SIGPROCMASK, [SIG_SETMASK, all, 0, SET]) };
+    }
+
+    /// sigwaitinfo(2): sleeps until one of these signals is there, and takes it.
+    pub fn wait_for_signal(&self, signals: &[isize]) -> isize {
+        let set: u64 = signals.iter().fold(0, |set, signal| set | 1 << (signal - 1));
+        let set = (&raw const set).addr();
+        // SAFETY: the kernel reads the 8 bytes of the set; the two null pointers mean that we want
+        // to know nothing else, and to wait without a limit.
+        unsafe { call(number::RT_SIGTIMEDWAIT, [set, 0, 0, SET]) }
+    }
+
+    /// waitpid(2) for any child that has ended: whether there was one.
+    pub fn reap_a_child(&self) -> bool {
+        const ANY: usize = usize::MAX; // -1
+        const WNOHANG: usize = 1;
+        // SAFETY: the null pointers mean that we do not want to know how it ended.
+        unsafe { call(number::WAIT4, [ANY, 0, WNOHANG, 0]) > 0 }
+    }
+
+    /// _exit(2).
+    fn exit(&self, status: u8) -> ! {
+        loop {
+            // SAFETY: no memory is touched, and it does not return.
+            unsafe { call(number::EXIT_GROUP, [status.into(), 0, 0, 0]) };
+        }
+    }
+}
+
+/// One system call: its number and its arguments go into registers, and so does the result.
+///
+/// # Safety
+/// The arguments must be what the call with that number wants.
+#[cfg(target_arch = "x86_64")]
+unsafe fn call(number: usize, [first, second, third, fourth]: [usize; 4]) -> isize {
+    let result;
+    // SAFETY: as the caller promises; the instruction itself changes only rcx, r11 and rax.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number => result,
+            in("rdi") first,
+            in("rsi") second,
+            in("rdx") third,
+            in("r10") fourth,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// The same on ARM.
+///
+/// # Safety
+/// The arguments must be what the call with that number wants.
+#[cfg(target_arch = "aarch64")]
+unsafe fn call(number: usize, [first, second, third, fourth]: [usize; 4]) -> isize {
+    let result;
+    // SAFETY: as the caller promises; the instruction itself changes only x0.
+    unsafe {
+        asm!(
+            "svc 0",
+            in("x8") number,
+            inlateout("x0") first => result,
+            in("x1") second,
+            in("x2") third,
+            in("x3") fourth,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// The same on RISC-V.
+///
+/// # Safety
+/// The arguments must be what the call with that number wants.
+#[cfg(target_arch = "riscv64")]
+unsafe fn call(number: usize, [first, second, third, fourth]: [usize; 4]) -> isize {
+    let result;
+    // SAFETY: as the caller promises; the instruction itself changes only a0.
+    unsafe {
+        asm!(
+            "ecall",
+            in("a7") number,
+            inlateout("a0") first => result,
+            in("a1") second,
+            in("a2") third,
+            in("a3") fourth,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// Where the kernel starts a program (execve(2)). There is no function that called this one, so it
+/// has no arguments: everything is on the stack, first the number of arguments, then the pointers
+/// to them. So this hands the place on the stack to a function.
+// SAFETY: no other symbol has this name, since no library is linked.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+extern "C" fn _start() -> ! {
+    #[cfg(target_arch = "x86_64")]
+    naked_asm!("mov rdi, rsp", "and rsp, -16", "call {begin}", begin = sym begin);
+    #[cfg(target_arch = "aarch64")]
+    naked_asm!("mov x0, sp", "bl {begin}", begin = sym begin);
+    #[cfg(target_arch = "riscv64")]
+    naked_asm!("mv a0, sp", "call {begin}", begin = sym begin);
+}
+
+extern "C" fn begin(stack: *const usize) -> ! {
+    // SAFETY: `stack` is what the kernel gave us: the number of arguments stands there.
+    let count = unsafe { *stack };
+    let arguments = (0..count).map(|index| {
+        // SAFETY: so many pointers stand behind the number, each to a text in our memory.
+        Argument(unsafe { *stack.add(1 + index).cast::<*const u8>() })
+    });
+    Kernel.exit(crate::main(&Kernel, arguments))
+}
+
+/// An argument of the program: a pointer to a text that ends in a zero byte.
+pub struct Argument(*const u8);
+
+impl Argument {
+    /// Whether it is this text.
+    pub fn is(&self, text: &CStr) -> bool {
+        text.to_bytes_with_nul().iter().enumerate().all(|(index, byte)| {
+            // SAFETY: all bytes before this one were equal, so the end is not before this one.
+            *byte == unsafe { *self.0.add(index) }
+        })
+    }
+}
+
+/// Every Rust program has one of these. Nothing in pause panics.
+#[panic_handler]
+fn panic(_: &PanicInfo) -> ! {
+    Kernel.exit(42)
+}

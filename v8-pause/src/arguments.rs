@@ -1,0 +1,69 @@
+//! The command line: subcommands, as kubectl and crictl have them.
+
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use v5_netns::NetworkArgs;
+
+/// Run a Kubernetes pod, several containers around one pause process; without a subcommand a demo
+/// pod, with a shell in it. It is no sandbox: run as root only what you trust
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub subcommand: Option<What>,
+
+    /// Options of the demo pod.
+    #[command(flatten)]
+    pub demo: PodArgs,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum What {
+    /// Run a pod until its containers have ended, or until Ctrl-C
+    Run(RunArgs),
+    /// Run a command in a container of a running pod
+    Exec(ExecArgs),
+}
+
+/// Options of a pod.
+#[derive(Debug, Args)]
+pub struct PodArgs {
+    /// Directory of images: OCI layouts, by the names of their repositories
+    #[arg(long, value_name = "DIR")]
+    pub images: Option<PathBuf>,
+
+    /// v5: the network of the pod; `-p` beside what the manifest publishes.
+    #[command(flatten)]
+    pub network: NetworkArgs,
+}
+
+/// The arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Options of the pod.
+    #[command(flatten)]
+    pub options: PodArgs,
+
+    /// Pod manifest [default: the demo pod]
+    #[arg(value_name = "POD.yaml")]
+    pub pod: Option<PathBuf>,
+}
+
+/// The arguments of `exec`.
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    /// The number that `run` has printed
+    #[arg(value_name = "PAUSE_PID")]
+    pub pause: i32,
+
+    /// Container to enter [default: the first one]
+    #[arg(short, long, value_name = "NAME")]
+    pub container: Option<String>,
+
+    /// Command to run in it, with its arguments [default: /bin/sh]
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}

@@ -1,0 +1,62 @@
+//! `exec`: a command in a container that runs already.
+
+use crate::arguments::ExecArgs;
+use crate::hardening::harden;
+use crate::shared::Namespaces;
+use crate::state::{Running, find, runtime_directory};
+use anyhow::{Context, Result};
+use nix::unistd::Pid;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use v1_chroot::Child;
+use v1_chroot::command_line::{note, one_line};
+use v2_mountns::CloneFlags;
+use v3_pidns::fork_and_stand_between;
+use v6_cgroups::enter_that_of;
+use v7_overlay::image::ContainerConfig;
+use v7_overlay::{ProcessArgs, exec_in_image};
+
+/// Runs a command in a container of a running pod, on the caller's terminal, and returns its exit
+/// status.
+///
+/// # Errors
+/// If there is no such pod or container, or it cannot be entered.
+pub fn exec(args: &ExecArgs) -> Result<u8> {
+    let container = find(&runtime_directory()?, args.pause, args.container.as_deref())?;
+    enter(&container, &args.command)?.wait()
+}
+
+// ANCHOR: enter
+/// Starts a command in a container: its user, environment and cgroup, and all its namespaces.
+///
+/// # Errors
+/// Those of setns(2), or why the command cannot be executed.
+pub fn enter(container: &Running, command: &[OsString]) -> Result<Child> {
+    let pid = Pid::from_raw(container.pid);
+    let namespaces = Namespaces::of(pid)?;
+    let process = ProcessArgs {
+        env: environment_of(pid)?,
+        workdir: None,
+        user: Some(container.user.unwrap_or(0).to_string()),
+    };
+    Child::spawn(|| {
+        if let Err(error) = enter_that_of(pid) {
+            note(format_args!("outside of the container's limits: {}", one_line(&error)));
+        }
+        namespaces.join_all_but_mounts()?;
+        harden()?;
+        fork_and_stand_between()?;
+        namespaces.join(CloneFlags::CLONE_NEWNS)?; // its root is the container's
+        exec_in_image(&ContainerConfig::default(), &process, command)
+    })
+}
+// ANCHOR_END: enter
+
+/// The variables that a process was started with (proc_pid_environ(5)).
+fn environment_of(pid: Pid) -> Result<Vec<OsString>> {
+    let path = format!("/proc/{pid}/environ");
+    let variables = fs::read(&path).with_context(|| format!("cannot read {path}"))?;
+    let variables = variables.split(|&byte| byte == 0).filter(|it| !it.is_empty());
+    Ok(variables.map(|variable| OsString::from_vec(variable.to_vec())).collect())
+}

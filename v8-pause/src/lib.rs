@@ -1,0 +1,37 @@
+//! Step 8: a pod, several containers around one pause process.
+//!
+//! The new idea is in [`pause`] and [`shared`]: a process that holds namespaces, and others that
+//! enter them by setns(2). What each container is beyond that, the seven steps before have built.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`pause`] | starts pause, in new namespaces of its own |
+//! | [`shared`] | the namespaces of a process, as files, and how to enter them |
+//! | [`arguments`] | the command line |
+//! | [`manifest`] | reads a Kubernetes Pod |
+//! | [`prepared`] | from a container in the manifest to what the seven steps want to know |
+//! | [`supervisor`] | starts, restarts and stops the containers of a pod |
+//! | [`output`] | what they print, with their names before it |
+//! | [`state`] | which pods run, and their process numbers: `exec` looks there |
+//! | [`enter`] | `exec`: a command in a running container |
+//! | [`hardening`] | who joins a namespace can be looked at by those who are in it already |
+//! | [`demo`] | the pod that is run when none is given |
+
+pub mod arguments;
+pub mod demo;
+pub mod enter;
+pub mod hardening;
+pub mod manifest;
+pub mod output;
+pub mod pause;
+pub mod prepared;
+pub mod shared;
+pub mod state;
+pub mod supervisor;
+mod system_calls;
+
+pub use hardening::{harden, run_from_memory};
+pub use manifest::Pod;
+pub use pause::Pause;
+pub use shared::Namespaces;
+pub use supervisor::Supervisor;

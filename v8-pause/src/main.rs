@@ -1,0 +1,87 @@
+//! Step 8: a pod. `v8-pause --help` tells the subcommands.
+
+use anyhow::Result;
+use v1_chroot::{Child, become_root, finish, parse};
+use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
+use v3_pidns::{fork_and_stand_between, fork_into_pid_namespace};
+use v5_netns::{Network, NetworkArgs};
+use v6_cgroups::Cgroup;
+use v7_overlay::exec_in_image;
+use v8_pause::arguments::{CommandLine, PodArgs, What};
+use v8_pause::output::Ends;
+use v8_pause::pause::leave_terminal;
+use v8_pause::prepared::{Prepared, find_images, pod_cgroup, ports};
+use v8_pause::state::{State, runtime_directory};
+use v8_pause::{
+    Namespaces, Pause, Pod, Supervisor, demo, enter, harden, manifest, run_from_memory,
+};
+
+fn main() {
+    finish(run())
+}
+
+fn run() -> Result<u8> {
+    let args = parse::<CommandLine>()?;
+    run_from_memory()?;
+    match args.subcommand {
+        None => run_pod(&Pod::read(demo::MANIFEST)?, args.demo, Some(demo::SHELL)),
+        Some(What::Run(args)) => run_pod(&manifest::read(args.pod.as_deref())?, args.options, None),
+        Some(What::Exec(args)) => enter::exec(&args),
+    }
+}
+
+// ANCHOR: run_pod
+fn run_pod(pod: &Pod, args: PodArgs, shell: Option<&str>) -> Result<u8> {
+    let runtime = runtime_directory()?;
+    let images = find_images(pod, args.images.as_deref())?;
+    become_root()?;
+    let publish = args.network.publish.into_iter().chain(ports(pod)).collect();
+    let network = Network::create(&NetworkArgs { publish, ..args.network })?;
+    let pause = Pause::start(&network, &pod.hostname)?;
+    let cgroup = pod_cgroup(pod)?;
+    let state = State::create(&runtime, pause.pid())?;
+    let containers = Prepared::all(pod, &images, &state)?;
+    println!("PAUSE_PID={}", pause.pid());
+    let start = |container: &Prepared, cgroup: &Cgroup, output: &Ends| {
+        start(pod, container, &network, pause.namespaces(), cgroup, output)
+    };
+    Supervisor::new(pod, &pause, &state, &cgroup, &start)?.run(&containers, shell)
+}
+// ANCHOR_END: run_pod
+
+// ANCHOR: start
+/// The recipe of v7, with the namespaces of pause in place of new ones.
+fn start(
+    pod: &Pod,
+    container: &Prepared,
+    network: &Network,
+    shared: &Namespaces,
+    cgroup: &Cgroup,
+    output: &Ends,
+) -> Result<Child> {
+    Child::spawn(|| {
+        leave_terminal()?;
+        output.connect()?;
+        harden()?;
+        shared
+            .join(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS)?;
+        if pod.share_process_namespace {
+            shared.join(CloneFlags::CLONE_NEWPID)?;
+            fork_and_stand_between()?;
+        } else {
+            fork_into_pid_namespace()?;
+        }
+        cgroup.enter()?;
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        private_mounts()?;
+        let root = NewRoot::bind(&container.overlay.mount()?)?;
+        root.mount_proc()?;
+        root.mount_dev()?;
+        network.mount_into(&root, &pod.hostname)?;
+        cgroup.mount_into(&root)?;
+        root.mount_volumes(&container.volumes)?;
+        root.pivot()?;
+        exec_in_image(&container.config, &container.process, &container.args)
+    })
+}
+// ANCHOR_END: start

@@ -1,0 +1,152 @@
+//! Names, as the API server checks them.
+
+/// A label (RFC 1123): what a container, a volume and a hostname are called.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn label(text: &str) -> Result<(), String> {
+    match text.len() {
+        0 => return Err("it is empty".into()),
+        1..=63 => {}
+        length => return Err(format!("it has {length} characters, and 63 are the most")),
+    }
+    if !is_part(text) {
+        return Err(format!(
+            "{text:?} is no name: small letters, digits and - (not first, not last)"
+        ));
+    }
+    Ok(())
+}
+
+/// Parts with dots between them: what a pod is called.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn subdomain(text: &str) -> Result<(), String> {
+    match text.len() {
+        0 => return Err("it is empty".into()),
+        1..=253 => {}
+        length => return Err(format!("it has {length} characters, and 253 are the most")),
+    }
+    if !text.split('.').all(is_part) {
+        return Err(format!(
+            "{text:?} is no name: small letters, digits, - and . (not first, not last)"
+        ));
+    }
+    Ok(())
+}
+
+fn is_part(text: &str) -> bool {
+    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.starts_with(is_inner)
+        && text.ends_with(is_inner)
+        && text.chars().all(|c| is_inner(c) || c == '-')
+}
+
+/// The name of an environment variable.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn variable(text: &str) -> Result<(), String> {
+    match text.chars().find(|c| !(' '..='~').contains(c) || *c == '=') {
+        _ if text.is_empty() => Err("it is empty".into()),
+        Some(_) => Err(format!("{text:?} is no name of a variable: printable, and without =")),
+        None => Ok(()),
+    }
+}
+
+/// Where an image is to be found, from a reference such as `docker.io/library/nginx:1.27`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// `nginx`, `ghcr.io/owner/app`: without what every tool leaves out.
+    pub repository: String,
+    /// `latest` if none is given.
+    pub tag: String,
+}
+
+impl Reference {
+    /// Reads a reference, as a registry's client does.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Reference, String> {
+        let wrong = || format!("{text:?} is no image reference, such as nginx:1.27");
+        if text.contains('@') {
+            return Err(format!("{text:?} names a digest; here an image is found by its tag"));
+        }
+        let (repository, tag) = match text.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+            _ => (text, "latest"),
+        };
+        let is_tag = |tag: &str| {
+            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            (1..=128).contains(&tag.len())
+                && tag.starts_with(is_word)
+                && tag.chars().all(|c| is_word(c) || c == '.' || c == '-')
+        };
+        let mut parts = repository.split('/');
+        let is_registry = |part: &str| part.contains(['.', ':']) || part == "localhost";
+        let first = parts.next().ok_or_else(wrong)?;
+        let is_registry_name = |part: &str| {
+            part.chars().all(|c| c.is_ascii_alphanumeric() || ".:-".contains(c))
+                && part.starts_with(|c: char| c.is_ascii_alphanumeric())
+        };
+        let is_part = |part: &str| {
+            let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+            part.starts_with(is_inner)
+                && part.ends_with(is_inner)
+                && part.chars().all(|c| is_inner(c) || "._-".contains(c))
+        };
+        let has_registry = repository.contains('/') && is_registry(first);
+        let first_is_right = if has_registry { is_registry_name(first) } else { is_part(first) };
+        if !first_is_right || !parts.all(is_part) || !is_tag(tag) {
+            return Err(wrong());
+        }
+        let short = repository.strip_prefix("docker.io/").unwrap_or(repository);
+        let short = short.strip_prefix("library/").unwrap_or(short);
+        Ok(Reference { repository: short.to_owned(), tag: tag.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_dns() {
+        for name in ["a", "web-1", "0", &"x".repeat(63)] {
+            assert_eq!(label(name), Ok(()), "{name}");
+        }
+        for name in ["", "Web", "a_b", "-a", "a-", "a.b", "ä", &"x".repeat(64)] {
+            assert!(label(name).is_err(), "{name}");
+        }
+        for name in ["a", "a.b", "web-1.example", &"x".repeat(100), &"x".repeat(253)] {
+            assert_eq!(subdomain(name), Ok(()), "{name}");
+        }
+        for name in
+            ["", ".", "a..b", "a.-b", "A", &"x".repeat(254), &format!("{}-", "x".repeat(70))]
+        {
+            assert!(subdomain(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_reference_is_shortened_as_every_tool_does() {
+        for (text, repository, tag) in [
+            ("nginx", "nginx", "latest"),
+            ("nginx:1.27", "nginx", "1.27"),
+            ("docker.io/library/nginx:1.27", "nginx", "1.27"),
+            ("docker.io/owner/app", "owner/app", "latest"),
+            ("ghcr.io/owner/app:v1", "ghcr.io/owner/app", "v1"),
+            ("localhost:5000/app", "localhost:5000/app", "latest"),
+        ] {
+            let (repository, tag) = (repository.to_owned(), tag.to_owned());
+            assert_eq!(Reference::parse(text), Ok(Reference { repository, tag }), "{text}");
+        }
+        for text in
+            ["", "Nginx", "nginx:", "a//b", "../x", "a/../b", "nginx:ta g", "/etc", "x@sha256:0"]
+        {
+            assert!(Reference::parse(text).is_err(), "{text}");
+        }
+    }
+}

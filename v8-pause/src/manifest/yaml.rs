@@ -1,0 +1,343 @@
+//! YAML as a tree in which every value knows its place: an error can name the field and its line.
+
+use anyhow::{Result, anyhow, bail};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
+use std::collections::HashMap;
+
+/// How deep values may be nested, and how many there may be: aliases multiply.
+const MAX_DEPTH: usize = 100;
+const MAX_VALUES: usize = 100_000;
+
+/// A value and its place in the file.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// From the top to here: `spec.containers[0].name`.
+    path: String,
+    line: usize,
+    column: usize,
+    value: Value,
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    /// `is_quoted`: then it is a text, whatever it looks like.
+    Scalar {
+        text: String,
+        is_quoted: bool,
+    },
+    List(Vec<Node>),
+    Map(Vec<(Node, Node)>),
+}
+
+impl Node {
+    /// Reads the one document of a file.
+    ///
+    /// # Errors
+    /// What is wrong with it, with line and column.
+    pub fn read(text: &str) -> Result<Node> {
+        let mut reader =
+            Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), values: 0 };
+        reader.document()
+    }
+
+    /// An error about this value: its path, what is wrong with it, and its place.
+    pub fn wrong(&self, what: impl std::fmt::Display) -> anyhow::Error {
+        let Node { path, line, column, .. } = self;
+        let path = if path.is_empty() { "the manifest" } else { path };
+        anyhow!("{path}: {what} (line {line}, column {column})")
+    }
+
+    /// Its path, such as `spec.containers[0]`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The fields of a mapping.
+    ///
+    /// # Errors
+    /// If it is something else, or a key is there twice.
+    pub fn fields(&self) -> Result<Fields<'_>> {
+        let Value::Map(entries) = &self.value else {
+            return Err(self.wrong(format_args!("it is {}, not a mapping", self.kind())));
+        };
+        let mut left: Vec<(&str, &Node)> = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let Value::Scalar { text, .. } = &key.value else {
+                return Err(key.wrong(format_args!("{} cannot be a key here", key.kind())));
+            };
+            if left.iter().any(|(other, _)| other == text) {
+                return Err(value.wrong("it is there twice"));
+            }
+            left.push((text, value));
+        }
+        left.retain(|(_, value)| !value.is_null()); // as if it were not there
+        Ok(Fields { of: self, left })
+    }
+
+    /// The entries of a list.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn list(&self) -> Result<&[Node]> {
+        match &self.value {
+            Value::List(entries) => Ok(entries),
+            _ => Err(self.wrong(format_args!("it is {}, not a list", self.kind()))),
+        }
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// If it is something else: a number or a word such as `true` must be quoted to be a text.
+    pub fn text(&self) -> Result<&str> {
+        match (&self.value, self.kind()) {
+            (Value::Scalar { text, .. }, "a text") => Ok(text),
+            (Value::Scalar { text, .. }, kind) => {
+                Err(self.wrong(format_args!("it is {kind}, not a text (quote it: \"{text}\")")))
+            }
+            (_, kind) => Err(self.wrong(format_args!("it is {kind}, not a text"))),
+        }
+    }
+
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn boolean(&self) -> Result<bool> {
+        match (&self.value, self.kind()) {
+            (Value::Scalar { text, .. }, "a boolean") => Ok(is_true(text)),
+            (_, kind) => Err(self.wrong(format_args!("it is {kind}, not true or false"))),
+        }
+    }
+
+    /// An integer between these two.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn integer(&self, least: i64, most: i64) -> Result<i64> {
+        let number = match (&self.value, self.kind()) {
+            (Value::Scalar { text, .. }, "a number") => text.parse::<i64>(),
+            (_, kind) => return Err(self.wrong(format_args!("it is {kind}, not an integer"))),
+        };
+        let number = number.map_err(|_| self.wrong("it is not an integer"))?;
+        if !(least..=most).contains(&number) {
+            return Err(self.wrong(format_args!("{number} is not between {least} and {most}")));
+        }
+        Ok(number)
+    }
+
+    /// A text or a number, as it is written: a quantity may be either.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn text_or_number(&self) -> Result<&str> {
+        match (&self.value, self.kind()) {
+            (Value::Scalar { text, .. }, "a text" | "a number") => Ok(text),
+            (_, kind) => Err(self.wrong(format_args!("it is {kind}, not a quantity"))),
+        }
+    }
+
+    fn is_null(&self) -> bool {
+        self.kind() == "nothing"
+    }
+
+    /// What a value is to the API server. Its YAML is that of version 1.1, in which `yes` and `off`
+    /// are booleans.
+    fn kind(&self) -> &'static str {
+        let (text, is_quoted) = match &self.value {
+            Value::List(_) => return "a list",
+            Value::Map(_) => return "a mapping",
+            Value::Scalar { text, is_quoted } => (text.as_str(), *is_quoted),
+        };
+        let is_one_of = |words: &[&str]| words.contains(&text.to_ascii_lowercase().as_str());
+        match text {
+            _ if is_quoted => "a text",
+            "" | "~" => "nothing",
+            _ if is_one_of(&["null"]) => "nothing",
+            _ if is_one_of(&["true", "false", "yes", "no", "on", "off"]) => "a boolean",
+            _ if looks_like_a_number(text) => "a number",
+            _ => "a text",
+        }
+    }
+
+    /// Gives this value and all in it their paths.
+    fn set_path(&mut self, path: String) {
+        match &mut self.value {
+            Value::Scalar { .. } => {}
+            Value::List(entries) => {
+                for (index, entry) in entries.iter_mut().enumerate() {
+                    entry.set_path(format!("{path}[{index}]"));
+                }
+            }
+            Value::Map(entries) => {
+                for (key, value) in entries {
+                    let name = match &key.value {
+                        Value::Scalar { text, .. } => text.as_str(),
+                        _ => "?",
+                    };
+                    let dot = if path.is_empty() { "" } else { "." };
+                    let inner = format!("{path}{dot}{name}");
+                    key.path.clone_from(&inner);
+                    value.set_path(inner);
+                }
+            }
+        }
+        self.path = path;
+    }
+}
+
+fn is_true(text: &str) -> bool {
+    ["true", "yes", "on"].contains(&text.to_ascii_lowercase().as_str())
+}
+
+fn looks_like_a_number(text: &str) -> bool {
+    let begins = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+    let digits = text.trim_start_matches(['+', '-']).replace('_', "");
+    let is_prefixed = ["0x", "0o", "0b"].iter().any(|prefix| {
+        digits.strip_prefix(prefix).is_some_and(|rest| u64::from_str_radix(rest, 16).is_ok())
+    });
+    begins && (digits.parse::<f64>().is_ok() || is_prefixed || [".inf", ".nan"].contains(&&*digits))
+}
+
+/// The fields of a mapping, taken one by one. What is left at the end is not known here.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    of: &'a Node,
+    left: Vec<(&'a str, &'a Node)>,
+}
+
+impl<'a> Fields<'a> {
+    /// Takes a field; `None` if it is not there.
+    pub fn take(&mut self, name: &str) -> Option<&'a Node> {
+        let index = self.left.iter().position(|(other, _)| *other == name)?;
+        Some(self.left.swap_remove(index).1)
+    }
+
+    /// Takes a field that must be there.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn require(&mut self, name: &str) -> Result<&'a Node> {
+        let missing = || self.of.wrong(format_args!("the field {name} is missing"));
+        let found = self.left.iter().any(|(other, _)| *other == name);
+        if !found {
+            return Err(missing());
+        }
+        self.take(name).ok_or_else(|| self.of.wrong("a field has gone"))
+    }
+
+    /// Refuses what was not taken: a field is never dropped in silence.
+    ///
+    /// # Errors
+    /// If there is such a field.
+    pub fn end(self, known: &str) -> Result<()> {
+        match self.left.iter().min_by_key(|(_, node)| (node.line, node.column)) {
+            None => Ok(()),
+            Some((_, node)) => {
+                Err(node.wrong(format_args!("no such field is supported here (known: {known})")))
+            }
+        }
+    }
+}
+
+struct Reader<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    anchors: HashMap<usize, Node>,
+    values: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Result<(Event<'a>, Marker)> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => Ok((event, span.start)),
+            Some(Err(error)) => {
+                let (place, what) = (error.marker(), error.info());
+                bail!("it is no YAML: {what} (line {}, column {})", place.line(), place.col() + 1)
+            }
+            None => bail!("it ends too early"),
+        }
+    }
+
+    fn document(&mut self) -> Result<Node> {
+        let mut root = None;
+        loop {
+            let (event, place) = self.next()?;
+            match event {
+                Event::StreamEnd => break,
+                Event::DocumentStart(_) if root.is_some() => {
+                    bail!("it has a second document (line {}): one pod at a time", place.line())
+                }
+                Event::DocumentStart(_) => {
+                    let (event, place) = self.next()?;
+                    root = Some(self.value(event, place, 0)?);
+                }
+                _ => {}
+            }
+        }
+        let mut root = root.ok_or_else(|| anyhow!("it is empty"))?;
+        root.set_path(String::new());
+        Ok(root)
+    }
+
+    fn value(&mut self, event: Event<'a>, place: Marker, depth: usize) -> Result<Node> {
+        let (line, column) = (place.line(), place.col() + 1);
+        if depth > MAX_DEPTH || self.values > MAX_VALUES {
+            bail!("it is nested too deep, or has too many values (line {line}, column {column})");
+        }
+        self.values += 1;
+        let (anchor, value) = match event {
+            Event::Alias(anchor) => {
+                let Some(node) = self.anchors.get(&anchor) else {
+                    bail!("an alias to what contains it (line {line}, column {column})");
+                };
+                self.values += node.count();
+                return Ok(Node { line, column, ..node.clone() });
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let is_tagged = tag.is_some_and(|tag| tag.suffix == "str");
+                let is_quoted = style != ScalarStyle::Plain || is_tagged;
+                (anchor, Value::Scalar { text: text.into_owned(), is_quoted })
+            }
+            Event::SequenceStart(anchor, _) => {
+                let mut entries = Vec::new();
+                loop {
+                    match self.next()? {
+                        (Event::SequenceEnd, _) => break,
+                        (event, place) => entries.push(self.value(event, place, depth + 1)?),
+                    }
+                }
+                (anchor, Value::List(entries))
+            }
+            Event::MappingStart(anchor, _) => {
+                let mut entries = Vec::new();
+                loop {
+                    let (event, place) = match self.next()? {
+                        (Event::MappingEnd, _) => break,
+                        key => key,
+                    };
+                    let key = self.value(event, place, depth + 1)?;
+                    let (event, place) = self.next()?;
+                    let value = self.value(event, place, depth + 1)?;
+                    entries.push((key, value));
+                }
+                (anchor, Value::Map(entries))
+            }
+            other => bail!("{other:?} where a value should be (line {line}, column {column})"),
+        };
+        let node = Node { path: String::new(), line, column, value };
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+}
+
+impl Node {
+    fn count(&self) -> usize {
+        1 + match &self.value {
+            Value::Scalar { .. } => 0,
+            Value::List(entries) => entries.iter().map(Node::count).sum(),
+            Value::Map(entries) => entries.iter().map(|(_, value)| 1 + value.count()).sum(),
+        }
+    }
+}

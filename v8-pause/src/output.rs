@@ -1,0 +1,93 @@
+//! What the containers print: each line with the container's name before it.
+
+use anyhow::{Context, Result};
+use nix::unistd::{dup2_stderr, dup2_stdout};
+use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write};
+
+/// Colours of a terminal (console_codes(4)), one after the other for the containers.
+const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
+
+/// A line is cut into pieces of this many bytes: nobody shall fill our memory.
+const LONGEST: usize = 16 * 1024;
+
+/// One of the two streams of a container.
+#[derive(Debug)]
+pub struct Stream {
+    /// Where it comes from.
+    pub pipe: PipeReader,
+    prefix: String,
+    is_error: bool,
+    started: Vec<u8>,
+}
+
+/// The other ends, for the container.
+#[derive(Debug)]
+pub struct Ends {
+    stdout: PipeWriter,
+    stderr: PipeWriter,
+}
+
+/// Makes the two pipes of a container.
+///
+/// # Errors
+/// Those of pipe(2).
+pub fn pipes(name: &str, index: usize, width: usize) -> Result<(Ends, [Stream; 2])> {
+    let (stdout_pipe, stdout) = io::pipe().context("cannot make a pipe")?;
+    let (stderr_pipe, stderr) = io::pipe().context("cannot make a pipe")?;
+    let stream = |pipe, is_error: bool| {
+        let is_terminal =
+            if is_error { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+        let prefix = match is_terminal {
+            true => format!("\x1b[{}m{name:width$} |\x1b[0m ", COLOURS[index % COLOURS.len()]),
+            false => format!("{name:width$} | "),
+        };
+        Stream { pipe, prefix, is_error, started: Vec::new() }
+    };
+    Ok((Ends { stdout, stderr }, [stream(stdout_pipe, false), stream(stderr_pipe, true)]))
+}
+
+impl Ends {
+    /// Makes them the stdout and stderr of this process.
+    ///
+    /// # Errors
+    /// Those of dup2(2).
+    pub fn connect(&self) -> Result<()> {
+        dup2_stdout(&self.stdout)
+            .and_then(|()| dup2_stderr(&self.stderr))
+            .context("cannot connect the output")
+    }
+}
+
+impl Stream {
+    /// Reads what is there, waiting for it if need be, and prints the lines that are complete.
+    /// False at the end.
+    ///
+    /// # Errors
+    /// Those of read(2).
+    pub fn carry(&mut self) -> Result<bool> {
+        let mut bytes = [0; 4096];
+        let length = self.pipe.read(&mut bytes).context("cannot read a container's output")?;
+        self.started.extend_from_slice(&bytes[..length]);
+        loop {
+            let longest = self.started.len().min(LONGEST);
+            let end = self.started[..longest].iter().position(|&byte| byte == b'\n');
+            let is_last = length == 0 && longest > 0;
+            match end {
+                Some(end) => self.print(end, 1),
+                None if longest == LONGEST || is_last => self.print(longest, 0),
+                None => return Ok(length > 0),
+            }
+        }
+    }
+
+    /// Prints so many bytes as a line, and leaves out what ended it.
+    fn print(&mut self, length: usize, end: usize) {
+        let line = [self.prefix.as_bytes(), &self.started[..length], b"\n"].concat();
+        self.started.drain(..length + end);
+        // With our own stdout gone there is nobody who listens; the containers go on.
+        let _ = match self.is_error {
+            true => io::stderr().write_all(&line),
+            false => io::stdout().write_all(&line),
+        };
+    }
+}

@@ -1,0 +1,120 @@
+//! Starts pause, the process that holds the namespaces of a pod.
+
+use crate::hardening::{execute, give_up_all_capabilities, sealed};
+use crate::shared::Namespaces;
+use anyhow::{Context, Result};
+use nix::fcntl::{OFlag, open};
+use nix::mount::MsFlags;
+use nix::sys::signal::SigSet;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, dup2_stdin, dup2_stdout, setsid};
+use std::convert::Infallible;
+use std::fs::File;
+use std::path::Path;
+use v1_chroot::child::children_of;
+use v1_chroot::{Child, close_on_exec_from_3};
+use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
+use v3_pidns::{KILL, fork_into_pid_namespace};
+use v4_utsns::set_hostname;
+use v5_netns::Network;
+
+/// The program: see `pause/pause.rs` and `build.rs`.
+pub const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pause"));
+
+/// The pause process of a pod. Dropped, it is killed, and with it whatever is in its PID namespace.
+#[derive(Debug)]
+pub struct Pause {
+    in_between: Child,
+    pid: Pid,
+    namespaces: Namespaces,
+}
+
+impl Pause {
+    // ANCHOR: start
+    /// Starts pause in the network of the pod, and in new UTS, IPC and PID namespaces.
+    ///
+    /// # Errors
+    /// Those of the system calls in it.
+    pub fn start(network: &Network, hostname: &str) -> Result<Pause> {
+        let in_between = Child::spawn(|| {
+            leave_terminal()?;
+            network.enter()?;
+            fork_into_pid_namespace()?;
+            unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWNS)?;
+            set_hostname(hostname)?;
+            private_mounts()?;
+            let program = sealed(c"pause", PROGRAM)?;
+            enter_empty_root()?;
+            give_up_all_capabilities()?;
+            become_pause(&program)
+        })?;
+        let pid = main_process(&in_between)?;
+        Ok(Pause { in_between, pid, namespaces: Namespaces::of(pid)? })
+    }
+    // ANCHOR_END: start
+
+    /// Its number, as this process sees it.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The namespaces that it holds.
+    pub fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
+    }
+
+    /// Its exit status, if it has ended.
+    ///
+    /// # Errors
+    /// Those of waitpid(2).
+    pub fn try_wait(&self) -> Result<Option<u8>> {
+        self.in_between.try_wait()
+    }
+}
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        // Both fail if it has ended and was waited for.
+        let _ = self.in_between.kill(KILL).and_then(|()| self.in_between.reap());
+    }
+}
+
+/// The process that the one in between waits for.
+///
+/// # Errors
+/// If it has ended already.
+pub fn main_process(in_between: &Child) -> Result<Pid> {
+    children_of(in_between.pid())?.pop().context("the process has ended at once")
+}
+
+/// Leaves the session of our caller: no terminal can signal this process, and it can type nothing
+/// into one.
+///
+/// # Errors
+/// Those of open(2) and dup2(2).
+pub fn leave_terminal() -> Result<()> {
+    // EPERM: it leads a process group, which Child has made for it, for there is no terminal.
+    let _ = setsid();
+    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
+        .context("cannot open /dev/null")?;
+    dup2_stdin(&null).and_then(|()| dup2_stdout(&null)).context("cannot replace a descriptor")
+}
+
+/// Makes an empty directory in memory the root of this process: pause needs none of the host's
+/// files, so it shall keep none of its mounts in use, and show none to who looks at /proc/1/root.
+fn enter_empty_root() -> Result<()> {
+    // Any directory would do as the place for it: this mount namespace is ours.
+    let place = Path::new("/proc");
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    nix::mount::mount(Some("tmpfs"), place, Some("tmpfs"), flags, Some("size=4k,mode=755"))
+        .context("cannot mount an empty tmpfs")?;
+    NewRoot::bind(place)?.pivot()
+}
+
+/// execve(2) of pause. All signals are blocked for it already: whoever asks it to end before it has
+/// begun is not overheard.
+fn become_pause(program: &File) -> Result<Infallible> {
+    SigSet::all().thread_set_mask().context("cannot block signals")?;
+    close_on_exec_from_3().context("cannot mark descriptors close-on-exec")?;
+    execute(program, &[c"/pause".to_owned()], &[])
+}

@@ -1,0 +1,173 @@
+//! From a container in the manifest to what the seven steps want to know.
+
+use crate::manifest::{Container, Pod, Source};
+use crate::state::State;
+use anyhow::{Context, Result};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use v2_mountns::Volume;
+use v5_netns::Publish;
+use v6_cgroups::{Cgroup, Limits};
+use v7_overlay::image::ContainerConfig;
+use v7_overlay::{Layers, Overlay, OverlayArgs, ProcessArgs};
+
+/// How large an unpacked image may be, in bytes: v7's default.
+const MAX_SIZE: u64 = 16 << 30;
+
+/// A container, ready to be started as often as need be.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Its name.
+    pub name: String,
+    /// Its user, if not root or the image's.
+    pub user: Option<u32>,
+    /// v6: its limits.
+    pub limits: Limits,
+    /// v7: its root directory.
+    pub overlay: Overlay,
+    /// v7: what the image says, less what the manifest says otherwise.
+    pub config: ContainerConfig,
+    /// v7: what the manifest says.
+    pub process: ProcessArgs,
+    /// In place of the image's arguments.
+    pub args: Vec<OsString>,
+    /// v2: the volumes.
+    pub volumes: Vec<Volume>,
+}
+
+/// Looks for the image of every container: `busybox` is the rootfs of v1 to v6, others are OCI
+/// layouts below `images`. To be called before the process becomes root in a user namespace.
+///
+/// # Errors
+/// If one is not there, or damaged.
+pub fn find_images(pod: &Pod, images: Option<&Path>) -> Result<Vec<(OverlayArgs, Layers)>> {
+    let find = |container: &Container| {
+        let args = OverlayArgs {
+            image: image_path(container, images)?,
+            layers: Vec::new(),
+            upper: None,
+            changes: false,
+            max_size: MAX_SIZE,
+        };
+        let layers =
+            Layers::find(&args, None).with_context(|| format!("container {:?}", container.name))?;
+        Ok((args, layers))
+    };
+    pod.all_containers().map(find).collect()
+}
+
+/// `DIR/REPOSITORY:TAG`; none for busybox.
+fn image_path(container: &Container, images: Option<&Path>) -> Result<Option<PathBuf>> {
+    let reference = &container.image;
+    if reference.repository == "busybox" {
+        return Ok(None);
+    }
+    let (name, repository) = (&container.name, &reference.repository);
+    let images = images.with_context(|| {
+        format!(
+            "container {name:?}: the image {repository} is not built in: put it below a directory \
+             (skopeo copy docker://{repository}:{tag} oci:DIR/{repository}:{tag}) and give that: \
+             --images DIR",
+            tag = reference.tag
+        )
+    })?;
+    let path = images.join(repository);
+    path.metadata().with_context(|| {
+        format!(
+            "container {name:?}: no image {path:?} (skopeo copy docker://{repository}:{tag} \
+             oci:{path}:{tag})",
+            path = path.display(),
+            tag = reference.tag
+        )
+    })?;
+    let mut with_tag = path.into_os_string();
+    with_tag.push(format!(":{}", reference.tag));
+    Ok(Some(with_tag.into()))
+}
+
+impl Prepared {
+    /// Prepares the containers, those that run first at the front.
+    ///
+    /// # Errors
+    /// If an image cannot be unpacked, or a volume is not there.
+    pub fn all(
+        pod: &Pod,
+        images: &[(OverlayArgs, Layers)],
+        state: &State,
+    ) -> Result<Vec<Prepared>> {
+        let prepare = |(container, image)| Prepared::new(pod, container, image, state);
+        pod.all_containers().zip(images).map(prepare).collect()
+    }
+
+    fn new(
+        pod: &Pod,
+        container: &Container,
+        (args, layers): &(OverlayArgs, Layers),
+        state: &State,
+    ) -> Result<Prepared> {
+        let overlay = Overlay::create(layers, args)
+            .with_context(|| format!("container {:?}", container.name))?;
+        let variable = |(name, value): &(String, String)| format!("{name}={value}").into();
+        Ok(Prepared {
+            name: container.name.clone(),
+            user: container.run_as_user,
+            limits: limits(container),
+            overlay,
+            config: config(layers.config(), container),
+            process: ProcessArgs {
+                env: container.env.iter().map(variable).collect(),
+                workdir: container.working_dir.clone(),
+                user: container.run_as_user.map(|user| user.to_string()),
+            },
+            args: container.args.iter().flatten().map(OsString::from).collect(),
+            volumes: volumes(pod, container, state)?,
+        })
+    }
+}
+
+/// With a command, nothing is left of what the image would have run.
+fn config(of_image: ContainerConfig, container: &Container) -> ContainerConfig {
+    match &container.command {
+        None => of_image,
+        command => ContainerConfig { entrypoint: command.clone(), cmd: None, ..of_image },
+    }
+}
+
+fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<Vec<Volume>> {
+    let mut volumes = Vec::new();
+    for mount in &container.mounts {
+        let source = pod.volumes.iter().find(|(name, _)| *name == mount.volume);
+        let source = match source {
+            Some((_, Source::HostPath(path))) => fs::canonicalize(path).with_context(|| {
+                format!("cannot find {path:?} of the host, for the volume {:?}", mount.volume)
+            })?,
+            _ => state.make_volume(&mount.volume)?,
+        };
+        let target = mount.path.clone();
+        volumes.push(Volume { source, target, read_only: mount.read_only });
+    }
+    Ok(volumes)
+}
+
+fn limits(container: &Container) -> Limits {
+    Limits { memory: container.memory, cpus: container.cpu, ..Limits::default() }
+}
+
+/// Makes the cgroup of the pod, if it has limits. As Kubernetes has it, the limit of the pod is the
+/// sum of those of its containers, if every one has one.
+///
+/// # Errors
+/// Those of v6.
+pub fn pod_cgroup(pod: &Pod) -> Result<Cgroup> {
+    let inner: Vec<_> = pod.all_containers().map(limits).collect();
+    let memory = pod.containers.iter().map(|container| container.memory).sum();
+    let cpus = pod.containers.iter().map(|container| container.cpu).sum();
+    Cgroup::create_outer(&Limits { memory, cpus, ..Limits::default() }, &inner)
+}
+
+/// Every hostPort of the pod, as v5 publishes ports.
+pub fn ports(pod: &Pod) -> Vec<Publish> {
+    let ports = pod.containers.iter().flat_map(|container| &container.ports);
+    ports.filter_map(|port| Some(Publish::everywhere(port.host?, port.container))).collect()
+}

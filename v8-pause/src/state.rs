@@ -1,0 +1,178 @@
+//! Which pods run, and the numbers of their processes: a directory for each pod in the runtime
+//! directory, named by the number of pause, with a file in it. `exec` looks there.
+//!
+//! Whoever made a pod holds a lock on its directory, which ends with the process. So a directory
+//! without a lock has no owner any more, and the next start removes it.
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{Pid, geteuid};
+use serde::{Deserialize, Serialize};
+use std::env;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use v1_chroot::command_line::{note, one_line};
+use v1_chroot::rootfs;
+use v5_netns::lock::Lock;
+
+/// What stands in the file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Record {
+    /// The name of the pod.
+    pub pod: String,
+    /// The containers that run.
+    pub containers: Vec<Running>,
+}
+
+/// A container that runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Running {
+    /// Its name.
+    pub name: String,
+    /// The number of its first process.
+    pub pid: i32,
+    /// As which user its command was started, if not as root.
+    pub user: Option<u32>,
+}
+
+/// The runtime directory: /run for root, the user's own else. To be called before a process becomes
+/// root in a user namespace.
+///
+/// # Errors
+/// If there is no such directory.
+pub fn runtime_directory() -> Result<PathBuf> {
+    match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
+        _ if geteuid().is_root() => Ok("/run/container-steps".into()),
+        Some(directory) if directory.is_absolute() => Ok(directory.join("container-steps")),
+        // Not every way to become a user (su, say) makes a runtime directory. The cache is private
+        // too; what a crash leaves in it is swept by the next start.
+        _ => Ok(rootfs::default_path()?.with_file_name("pods")),
+    }
+}
+
+/// The directory of a pod. Dropped, it is removed.
+#[derive(Debug)]
+pub struct State {
+    parent: PathBuf,
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl State {
+    /// Makes the directory of the pod with this pause, and removes those of dead owners.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn create(parent: &Path, pause: Pid) -> Result<State> {
+        if let Some(above) = parent.parent() {
+            fs::create_dir_all(above).with_context(|| format!("cannot make {above:?}"))?;
+        }
+        let _nobody_else = Lock::take_on(parent)?;
+        sweep(parent);
+        let path = parent.join(pause.to_string());
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("cannot make {path:?}"))?;
+        let lock = try_lock(&path)?.with_context(|| format!("cannot lock {path:?}"))?;
+        Ok(State { parent: parent.to_owned(), path, _lock: lock })
+    }
+
+    /// Makes a directory for an emptyDir volume. As Kubernetes has it, everybody may write there.
+    ///
+    /// # Errors
+    /// Those of mkdir(2).
+    pub fn make_volume(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path.join("volumes").join(name);
+        fs::create_dir_all(&path)
+            .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o777)))
+            .with_context(|| format!("cannot make {path:?}"))?;
+        Ok(path)
+    }
+
+    /// Writes the file anew, such that a reader sees either the old text or the new one.
+    ///
+    /// # Errors
+    /// Those of writing a file.
+    pub fn write(&self, record: &Record) -> Result<()> {
+        let (new, path) = (self.path.join("state.new"), self.path.join("state"));
+        let text = serde_json::to_string(record).context("cannot write down the state")?;
+        fs::write(&new, text + "\n")
+            .and_then(|()| fs::rename(&new, &path))
+            .with_context(|| format!("cannot write {path:?}"))
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        let removed = Lock::take_on(&self.parent).and_then(|_nobody_else| {
+            fs::remove_dir_all(&self.path).with_context(|| format!("cannot remove {:?}", self.path))
+        });
+        if let Err(error) = removed {
+            note(format_args!("left behind: {}", one_line(&error)));
+        }
+    }
+}
+
+/// Removes the directories of pods whose owner is dead. Nothing is mounted in them: a container's
+/// mounts are in its own mount namespace.
+fn sweep(parent: &Path) {
+    for path in entries(parent) {
+        if let Ok(Some(_no_owner)) = try_lock(&path)
+            && let Err(error) = fs::remove_dir_all(&path)
+        {
+            note(format_args!("cannot remove {path:?}, which a dead pod has left: {error}"));
+        }
+    }
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let is_number = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.parse::<i32>().is_ok())
+    };
+    entries.map(|entry| entry.path()).filter(is_number).collect()
+}
+
+/// Locks a directory; `None` if somebody else has it.
+fn try_lock(path: &Path) -> Result<Option<Flock<File>>> {
+    let directory = File::open(path).with_context(|| format!("cannot open {path:?}"))?;
+    match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(anyhow!("cannot lock {path:?}: {errno}")),
+    }
+}
+
+/// The container of this name in a running pod; without a name its first one.
+///
+/// # Errors
+/// If there is no such pod, or no such container runs in it.
+pub fn find(parent: &Path, pause: i32, container: Option<&str>) -> Result<Running> {
+    let path = parent.join(pause.to_string());
+    if !path.is_dir() || try_lock(&path)?.is_some() {
+        let others: Vec<_> = entries(parent)
+            .iter()
+            .filter(|path| matches!(try_lock(path), Ok(None)))
+            .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+            .collect();
+        let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+        bail!("no pod of yours has the pause process {pause} (running: {others})");
+    }
+    let path = path.join("state");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path:?}"))?;
+    let record: Record =
+        serde_json::from_str(&text).with_context(|| format!("cannot understand {path:?}"))?;
+    let names: Vec<_> = record.containers.iter().map(|it| it.name.as_str()).collect();
+    let found = match container {
+        None => record.containers.first(),
+        Some(name) => record.containers.iter().find(|it| it.name == name),
+    };
+    found.cloned().with_context(|| {
+        let name = container.map_or("any container".into(), |name| format!("a container {name:?}"));
+        format!("the pod {:?} does not run {name} (running: {})", record.pod, names.join(", "))
+    })
+}

@@ -1,0 +1,409 @@
+//! Starts, restarts and stops the containers of a pod.
+
+use crate::demo;
+use crate::enter::enter;
+use crate::manifest::{Pod, RestartPolicy};
+use crate::output::{Ends, Stream, pipes};
+use crate::pause::{Pause, main_process};
+use crate::prepared::Prepared;
+use crate::shared::Namespaces;
+use crate::state::{Record, Running, State};
+use anyhow::{Context, Result, anyhow};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use v1_chroot::Child;
+use v1_chroot::command_line::{Failure, note, report};
+use v1_chroot::signals::hold_signals;
+use v3_pidns::KILL;
+use v6_cgroups::Cgroup;
+
+/// The first restart comes at once, the next after a second, then each time after twice as long.
+const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// Who has run for so long begins anew with that.
+const RUNS_WELL: Duration = Duration::from_secs(600);
+
+/// How long pause may take to end. The kernel ends all other processes of its PID namespace first:
+/// so we see them gone before pause, and cannot start them again.
+const DYING: Duration = Duration::from_millis(500);
+
+/// How to start a container: the recipe in main.rs.
+pub type Start<'a> = dyn Fn(&Prepared, &Cgroup, &Ends) -> Result<Child> + 'a;
+
+/// What the supervisor of a pod knows.
+pub struct Supervisor<'a> {
+    pod: &'a Pod,
+    pause: &'a Pause,
+    state: &'a State,
+    cgroup: &'a Cgroup,
+    start: &'a Start<'a>,
+    signals: SignalFd,
+    members: Vec<Member<'a>>,
+    shell: Option<Child>,
+    shell_status: Option<u8>,
+    stop: Option<Stop>,
+}
+
+/// The pod is to end.
+#[derive(Clone, Copy, Debug)]
+struct Stop {
+    /// From here on containers are killed.
+    deadline: Instant,
+    was_killed: bool,
+}
+
+/// A container, and what became of it.
+struct Member<'a> {
+    container: &'a Prepared,
+    index: usize,
+    process: Option<Process>,
+    streams: Vec<Stream>,
+    restarts: u32,
+    /// When to start it (again).
+    next_start: Option<Instant>,
+    status: Option<u8>,
+}
+
+/// A running container. Dropped, it is killed.
+struct Process {
+    in_between: Child,
+    namespaces: Option<Namespaces>,
+    record: Running,
+    started: Instant,
+    cgroup: Cgroup,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // They fail if it has ended and was waited for.
+        let _ = self.in_between.kill(KILL).and_then(|()| self.in_between.reap());
+        let left = self.namespaces.as_ref().map_or(Ok(()), Namespaces::kill_all);
+        if let Err(error) = left {
+            note(format_args!("{error:#}"));
+        }
+    }
+}
+
+impl<'a> Supervisor<'a> {
+    /// Takes over a pod whose pause runs, and none of its containers.
+    ///
+    /// # Errors
+    /// Those of signalfd(2).
+    pub fn new(
+        pod: &'a Pod,
+        pause: &'a Pause,
+        state: &'a State,
+        cgroup: &'a Cgroup,
+        start: &'a Start<'a>,
+    ) -> Result<Supervisor<'a>> {
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let signals = SignalFd::with_flags(&hold_signals()?, flags);
+        Ok(Supervisor {
+            pod,
+            pause,
+            state,
+            cgroup,
+            start,
+            signals: signals.context("cannot make a signalfd")?,
+            members: Vec::new(),
+            shell: None,
+            shell_status: None,
+            stop: None,
+        })
+    }
+
+    // ANCHOR: run
+    /// Runs the pod: its init containers one after the other, then the others at the same time,
+    /// until all have ended and none is to be started again. Returns the first exit status that is
+    /// not 0. With a `shell`, one is started in that container; its end is the pod's, and its exit
+    /// status too.
+    ///
+    /// # Errors
+    /// If a container cannot be made, or pause dies.
+    pub fn run(&mut self, containers: &'a [Prepared], shell: Option<&str>) -> Result<u8> {
+        let (init, others) = containers.split_at(self.pod.init_containers.len());
+        let policy = match self.pod.restart_policy {
+            RestartPolicy::Always => RestartPolicy::OnFailure, // once they have succeeded, go on
+            other => other,
+        };
+        for container in init {
+            self.take_in(std::slice::from_ref(container));
+            let status = self.run_to_the_end(policy)?;
+            if status != 0 || self.stop.is_some() {
+                return Ok(status);
+            }
+        }
+        self.take_in(others);
+        if let Some(name) = shell {
+            self.start_those_due()?;
+            self.start_shell(name)?;
+        }
+        let status = self.run_to_the_end(self.pod.restart_policy)?;
+        Ok(self.shell_status.unwrap_or(status))
+    }
+
+    fn run_to_the_end(&mut self, policy: RestartPolicy) -> Result<u8> {
+        loop {
+            self.start_those_due()?;
+            if self.members.iter().all(Member::is_done) && self.shell.is_none() {
+                break;
+            }
+            self.wait_for_events()?;
+            self.take_signals()?;
+            self.reap(policy)?;
+            self.kill_if_late()?;
+        }
+        let statuses = self.members.iter().filter_map(|member| member.status);
+        Ok(statuses.into_iter().find(|status| *status != 0).unwrap_or(0))
+    }
+    // ANCHOR_END: run
+
+    fn take_in(&mut self, containers: &'a [Prepared]) {
+        let now = Instant::now();
+        let member = |(index, container)| Member {
+            container,
+            index,
+            process: None,
+            streams: Vec::new(),
+            restarts: 0,
+            next_start: Some(now),
+            status: None,
+        };
+        self.members = containers.iter().enumerate().map(member).collect();
+    }
+
+    /// A shell on our terminal, in a container that runs.
+    fn start_shell(&mut self, name: &str) -> Result<()> {
+        let running = self.members.iter().filter_map(|member| member.process.as_ref());
+        let mut records = running.map(|process| &process.record);
+        let record = records.find(|record| record.name == name);
+        let record = record.with_context(|| format!("the container {name:?} has ended"))?;
+        // With stdout gone there is nobody to tell.
+        let _ = write!(io::stdout(), "{}", demo::introduction(self.pause.pid()));
+        self.shell = Some(enter(record, &[])?);
+        Ok(())
+    }
+
+    fn start_those_due(&mut self) -> Result<()> {
+        let now = Instant::now();
+        let width = self.members.iter().map(|it| it.container.name.len()).max().unwrap_or(0);
+        let mut has_changed = false;
+        for member in &mut self.members {
+            if member.next_start.is_none_or(|due| due > now) {
+                continue;
+            }
+            member.next_start = None;
+            has_changed = true;
+            let (ends, streams) = pipes(&member.container.name, member.index, width)?;
+            let cgroup =
+                self.cgroup.create_inner(&member.container.name, &member.container.limits)?;
+            match (self.start)(member.container, &cgroup, &ends) {
+                Ok(in_between) => {
+                    member.streams.extend(streams);
+                    member.process = Some(Process::new(in_between, member.container, cgroup));
+                }
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    if failure.code == 125 {
+                        check_pause(self.pause, DYING)?;
+                        return Err(anyhow!(failure).context(member.container.name.clone()));
+                    }
+                    // The container is there, and its command is not: that is its own fault.
+                    report(&format!("{}: {failure}", member.container.name));
+                    member.status = Some(failure.code);
+                }
+            }
+        }
+        if has_changed { self.write_state() } else { Ok(()) }
+    }
+
+    fn write_state(&self) -> Result<()> {
+        let running = self.members.iter().filter_map(|member| member.process.as_ref());
+        let containers = running.map(|process| process.record.clone()).collect();
+        self.state.write(&Record { pod: self.pod.name.clone(), containers })
+    }
+
+    /// Sleeps until a signal, output, or a time has come; prints the output.
+    fn wait_for_events(&mut self) -> Result<()> {
+        let due = self.members.iter().filter_map(|member| member.next_start);
+        let killing = self.stop.filter(|stop| !stop.was_killed).map(|stop| stop.deadline);
+        let timeout = due.chain(killing).min().map(|due| {
+            let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
+        let streams: Vec<_> = self.members.iter_mut().flat_map(|it| &mut it.streams).collect();
+        let pipes = streams.iter().map(|stream| stream.pipe.as_fd());
+        let mut waited: Vec<_> = std::iter::once(self.signals.as_fd())
+            .chain(pipes)
+            .map(|it| PollFd::new(it, PollFlags::POLLIN))
+            .collect();
+        match poll(&mut waited, timeout.unwrap_or(PollTimeout::NONE)) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(anyhow!("cannot poll: {errno}")),
+        }
+        let ready: Vec<_> = waited[1..].iter().map(|it| it.any() == Some(true)).collect();
+        drop(waited);
+        let mut ready = ready.into_iter();
+        for member in &mut self.members {
+            let mut left = Vec::new();
+            for mut stream in member.streams.drain(..) {
+                if ready.next() != Some(true) || stream.carry()? {
+                    left.push(stream);
+                }
+            }
+            member.streams = left;
+        }
+        Ok(())
+    }
+
+    /// INT, TERM, HUP and QUIT end the pod; the second of them at once.
+    fn take_signals(&mut self) -> Result<()> {
+        while let Some(info) = self.signals.read_signal().context("cannot read a signal")? {
+            let signal = Signal::try_from(info.ssi_signo.cast_signed()).ok();
+            match signal {
+                // What a key on the terminal sends reaches the shell on it too, and is its.
+                Some(Signal::SIGINT | Signal::SIGQUIT)
+                    if info.ssi_code > 0 && self.shell.is_some() => {}
+                Some(Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT) => {
+                    self.stop()?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    // ANCHOR: stop
+    /// Asks every container to end, and gives them the grace period. Asked for the second time, it
+    /// is over at once.
+    fn stop(&mut self) -> Result<()> {
+        let now = Instant::now();
+        if let Some(stop) = &mut self.stop {
+            stop.deadline = now;
+            return Ok(());
+        }
+        self.stop = Some(Stop { deadline: now + self.pod.grace_period, was_killed: false });
+        for member in &mut self.members {
+            member.next_start = None;
+            if let Some(process) = &member.process {
+                process.in_between.kill(Signal::SIGTERM)?;
+            }
+        }
+        self.shell.as_ref().map_or(Ok(()), |shell| shell.kill(Signal::SIGHUP))?;
+        Ok(())
+    }
+
+    fn kill_if_late(&mut self) -> Result<()> {
+        match &mut self.stop {
+            Some(stop) if !stop.was_killed && Instant::now() >= stop.deadline => {
+                stop.was_killed = true;
+            }
+            _ => return Ok(()),
+        }
+        let processes = self.members.iter().filter_map(|member| member.process.as_ref());
+        let children = processes.map(|process| &process.in_between).chain(&self.shell);
+        children.into_iter().try_for_each(|child| child.kill(KILL))
+    }
+    // ANCHOR_END: stop
+
+    /// Looks who has ended.
+    fn reap(&mut self, policy: RestartPolicy) -> Result<()> {
+        check_pause(self.pause, Duration::ZERO)?;
+        if let Some(shell) = &self.shell
+            && let Some(status) = shell.try_wait()?
+        {
+            shell.take_back_terminal()?;
+            self.shell_status = Some(status);
+            self.shell = None;
+            self.stop()?;
+        }
+        let mut has_changed = false;
+        for member in &mut self.members {
+            let Some(process) = &mut member.process else { continue };
+            let Some(status) = process.in_between.try_wait()? else { continue };
+            has_changed = true;
+            if !self.pod.share_process_namespace {
+                process.namespaces = None; // the kernel has killed all of its PID namespace
+            }
+            let ran_for = process.started.elapsed();
+            if let Some(text) = process.cgroup.out_of_memory()? {
+                note(format_args!("{}: {text}", member.container.name));
+            }
+            member.process = None;
+            for mut stream in member.streams.drain(..) {
+                while stream.carry()? {}
+            }
+            member.status = Some(status);
+            let again = match policy {
+                RestartPolicy::Always => true,
+                RestartPolicy::OnFailure => status != 0,
+                RestartPolicy::Never => false,
+            };
+            if again && self.stop.is_none() {
+                member.restart_later(ran_for);
+            }
+        }
+        if has_changed { self.write_state() } else { Ok(()) }
+    }
+}
+
+/// An error if pause has ended, or ends within this time.
+fn check_pause(pause: &Pause, patience: Duration) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = pause.try_wait()? {
+            return Err(anyhow!(
+                "pause has ended (exit status {status}), and with it the pod: nothing holds its \
+                 namespaces any more"
+            ));
+        }
+        if start.elapsed() >= patience {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(5));
+    }
+}
+
+impl Member<'_> {
+    fn is_done(&self) -> bool {
+        self.process.is_none() && self.next_start.is_none() && self.streams.is_empty()
+    }
+
+    fn restart_later(&mut self, ran_for: Duration) {
+        if ran_for >= RUNS_WELL {
+            self.restarts = 0;
+        }
+        let (first, longest) = BACK_OFF;
+        let wait = match self.restarts {
+            0 => Duration::ZERO,
+            count => first.saturating_mul(1 << (count - 1).min(16)).min(longest),
+        };
+        self.restarts += 1;
+        self.next_start = Some(Instant::now() + wait);
+        let status = self.status.unwrap_or_default();
+        note(format_args!(
+            "{} has ended (exit status {status}); it is started again in {} s",
+            self.container.name,
+            wait.as_secs()
+        ));
+    }
+}
+
+impl Process {
+    fn new(in_between: Child, container: &Prepared, cgroup: Cgroup) -> Process {
+        let pid = main_process(&in_between);
+        // It may have ended already: then there is nothing to enter, and SIGCHLD is on its way.
+        let namespaces = pid.as_ref().ok().and_then(|pid| Namespaces::of(*pid).ok());
+        let record = Running {
+            name: container.name.clone(),
+            pid: pid.map_or(0, |pid| pid.as_raw()),
+            user: container.user,
+        };
+        Process { in_between, namespaces, record, started: Instant::now(), cgroup }
+    }
+}

@@ -1,0 +1,212 @@
+//! How containers and pods end.
+
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use testbed::running::{descendants, is_alive, send, within};
+use testbed::{Host, Suite};
+
+use crate::pod::{Pod, run, scripts};
+
+const NEVER: &str = "  restartPolicy: Never\n";
+const ON_FAILURE: &str = "  restartPolicy: OnFailure\n";
+const SHARED: &str = "  shareProcessNamespace: true\n  restartPolicy: Never\n";
+
+pub fn add(suite: Suite) -> Suite {
+    suite
+        .both("exit_status_is_0_if_all_are", exit_status_is_0_if_all_are)
+        .both("on_failure_restarts_who_fails", on_failure_restarts_who_fails)
+        .both("always_restarts_everybody", always_restarts_everybody)
+        .both("a_restarted_container_starts_anew", a_restarted_container_starts_anew)
+        .both("init_containers_come_first", init_containers_come_first)
+        .both("a_failing_init_container", a_failing_init_container)
+        .both("a_command_that_is_not_there", a_command_that_is_not_there)
+        .both("term_then_grace_then_kill", term_then_grace_then_kill)
+        .both("asked_twice_it_ends_at_once", asked_twice_it_ends_at_once)
+        .both("what_a_container_leaves_in_a_shared_pod_is_killed", what_a_container_leaves)
+        .both("if_pause_dies_the_pod_ends", if_pause_dies_the_pod_ends)
+        .both("a_killed_supervisor_takes_all_along", a_killed_supervisor_takes_all_along)
+        .both("output_has_the_names_before_it", output_has_the_names_before_it)
+}
+
+fn exit_status_is_0_if_all_are(host: &Host) {
+    let outcome = run(host, &scripts(NEVER, &[("a", "echo one"), ("b", "echo two")]));
+    let text = outcome.text();
+    assert!(text.contains("a | one\n") && text.contains("b | two\n"), "{text}");
+    assert_eq!(run(host, &scripts(NEVER, &[("a", "exit 0"), ("b", "exit 7")])).code(), 7);
+    assert_eq!(run(host, &scripts(SHARED, &[("a", "kill -9 $$$$")])).code(), 137);
+}
+
+const COUNT: &str = "echo x >> /v/count; ";
+const VOLUME: &str = "    volumeMounts: [{name: v, mountPath: /v}]\n";
+
+fn on_failure_restarts_who_fails(host: &Host) {
+    let script = format!("{COUNT}[ $(wc -l < /v/count) = 3 ] && echo third");
+    let spec = scripts(&format!("{ON_FAILURE}  volumes: [{{name: v}}]\n"), &[("a", &script)]);
+    let outcome = run(host, &(spec + VOLUME));
+    assert_eq!(outcome.code(), 0, "{outcome:?}");
+    assert!(outcome.stdout.ends_with(b"a | third\n"), "{outcome:?}");
+    let notes: Vec<_> =
+        outcome.stderr.lines().filter(|line| line.contains("started again")).collect();
+    assert!(notes.len() == 2 && notes[0].ends_with("in 0 s") && notes[1].ends_with("in 1 s"));
+    let outcome = run(host, &scripts(ON_FAILURE, &[("a", "exit 0")]));
+    assert!(outcome.code() == 0 && !outcome.stderr.contains("again"), "{outcome:?}");
+}
+
+fn always_restarts_everybody(host: &Host) {
+    let mut pod = Pod::start(host, &scripts("", &[("a", "echo run"), ("b", "exec sleep 1000")]));
+    pod.running.expect_line("a | run");
+    pod.running.expect_line("a | run");
+    pod.running.expect_line("a | run");
+    pod.stop();
+}
+
+fn a_restarted_container_starts_anew(host: &Host) {
+    let script = "ls /mark 2>/dev/null; touch /mark; [ -e /v/x ] || { touch /v/x; exit 1; }";
+    let spec = scripts(&format!("{ON_FAILURE}  volumes: [{{name: v}}]\n"), &[("a", script)]);
+    let outcome = run(host, &(spec + VOLUME));
+    assert_eq!(outcome.code(), 0, "{outcome:?}");
+    assert_eq!(outcome.stdout.iter().filter(|&&byte| byte == b'\n').count(), 1, "{outcome:?}");
+}
+
+fn init_containers_come_first(host: &Host) {
+    let init = |name: &str| {
+        format!(
+            "  - name: {name}\n    image: busybox\n    command: [sh, -c, 'cat /v/*; echo {name} > \
+             /v/{name}; sleep 0.2']\n{VOLUME}"
+        )
+    };
+    let more = format!(
+        "{NEVER}  volumes: [{{name: v}}]\n  initContainers:\n{}{}",
+        init("first"),
+        init("second")
+    );
+    let outcome = run(host, &(scripts(&more, &[("main", "cat /v/*")]) + VOLUME));
+    let lines = String::from_utf8_lossy(&outcome.stdout).into_owned();
+    assert!(lines.ends_with("second | first\nmain | first\nmain | second\n"), "{outcome:?}");
+}
+
+fn a_failing_init_container(host: &Host) {
+    let init = "  initContainers: [{name: i, image: busybox, command: [sh, -c, exit 9]}]\n";
+    let outcome = run(host, &scripts(&format!("{NEVER}{init}"), &[("a", "echo started")]));
+    assert_eq!(outcome.code(), 9, "{outcome:?}");
+    assert!(!String::from_utf8_lossy(&outcome.stdout).contains("started"));
+    // Otherwise it is tried again, until the pod is stopped.
+    let mut pod = Pod::start(host, &scripts(init, &[("a", "echo started")]));
+    sleep(Duration::from_millis(300));
+    pod.stop();
+    assert_eq!(pod.running.line(), "");
+}
+
+fn a_command_that_is_not_there(host: &Host) {
+    let outcome = run(host, &scripts(NEVER, &[("a", "")]).replace("- sh\n", "- nonesuch\n"));
+    assert_eq!(outcome.code(), 127, "{outcome:?}");
+    assert!(outcome.stderr.contains("Error: a: cannot execute \"nonesuch\""), "{outcome:?}");
+}
+
+fn term_then_grace_then_kill(host: &Host) {
+    // One ends when asked, one does not listen.
+    let polite = "trap 'echo bye; exit 0' TERM; echo ready; while true; do sleep 0.05; done";
+    let deaf = "trap '' TERM; echo ready; while true; do sleep 0.05; done";
+    let mut pod = Pod::start_ready(host, &scripts("", &[("polite", polite), ("deaf", deaf)]), 2);
+    let start = Instant::now();
+    let all = descendants(pod.running.pid());
+    pod.running.signal(Signal::SIGTERM);
+    pod.running.expect_line("polite | bye");
+    assert_eq!(pod.running.code(), 137);
+    let took = start.elapsed();
+    assert!(took >= Duration::from_secs(1), "{took:?}");
+    assert!(took < testbed::pace::slowed(Duration::from_secs(3)), "{took:?}");
+    assert!(!all.into_iter().any(is_alive));
+}
+
+fn asked_twice_it_ends_at_once(host: &Host) {
+    let deaf = "trap '' TERM; echo ready; while true; do sleep 0.05; done";
+    let spec = scripts("", &[("a", deaf)]).replace("Seconds: 1", "Seconds: 50");
+    let mut pod = Pod::start_ready(host, &spec, 1);
+    let start = Instant::now();
+    pod.running.signal(Signal::SIGINT);
+    sleep(Duration::from_millis(100));
+    pod.running.signal(Signal::SIGINT);
+    assert_eq!(pod.running.code(), 137);
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+fn what_a_container_leaves(host: &Host) {
+    let script = "setsid tail -f /dev/null & echo ready; read line < /v/fifo";
+    let spec = scripts(
+        &format!("{SHARED}  volumes: [{{name: v}}]\n"),
+        &[("b", "mkfifo /v/fifo; sleep 1000"), ("a", script)],
+    );
+    let spec = spec.replace("    command:", &format!("{VOLUME}    command:"));
+    let mut pod = Pod::start(host, &spec);
+    pod.running.expect_line("a | ready");
+    let left = || pod.sh("cat /proc/[0-9]*/comm | grep -c '^tail$'; true");
+    assert_eq!(left(), "1\n");
+    pod.sh("echo > /v/fifo");
+    within(Duration::from_secs(2), "it is killed", || left() == "0\n");
+    pod.stop();
+}
+
+fn if_pause_dies_the_pod_ends(host: &Host) {
+    for more in ["", "  shareProcessNamespace: true\n"] {
+        let mut launcher =
+            crate::pod::launcher(host, &scripts(more, &[("a", "echo ready; exec sleep 1000")]));
+        launcher.stderr(std::process::Stdio::piped());
+        let mut pod = Pod::follow(host, &mut launcher);
+        pod.running.expect_line("a | ready");
+        let all = descendants(pod.running.pid());
+        send(pod.pause, libc::SIGKILL);
+        assert_eq!(pod.running.code(), 125);
+        let mut told = String::new();
+        let mut stderr = pod.running.supervisor.stderr.take().unwrap();
+        std::io::Read::read_to_string(&mut stderr, &mut told).unwrap();
+        assert!(told.contains("Error: pause has ended (exit status 137)"), "{told}");
+        assert!(!all.into_iter().any(is_alive));
+    }
+}
+
+/// Where the states of pods are.
+fn runtime_directory(host: &Host) -> PathBuf {
+    match host.is_root() {
+        true => "/run/container-steps".into(),
+        false => host.cache().join("pods"),
+    }
+}
+
+/// A start that does nothing else, and removes what a killed supervisor has left.
+pub fn sweep(host: &Host) {
+    let outcome = run(host, &scripts(NEVER, &[("a", "true")]));
+    assert_eq!(outcome.code(), 0, "{outcome:?}");
+}
+
+fn a_killed_supervisor_takes_all_along(host: &Host) {
+    for more in ["", "  shareProcessNamespace: true\n"] {
+        let more = format!("{more}  volumes: [{{name: v}}]\n");
+        let deaf = "trap '' TERM HUP; (setsid sleep 1000 &); echo ready; sleep 1000";
+        let spec = scripts(&more, &[("a", deaf), ("b", deaf)]);
+        let mut pod = Pod::start_ready(host, &(spec + VOLUME), 2);
+        let all = descendants(pod.running.pid());
+        assert!(all.len() >= 8, "{all:?}");
+        pod.running.supervisor.kill().unwrap();
+        pod.running.supervisor.wait().unwrap();
+        within(Duration::from_secs(1), "all are gone", || !all.iter().copied().any(is_alive));
+        let left = runtime_directory(host).join(pod.pause.to_string());
+        assert!(left.join("volumes/v").is_dir());
+        sweep(host);
+        assert!(!left.exists() && !Path::new(&runtime_directory(host)).exists());
+    }
+}
+
+fn output_has_the_names_before_it(host: &Host) {
+    let long = "printf %020000d 0; printf 'no end'";
+    let outcome = run(host, &scripts(NEVER, &[("one", "echo a; echo b >&2"), ("eleven", long)]));
+    let stdout = String::from_utf8_lossy(&outcome.stdout).into_owned();
+    assert!(stdout.contains("one    | a\n") && !stdout.contains("one    | b"), "{stdout}");
+    assert!(outcome.stderr.contains("one    | b\n"), "{outcome:?}");
+    assert!(stdout.contains("0no end\n"), "{stdout}");
+    let lines: Vec<_> = stdout.lines().filter(|line| line.starts_with("eleven | 0")).collect();
+    assert_eq!(lines.len(), 2, "20000 bytes are cut into two lines");
+}

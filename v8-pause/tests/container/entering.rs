@@ -1,0 +1,160 @@
+//! `exec`.
+
+use std::process::Stdio;
+
+use testbed::running::status_line;
+use testbed::{Host, Outcome, Suite};
+
+use crate::pod::{Pod, scripts};
+
+pub fn add(suite: Suite) -> Suite {
+    suite
+        .both("exec_enters_everything", exec_enters_everything)
+        .both("exec_passes_the_exit_status_on", exec_passes_the_exit_status_on)
+        .both("exec_has_the_containers_environment", exec_has_the_containers_environment)
+        .both("exec_says_what_is_wrong", exec_says_what_is_wrong)
+        .both("exec_reads_stdin", exec_reads_stdin)
+        .root("exec_is_the_containers_user", exec_is_the_containers_user)
+        .root("root_enters_a_users_pod", root_enters_a_users_pod)
+        .both("no_container_has_cap_sys_ptrace", no_container_has_cap_sys_ptrace)
+        .both("the_executable_is_sealed", the_executable_is_sealed)
+        .both("the_demo_pod", the_demo_pod)
+}
+
+const SLEEP: &str = "echo ready; exec sleep 1000";
+
+fn exec_enters_everything(host: &Host) {
+    for more in ["", "  shareProcessNamespace: true\n"] {
+        let mut pod = Pod::start_ready(host, &scripts(more, &[("a", SLEEP), ("b", SLEEP)]), 2);
+        let all = "for kind in cgroup ipc mnt net pid uts user; do readlink $dir/ns/$kind; done";
+        let own = pod.sh_in("b", &format!("dir=/proc/self; {all}"));
+        let own_a = pod.sh(&format!("dir=/proc/self; {all}"));
+        // The last sleep is that of b, whether processes are shared or not.
+        let find = "for it in $(ls /proc | grep '^[0-9]' | sort -n); do
+            [ $(cat /proc/$it/comm || echo) = sleep ] && dir=/proc/$it; done 2>/dev/null";
+        let its = pod.sh_in("b", &format!("{find}; {all}"));
+        assert_eq!(own, its);
+        assert_ne!(own, own_a);
+        assert_eq!(pod.sh("pwd; echo $0"), "/\nsh\n");
+        pod.stop();
+    }
+}
+
+fn exec_passes_the_exit_status_on(host: &Host) {
+    let mut pod = Pod::start_ready(host, &scripts("", &[("a", SLEEP)]), 1);
+    for status in [0, 1, 42, 255] {
+        assert_eq!(pod.exec(&["--", "sh", "-c", &format!("exit {status}")]).code(), status);
+    }
+    assert_eq!(pod.exec(&["--", "sh", "-c", "kill -TERM $$"]).code(), 143);
+    pod.exec(&["--", "nonesuch"]).assert_refused(127, &["cannot execute \"nonesuch\""]);
+    pod.exec(&["--", "/etc"]).assert_refused(126, &["it is a directory"]);
+    pod.stop();
+}
+
+fn exec_has_the_containers_environment(host: &Host) {
+    let spec = scripts("", &[("a", SLEEP)]) + "    env: [{name: A, value: of the pod}]\n";
+    let mut pod = Pod::start_ready(host, &spec, 1);
+    let mut exec = host.launcher();
+    exec.env("SECRET", "of the host").args(["exec", &pod.pause.to_string(), "--", "env"]);
+    let outcome = Outcome::of(&mut exec);
+    let text = outcome.text();
+    assert!(text.contains("A=of the pod\n") && !text.contains("SECRET"), "{text}");
+    pod.stop();
+}
+
+fn exec_says_what_is_wrong(host: &Host) {
+    let mut pod = Pod::start_ready(host, &scripts("", &[("a", SLEEP), ("b", SLEEP)]), 2);
+    let exec = |arguments: &[&str]| Outcome::of(host.launcher().arg("exec").args(arguments));
+    let pause = pod.pause.to_string();
+    exec(&["999999"]).assert_refused(125, &["no pod of yours", "999999", &pause]);
+    exec(&["../.."]).assert_refused(125, &["invalid value"]);
+    exec(&["-1"]).assert_refused(125, &[]);
+    exec(&[]).assert_refused(125, &["PAUSE_PID"]);
+    exec(&[&pause, "-c", "c"]).assert_refused(125, &["does not run a container \"c\"", "a, b"]);
+    pod.stop();
+    exec(&[&pause]).assert_refused(125, &["no pod of yours", "running: none"]);
+}
+
+fn exec_reads_stdin(host: &Host) {
+    let mut pod = Pod::start_ready(host, &scripts("", &[("a", SLEEP)]), 1);
+    let mut exec = host.launcher();
+    exec.args(["exec", &pod.pause.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = exec.spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"echo $((40 + 2))\n").unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, b"42\n");
+    pod.stop();
+}
+
+fn exec_is_the_containers_user(host: &Host) {
+    let spec = scripts("", &[("a", SLEEP)]) + "    securityContext: {runAsUser: 1234}\n";
+    let mut pod = Pod::start_ready(host, &spec, 1);
+    assert_eq!(pod.sh("id -u; id -g"), "1234\n0\n");
+    assert_eq!(pod.sh("grep ^Uid: /proc/1/status"), "Uid:\t1234\t1234\t1234\t1234\n");
+    pod.stop();
+}
+
+/// With the number, root may enter the pod of a user: here by the same way, from outside of the
+/// user namespace.
+fn root_enters_a_users_pod(host: &Host) {
+    let manifest = crate::pod::manifest(host, &scripts("", &[("a", SLEEP)]));
+    let runtime = host.dir("runtime");
+    let mut launcher = host.command("unshare");
+    launcher.args(["--user", "--map-root-user"]).arg(format!("{}/v8-pause", testbed::BIN));
+    launcher.args(["run", "--net", "none"]).arg(&manifest);
+    let mut pod = Pod::follow(host, &mut launcher);
+    pod.running.expect_line("a | ready");
+    assert_eq!(pod.sh("id -u; cat /proc/1/comm"), "0\nsleep\n");
+    drop(runtime);
+    pod.stop();
+}
+
+fn no_container_has_cap_sys_ptrace(host: &Host) {
+    const CAP_SYS_PTRACE: u64 = 1 << 19;
+    const CAP_SYS_ADMIN: u64 = 1 << 21;
+    let mut pod = Pod::start_ready(host, &scripts("", &[("a", SLEEP)]), 1);
+    let check = |text: String| {
+        for line in text.lines().filter(|line| line.starts_with("Cap") && !line.contains("Inh")) {
+            let (name, mask) = line.split_once('\t').unwrap();
+            let mask = u64::from_str_radix(mask, 16).unwrap();
+            assert_eq!(mask & CAP_SYS_PTRACE, 0, "{line}");
+            assert!(name == "CapAmb:" || mask & CAP_SYS_ADMIN != 0, "{line}");
+        }
+        assert_eq!(text.matches("Cap").count(), 5, "{text}");
+    };
+    check(pod.sh("grep ^Cap /proc/1/status"));
+    check(pod.sh("grep ^Cap /proc/self/status"));
+    pod.stop();
+}
+
+fn the_executable_is_sealed(host: &Host) {
+    let mut pod = Pod::start_ready(host, &scripts("", &[("a", SLEEP)]), 1);
+    let exe = |pid| format!("/proc/{pid}/exe");
+    let name = testbed::running::link(exe(pod.running.pid()));
+    assert_eq!(name, "/memfd:v8-pause (deleted)");
+    for pid in [pod.running.pid(), pod.pause] {
+        // Nobody can write to what is executed, but that is ETXTBSY; a seal holds for longer.
+        let file = std::fs::File::open(exe(pid)).unwrap();
+        // SAFETY: F_GET_SEALS takes no argument.
+        let seals =
+            unsafe { libc::fcntl(std::os::fd::AsRawFd::as_raw_fd(&file), libc::F_GET_SEALS) };
+        let all = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+        assert_eq!(seals & all, all);
+    }
+    assert_eq!(status_line(pod.running.pid(), "Name"), "v8-pause");
+    pod.stop();
+}
+
+fn the_demo_pod(host: &Host) {
+    let mut launcher = host.launcher();
+    launcher.args(["--net", "none"]).stdin(Stdio::piped());
+    let mut pod = Pod::follow(host, &mut launcher);
+    let script =
+        b"hostname; cat /proc/1/comm; until wget -qO- localhost; do sleep 0.1; done; exit 9\n";
+    std::io::Write::write_all(&mut pod.running.supervisor.stdin.take().unwrap(), script).unwrap();
+    assert!(pod.running.line().starts_with("A pod runs: a web server in the container `web`"));
+    while pod.running.line() != "`exit` ends the pod." {}
+    for line in ["", "demo", "pause", "This page is from the pod demo."] {
+        assert_eq!(pod.running.line(), line);
+    }
+    assert_eq!(pod.running.code(), 9);
+}

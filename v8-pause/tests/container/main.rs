@@ -1,0 +1,44 @@
+//! v8-pause, from outside: a pod and everything that it promises.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+mod attack;
+mod ends;
+mod entering;
+mod nginx;
+mod pause;
+mod pod;
+mod refused;
+mod sharing;
+mod volumes;
+
+use std::process::ExitCode;
+
+use testbed::{Stage, Suite};
+
+fn main() -> ExitCode {
+    if attack::is_attacker() {
+        attack::attack();
+    }
+    // The test binary is started again for each trial, with arguments of its own.
+    if !std::env::args().nth(1).is_some_and(|first| first.starts_with("--in-throw")) {
+        nginx::prepare();
+    }
+    let suite = Suite::of(&Stage::V8);
+    let parts: [fn(Suite) -> Suite; 8] = [
+        pause::add,
+        sharing::add,
+        ends::add,
+        entering::add,
+        volumes::add,
+        refused::add,
+        attack::add,
+        nginx::add,
+    ];
+    parts.into_iter().fold(suite, |suite, add| add(suite)).run()
+}

@@ -1,0 +1,104 @@
+//! pause itself.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use testbed::running::{children, is_alive, program, send, status_line, within};
+use testbed::{Host, Outcome, Suite};
+
+use crate::pod::{Pod, scripts};
+
+pub fn add(suite: Suite) -> Suite {
+    suite
+        .both("pause_prints_its_version", pause_prints_its_version)
+        .both("pause_warns_if_it_is_not_pid_1", pause_warns_if_it_is_not_pid_1)
+        .both("pause_ends_with_0_on_term_and_int_and_nothing_else", pause_ends_with_0)
+        .both("pause_is_small_and_sleeps", pause_is_small_and_sleeps)
+        .both("pause_has_no_rights_and_no_files", pause_has_no_rights_and_no_files)
+}
+
+/// The program that v8-pause carries, as a file.
+fn program_file(host: &Host) -> PathBuf {
+    let path = host.dir("program").join("pause");
+    fs::write(&path, v8_pause::pause::PROGRAM).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+fn pause_prints_its_version(host: &Host) {
+    let pause = program_file(host);
+    let version = concat!("pause ", env!("CARGO_PKG_VERSION"), "\n");
+    for arguments in [&["-v"][..], &["x", "-v"]] {
+        assert_eq!(Outcome::of(host.command(&pause).args(arguments)).text(), version);
+    }
+}
+
+fn pause_warns_if_it_is_not_pid_1(host: &Host) {
+    let child = host.command(program_file(host)).stderr(Stdio::piped()).spawn().unwrap();
+    within(Duration::from_secs(5), "pause waits", || program(child.id()) == "pause");
+    // It does nothing but wait from here on.
+    // (Those that it waits for are not blocked while it waits.)
+    let blocked = || status_line(child.id(), "SigBlk") == "fffffffffffabefd";
+    within(Duration::from_secs(5), "all signals are blocked", blocked);
+    send(child.id(), libc::SIGTERM);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stderr, b"Warning: pause should be the first process\n");
+}
+
+fn pause_ends_with_0(host: &Host) {
+    for (signal, ends) in [
+        (Signal::SIGTERM, true),
+        (Signal::SIGINT, true),
+        (Signal::SIGHUP, false),
+        (Signal::SIGUSR1, false),
+        (Signal::SIGCHLD, false),
+    ] {
+        let mut unshare = host.command("unshare");
+        unshare.args(["--user", "--map-root-user", "--pid", "--fork"]).arg(program_file(host));
+        let mut child = unshare.spawn().unwrap();
+        let is_pause = || children(child.id()).first().is_some_and(|pid| program(*pid) == "pause");
+        within(Duration::from_secs(5), "pause runs", is_pause);
+        let pause = children(child.id())[0];
+        send(pause, signal as libc::c_int);
+        if ends {
+            assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
+        } else {
+            sleep(Duration::from_millis(50));
+            assert!(is_alive(pause), "{signal}");
+            send(pause, libc::SIGKILL);
+            child.wait().unwrap();
+        }
+        fs::remove_dir_all("/tmp/program").unwrap();
+    }
+}
+
+fn pause_is_small_and_sleeps(host: &Host) {
+    let mut pod = Pod::start_ready(host, &scripts("", &[("a", "echo ready; sleep 1000")]), 1);
+    let pause = pod.pause;
+    let switches = || status_line(pause, "voluntary_ctxt_switches");
+    let before = switches();
+    let memory = status_line(pod.pause, "VmRSS");
+    let kilobytes: u32 = memory.trim_end_matches(" kB").parse().unwrap();
+    assert!(kilobytes <= 350, "{memory}");
+    sleep(Duration::from_secs(2));
+    assert_eq!(switches(), before, "it has not been awake once");
+    pod.stop();
+}
+
+fn pause_has_no_rights_and_no_files(host: &Host) {
+    let mut pod = Pod::start_ready(host, &scripts("", &[("a", "echo ready; sleep 1000")]), 1);
+    assert_eq!(status_line(pod.pause, "CapEff"), "0000000000000000");
+    assert_eq!(status_line(pod.pause, "CapBnd"), "0000000000000000");
+    let root = format!("/proc/{}/root/", pod.pause);
+    assert_eq!(fs::read_dir(root).unwrap().count(), 0);
+    assert!(status_line(pod.pause, "NSpid").ends_with("\t1"));
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", pod.pause)).unwrap().count();
+    assert_eq!(descriptors, 3);
+    pod.stop();
+}

@@ -1,0 +1,76 @@
+//! What is wrong is told, and nothing is left behind: the leak check runs after each of these.
+
+use std::fs;
+
+use testbed::{Host, Suite};
+
+use crate::pod::{run, scripts};
+
+pub fn add(suite: Suite) -> Suite {
+    suite
+        .both("a_wrong_manifest_names_file_field_and_line", a_wrong_manifest)
+        .both("a_missing_file", a_missing_file)
+        .both("a_missing_image", a_missing_image)
+        .both("a_missing_host_path", a_missing_host_path)
+        .user("another_user_needs_root", another_user_needs_root)
+        .both("wrong_arguments", wrong_arguments)
+}
+
+fn a_wrong_manifest(host: &Host) {
+    let spec = scripts("", &[("a", "true")]) + "    tty: true\n";
+    run(host, &spec).assert_refused(
+        125,
+        &[
+            "pod.yaml: spec.containers[0].tty: no such field is supported here",
+            "(line 15, column 10)",
+        ],
+    );
+    let spec = scripts("", &[("a", "true")]) + "    resources: {limits: {memory: 12Q}}\n";
+    run(host, &spec).assert_refused(125, &["limits.memory: \"12Q\" is not a quantity"]);
+    run(host, "  containers: [").assert_refused(125, &["pod.yaml: it is no YAML", "line 7"]);
+}
+
+fn a_missing_file(host: &Host) {
+    host.run(["run", "/none.yaml"]).assert_refused(125, &["cannot read \"/none.yaml\"", "ENOENT"]);
+    host.run(["run", "/tmp"]).assert_refused(125, &["cannot read \"/tmp\"", "EISDIR"]);
+    fs::write(host.dir("bytes").join("pod.yaml"), b"\xff").unwrap();
+    host.run(["run", "/tmp/bytes/pod.yaml"]).assert_refused(125, &["is no UTF-8"]);
+}
+
+fn a_missing_image(host: &Host) {
+    let spec = "  containers: [{name: a, image: 'nginx:1.27'}]\n";
+    run(host, spec)
+        .assert_refused(125, &["container \"a\"", "nginx is not built in", "--images DIR"]);
+    let path = crate::pod::manifest(host, spec);
+    let path = path.to_str().unwrap();
+    let none = host.run(["run", "--net", "none", "--images", "/tmp", path]);
+    none.assert_refused(
+        125,
+        &["no image \"/tmp/nginx\"", "ENOENT", "skopeo copy docker://nginx:1.27"],
+    );
+    fs::create_dir(host.dir("images").join("nginx")).unwrap();
+    let empty = host.run(["run", "--net", "none", "--images", "/tmp/images", path]);
+    empty.assert_refused(125, &["container \"a\"", "/tmp/images/nginx:1.27", "index.json"]);
+}
+
+fn a_missing_host_path(host: &Host) {
+    let more = "  volumes: [{name: v, hostPath: {path: /none}}]\n";
+    let spec = scripts(more, &[("a", "true")]) + "    volumeMounts: [{name: v, mountPath: /v}]\n";
+    run(host, &spec).assert_refused(125, &["cannot find \"/none\" of the host", "\"v\"", "ENOENT"]);
+}
+
+fn another_user_needs_root(host: &Host) {
+    let spec = scripts("  restartPolicy: Never\n", &[("a", "true")])
+        + "    securityContext: {runAsUser: 1000}\n";
+    let outcome = run(host, &spec);
+    assert_eq!(outcome.code(), 125, "{outcome:?}");
+    assert!(outcome.complaints()[0].contains("cannot become user 1000"), "{outcome:?}");
+}
+
+fn wrong_arguments(host: &Host) {
+    host.run(["walk"]).assert_refused(125, &["walk", "--help"]);
+    host.run(["run", "--bogus"]).assert_refused(125, &["--bogus"]);
+    host.run(["run", "a", "b"]).assert_refused(125, &["b"]);
+    let help = host.run(["--help"]);
+    assert!(help.text().contains("exec") && help.text().contains("no sandbox"), "{help:?}");
+}

@@ -1,0 +1,115 @@
+//! Volumes and limits.
+
+use std::fs;
+
+use testbed::running::status_line;
+use testbed::{Host, Suite};
+
+use crate::pod::{Pod, run, scripts};
+
+pub fn add(suite: Suite) -> Suite {
+    suite
+        .both("an_empty_dir_is_shared_and_goes", an_empty_dir_is_shared_and_goes)
+        .both("a_host_path_can_be_read_only", a_host_path_can_be_read_only)
+        .both("each_container_has_its_own_root", each_container_has_its_own_root)
+        .both("command_args_and_env", command_args_and_env)
+        .root("limits_of_container_and_pod", limits_of_container_and_pod)
+        .root("out_of_memory_is_told", out_of_memory_is_told)
+}
+
+const READ_ONLY: &str = "    volumeMounts: [{name: v, mountPath: /v, readOnly: true}]\n";
+const WRITABLE: &str = "    volumeMounts: [{name: v, mountPath: /v}]\n";
+
+fn an_empty_dir_is_shared_and_goes(host: &Host) {
+    let write =
+        scripts("  volumes: [{name: v, emptyDir: {}}]\n", &[("a", "echo ready; sleep 1000")]);
+    let read = "  - {name: b, image: busybox, command: [sh, -c, echo ready; sleep 1000],\n    \
+                volumeMounts: [{name: v, mountPath: /there, readOnly: true}]}\n";
+    let mut pod = Pod::start_ready(host, &(write + WRITABLE + read), 2);
+    pod.sh("echo hello > /v/file; chown 5 /v/file 2>/dev/null; stat -c %a /v");
+    assert_eq!(pod.sh_in("b", "cat /there/file"), "hello\n");
+    let refused = pod.exec(&["-c", "b", "--", "touch", "/there/file"]);
+    assert!(refused.code() == 1 && refused.stderr.contains("Read-only"), "{refused:?}");
+    pod.stop(); // the leak check looks for the directory
+}
+
+fn a_host_path_can_be_read_only(host: &Host) {
+    let directory = host.dir("data");
+    fs::write(directory.join("file"), "of the host\n").unwrap();
+    let more = "  restartPolicy: Never\n  volumes: [{name: v, hostPath: {path: /tmp/data}}]\n";
+    let spec = scripts(more, &[("a", "cat /v/file; touch /v/new")]);
+    let outcome = run(host, &(spec.clone() + READ_ONLY));
+    assert_eq!(outcome.code(), 1);
+    assert!(outcome.stdout.ends_with(b"a | of the host\n"), "{outcome:?}");
+    assert_eq!(run(host, &(spec + WRITABLE)).code(), 0);
+    assert!(directory.join("new").exists());
+}
+
+fn each_container_has_its_own_root(host: &Host) {
+    let script = "touch /own-$$; echo ready; sleep 1000";
+    let mut pod = Pod::start_ready(host, &scripts("", &[("a", script), ("b", script)]), 2);
+    pod.sh("touch /of-a");
+    assert_eq!(pod.sh_in("b", "ls -d /of-* 2>/dev/null; true"), "");
+    pod.stop();
+    assert!(!host.rootfs().join("of-a").exists());
+}
+
+fn command_args_and_env(host: &Host) {
+    let spec = "  restartPolicy: Never\n  containers:\n  - name: a\n    \
+                image: docker.io/library/busybox:1\n    \
+                command: [echo, $(A), $$(A)]\n    args: [$(B), '$(A)$(B)', $C]\n    \
+                env: [{name: A, value: one}, {name: B, value: '<$(A)>'}]\n    workingDir: /w/d\n";
+    assert!(run(host, spec).text().ends_with("a | one $(A) <one> one<one> $C\n"));
+    let spec = spec.replace("[echo, $(A), $$(A)]", "[pwd]").replace("args:", "args: [] #");
+    assert!(run(host, &spec).text().ends_with("a | /w/d\n"));
+}
+
+/// The limit in a file of v1 or v2, in the cgroup of a process and the one above it.
+fn limits(pid: u32, controller: &str, v1: &str, v2: &str) -> [String; 2] {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let line = |name: &str| {
+        text.lines().find_map(|line| {
+            let (names, path) = line.split_once(':')?.1.split_once(':')?;
+            names.split(',').any(|it| it == name).then(|| path.trim_start_matches('/').to_owned())
+        })
+    };
+    let own = match line(controller) {
+        Some(path) => format!("/sys/fs/cgroup/{controller}/{path}/"),
+        None => format!("/sys/fs/cgroup/{}/", line("").unwrap()),
+    };
+    let file = if line(controller).is_some() { v1 } else { v2 };
+    ["", "../"].map(|up| fs::read_to_string(format!("{own}{up}{file}")).unwrap().trim().to_owned())
+}
+
+fn limits_of_container_and_pod(host: &Host) {
+    let limit = |memory| format!("    resources: {{limits: {{memory: {memory}, cpu: 250m}}}}\n");
+    let sleep = "echo ready; exec sleep 1000";
+    let spec = scripts("", &[("a", sleep)]) + &limit("32Mi");
+    let second = scripts("", &[("b", sleep)]);
+    let second = second.split_once("containers:\n").unwrap().1;
+    let mut pod = Pod::start_ready(host, &(spec + second + &limit("16Mi")), 2);
+    let containers: Vec<_> = testbed::running::children(pod.running.pid())
+        .into_iter()
+        .flat_map(testbed::running::children)
+        .filter(|pid| status_line(*pid, "Name") == "sleep")
+        .collect();
+    let memory = containers
+        .iter()
+        .map(|pid| limits(*pid, "memory", "memory.limit_in_bytes", "memory.max"))
+        .collect::<Vec<_>>();
+    let mib = |count: u64| (count << 20).to_string();
+    assert_eq!(memory, [[mib(32), mib(48)], [mib(16), mib(48)]]);
+    let cpu = limits(containers[0], "cpu", "cpu.cfs_quota_us", "cpu.max");
+    let expected = ["25000", "50000"];
+    assert!(cpu.iter().zip(expected).all(|(cpu, it)| cpu.split(' ').next() == Some(it)), "{cpu:?}");
+    pod.stop();
+}
+
+fn out_of_memory_is_told(host: &Host) {
+    let eat = "x=x; while true; do x=$x$x; done";
+    let spec = scripts("  restartPolicy: Never\n", &[("eater", eat)])
+        + "    resources: {limits: {memory: 16Mi}}\n";
+    let outcome = run(host, &spec);
+    assert_eq!(outcome.code(), 137, "{outcome:?}");
+    assert!(outcome.stderr.contains("eater: killed: out of memory (limit 16 MiB"), "{outcome:?}");
+}
