@@ -1,8 +1,9 @@
 //! Volumes and limits.
 
 use std::fs;
+use std::time::Duration;
 
-use testbed::running::status_line;
+use testbed::running::{children, program, within};
 use testbed::{Host, Suite};
 
 use crate::pod::{Pod, run, scripts};
@@ -88,11 +89,15 @@ fn limits_of_container_and_pod(host: &Host) {
     let second = scripts("", &[("b", sleep)]);
     let second = second.split_once("containers:\n").unwrap().1;
     let mut pod = Pod::start_ready(host, &(spec + second + &limit("16Mi")), 2);
-    let containers: Vec<_> = testbed::running::children(pod.running.pid())
-        .into_iter()
-        .flat_map(testbed::running::children)
-        .filter(|pid| status_line(*pid, "Name") == "sleep")
-        .collect();
+    let sleeping = || -> Vec<u32> {
+        children(pod.running.pid())
+            .into_iter()
+            .flat_map(children)
+            .filter(|pid| program(*pid) == "sleep")
+            .collect()
+    };
+    within(Duration::from_secs(10), "both sleep", || sleeping().len() == 2);
+    let containers = sleeping();
     let memory = containers
         .iter()
         .map(|pid| limits(*pid, "memory", "memory.limit_in_bytes", "memory.max"))
