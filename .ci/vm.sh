@@ -94,26 +94,21 @@ build_static() {
 # everything is harder, and without the tests that repeat one thing for half a minute. (As root they
 # are tested on the machine itself; so is v8, whose images come from the network.)
 vm_runs() {
+    local once="--skip every_exit_status_passes --skip death_by_any_signal"
+    once+=" --skip below_a_shell_every_signal --skip the_launchers_end_is_the_end"
+    once+=" --skip is_never_missed --skip sigkill_of_the_supervisor_at_any_time"
     case $1 in
-        v[1-5]-*)
-            echo "user $1 ::user --skip every_exit_status_passes --skip death_by_any_signal" \
-                "--skip below_a_shell_every_signal --skip the_launchers_end_is_the_end" \
-                "--skip is_never_missed --skip sigkill_of_the_supervisor_at_any_time"
+        v[1-5]-* | v7-*)
+            echo "user $1 ::user $once --skip real_image"
             ;;
         # Also its page of the book, which shows cgroup v2; and as root what an ordinary user gets:
         # for root's tests a host has cgroups of its own, of which some can be delegated.
         v6-*)
-            echo "root $1 ::root"
-            echo "user $1 ::user"
+            echo "root $1 ::root $once"
+            echo "user $1 ::user $once"
             echo "root $1 on_v2_"
             echo "root $1 an_ordinary_user_is_told"
             echo "root testbed page/v6"
-            ;;
-        v7-*)
-            echo "user $1 ::user --skip real_image --skip every_exit_status_passes" \
-                "--skip death_by_any_signal --skip below_a_shell_every_signal" \
-                "--skip the_launchers_end_is_the_end --skip is_never_missed" \
-                "--skip sigkill_of_the_supervisor_at_any_time"
             ;;
     esac
 }
