@@ -120,6 +120,13 @@ fn the_callers_umask_does_not_matter(host: &Host) {
 }
 
 fn the_hosts_root_may_be_the_rootfs(host: &Host) {
+    let stage = host.stage_facts();
+    let is_missing = |file: &&str| !Path::new("/etc").join(file).exists();
+    let missing = ["hosts", "hostname", "resolv.conf"].into_iter().find(is_missing);
+    if let Some(file) = missing.filter(|_| stage.network_namespace && !stage.writable_layer) {
+        // Nothing can be made in a read-only root, and there would be nothing to mount on.
+        host.skip(format!("this machine has no /etc/{file}"));
+    }
     let outcome = host.run(["--rootfs", "/", "/bin/sh", "-c", "echo started"]);
     assert_eq!(outcome.text(), "started\n");
 }

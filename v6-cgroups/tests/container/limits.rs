@@ -142,7 +142,7 @@ fn busy_loops_get(host: &Host, limit: f64) {
 }
 
 fn stats_tell_what_was_used(host: &Host) {
-    let script = "dd if=/dev/zero of=/dev/null bs=32M count=9 2>/dev/null; sleep 0.1 | sleep 0.1";
+    let script = "dd if=/dev/zero of=/dev/null bs=32M count=60 2>/dev/null; sleep 0.1 | sleep 0.1";
     let outcome = host.run(["--stats", "--cpus", "0.1", "--memory", "64m", "sh", "-c", script]);
     assert_eq!(outcome.code(), 0, "{outcome:?}");
     let words: Vec<_> = outcome.stderr.trim().split(", ").collect();
