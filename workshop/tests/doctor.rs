@@ -198,17 +198,22 @@ fn clean_spares_a_running_container(host: &Host) {
     v1.args(["sh", "-c", "echo started; sleep 100; true"]);
     let mut container = v1.stdout(std::process::Stdio::piped()).spawn().unwrap();
     std::io::Read::read_exact(container.stdout.as_mut().unwrap(), &mut [0]).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    let limit = std::time::Duration::from_secs(5);
+    let all = || testbed::running::descendants(container.id());
+    testbed::running::within(limit, "sh has started sleep", || {
+        all().last().is_some_and(|pid| testbed::running::program(*pid) == "sleep")
+    });
+    let all = all();
     container.kill().unwrap();
     container.wait().unwrap();
     let outcome = Outcome::of(doctor(host).arg("--clean"));
     assert_eq!(outcome.code(), 1, "{outcome:?}");
     assert!(outcome.stderr.contains("has its root in there"), "{outcome:?}");
     assert!(host.rootfs().join("bin/busybox").is_file());
-    let (_, rest) = outcome.stderr.split_once("process ").unwrap();
-    let pid = rest.split(' ').next().unwrap().parse().unwrap();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
-        .unwrap();
+    // sh died with its supervisor; what it had started did not.
+    all.into_iter()
+        .filter(|pid| testbed::running::is_alive(*pid))
+        .for_each(|pid| testbed::running::send(pid, 9));
 }
 
 fn clean_spares_the_layers_of_a_container(host: &Host) {
