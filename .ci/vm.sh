@@ -90,8 +90,8 @@ build_static() {
 
 # vm_runs STAGE: lines of the form WHO STAGE [ARGUMENT...].
 #
-# All of v6, since cgroups are what is different here. The steps before it once, as the user, for whom
-# everything is harder, and without load and without what repeats one thing for half a minute. (As
+# All of v6, since cgroups are what is different here. The steps before it once, as the user, for
+# whom everything is harder, without load, and without what repeats one thing for half a minute. (As
 # root they are in v6, whose tests hold all that they keep. v7 and v8 are not tested here yet.)
 vm_runs() {
     local once="--skip every_exit_status_passes --skip death_by_any_signal"
