@@ -99,8 +99,8 @@ vm_runs() {
     once+=" --skip is_never_missed --skip sigkill_of_the_supervisor_at_any_time"
     case $1 in
         v[1-5]-*)
-            echo "user $1 ::user $once --skip two_hundred_containers --skip a_thousand_connections" \
-                "--skip a_slow_reader"
+            echo "user $1 ::user $once --skip two_hundred_containers" \
+                "--skip a_thousand_connections --skip a_slow_reader"
             ;;
         # Also its page of the book, which shows cgroup v2; and as root what an ordinary user gets:
         # for root's tests a host has cgroups of its own, of which some can be delegated.
