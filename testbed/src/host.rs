@@ -90,12 +90,18 @@ impl Host {
     /// Ends the trial as ignored if root's bridge, the default, cannot be made on this machine.
     pub fn launcher(&self) -> Command {
         let stage = self.stage_facts();
-        let places = ["/usr/sbin/nft", "/sbin/nft", "/usr/local/sbin/nft"];
-        let has_nft = || places.into_iter().any(|place| Path::new(place).exists());
-        if stage.network_namespace && self.is_root() && !has_nft() {
-            self.skip("no nft on this machine: install nftables");
+        if stage.network_namespace && self.is_root() {
+            self.need_nft();
         }
         self.stage(stage.name)
+    }
+
+    /// Ends the trial as ignored if there is no `nft`, which root's bridge needs.
+    pub fn need_nft(&self) {
+        let places = ["/usr/sbin/nft", "/sbin/nft", "/usr/local/sbin/nft"];
+        if !places.into_iter().any(|place| Path::new(place).exists()) {
+            self.skip("no nft on this machine: install nftables");
+        }
     }
 
     /// A command that runs a stage by its name.

@@ -230,6 +230,7 @@ fn clean_spares_the_layers_of_a_container(host: &Host) {
 }
 
 fn clean_removes_a_dead_bridge(host: &Host) {
+    host.need_nft();
     let has_bridge = || Path::new("/proc/sys/net/ipv4/conf/steps0").exists();
     let mut container = host.stage("v5-netns").args(["sleep", "100"]).spawn().unwrap();
     while !has_bridge() {

@@ -140,6 +140,9 @@ fn write_layout(root: &Path, layout: &Path) -> Result<()> {
 }
 
 fn nginx(host: &Host) {
+    if host.is_root() {
+        host.need_nft();
+    }
     if !Path::new(IMAGES).join("nginx/index.json").exists() {
         let reason = fs::read_to_string(Path::new(IMAGES).join("error"));
         host.skip(format!("no image of nginx: {}", reason.unwrap_or_default()));
