@@ -1,7 +1,7 @@
 //! Fork and wait, and what passes between a process and its child: errors up, signals down.
 
 use crate::command_line::Failure;
-use crate::signals::{Interrupts, default_actions, hold_signals, ignored_signals};
+use crate::signals::{HeldSignals, Interrupts, default_actions, hold_signals};
 use crate::system_calls::{self, exit_now, try_wait, wait_for_signal};
 use crate::terminal::Terminal;
 use anyhow::{Context, Result, anyhow};
@@ -46,10 +46,9 @@ impl Child {
     /// # Errors
     /// Whatever `prepare` failed with, or why there is no child at all.
     pub fn spawn(prepare: impl FnOnce() -> Result<Infallible>) -> Result<Child> {
-        let ignored = ignored_signals()?;
+        let HeldSignals { taken, ignored } = hold_signals()?;
         let (mut report, mut reporter) = io::pipe().context("cannot make a pipe")?;
         let terminal = Terminal::of_caller();
-        let taken = hold_signals()?;
         let Some(mut child) = Child::fork(&taken)? else {
             default_actions(ignored)?;
             if terminal.is_none() {

@@ -20,17 +20,25 @@ const TAKEN: [Signal; 7] = [
     Signal::SIGCHLD,
 ];
 
+/// The signals that wait for a supervisor, and those that its caller had ignored.
+#[derive(Debug)]
+pub struct HeldSignals {
+    /// Those that the supervisor takes, all blocked now.
+    pub taken: SigSet,
+    pub(crate) ignored: u64,
+}
+
 /// From here on the signals that a supervisor takes wait for it, and it can wait for its children.
-/// Returns those signals.
 ///
 /// # Errors
 /// Those of sigprocmask(2) and sigaction(2): none is expected.
-pub fn hold_signals() -> Result<SigSet> {
-    let taken = signals_to_take(ignored_signals()?);
+pub fn hold_signals() -> Result<HeldSignals> {
+    let ignored = ignored_signals()?;
+    let taken = signals_to_take(ignored);
     taken.thread_block().context("cannot block signals")?;
     // The kernel tells us of a child's end by SIGCHLD, unless our caller had it ignored.
     default_action(Signal::SIGCHLD as i32).context("cannot reset SIGCHLD")?;
-    Ok(taken)
+    Ok(HeldSignals { taken, ignored })
 }
 
 /// Those of the blocked signals that a supervisor has blocked itself: the rest was its caller.
@@ -40,7 +48,7 @@ pub fn taken_of(blocked: &SigSet) -> SigSet {
 
 /// The signals that this process ignores, as a bit mask: bit N-1 for signal N (the line SigIgn of
 /// proc_pid_status(5)).
-pub(crate) fn ignored_signals() -> Result<u64> {
+fn ignored_signals() -> Result<u64> {
     let path = "/proc/self/status";
     let mut status = [0; 4096]; // about 1500 bytes; the kernel gives them in one read(2)
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;

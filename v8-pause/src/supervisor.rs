@@ -102,7 +102,7 @@ impl<'a> Supervisor<'a> {
         start: &'a Start<'a>,
     ) -> Result<Supervisor<'a>> {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        let signals = SignalFd::with_flags(&hold_signals()?, flags);
+        let signals = SignalFd::with_flags(&hold_signals()?.taken, flags);
         Ok(Supervisor {
             pod,
             pause,
