@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::programs::{Programs, is_root, stage};
 use super::table::Table;
+use super::times::median_in_ms;
 
 /// Long enough for the kernel to leave the mode in which moving processes is cheap.
 const REST: Duration = Duration::from_millis(100);
@@ -38,7 +39,7 @@ fn cost(programs: &Programs, runs: usize, rest: Duration) -> Result<f64> {
         without.push(start(programs, &[], rest)?);
         with.push(start(programs, &limits, rest)?);
     }
-    Ok((median(with) - median(without)) * 1e3)
+    Ok(median_in_ms(&with) - median_in_ms(&without))
 }
 
 fn start(programs: &Programs, limits: &[&str], rest: Duration) -> Result<Duration> {
@@ -50,9 +51,4 @@ fn start(programs: &Programs, limits: &[&str], rest: Duration) -> Result<Duratio
     let time = start.elapsed();
     ensure!(status.success(), "v6-cgroups ended with {status}");
     Ok(time)
-}
-
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64()
 }

@@ -20,6 +20,7 @@ use v5_netns::{Mode, Network, NetworkArgs, Subnet};
 
 use super::programs::{Programs, find, is_root, stage, succeed};
 use super::table::Table;
+use super::times::median_in_ms;
 
 /// How many containers "many" are.
 const MANY: usize = 200;
@@ -105,7 +106,7 @@ fn attach(runs: usize, table: &mut Table) -> Result<()> {
         ip("link del steps250")?;
         ip("netns del c")?;
     }
-    let (ours, theirs) = (median(ours), median(theirs));
+    let (ours, theirs) = (median_in_ms(&ours), median_in_ms(&theirs));
     println!("network of a container, bridge there: {ours:.2} ms; nine ip commands {theirs:.2} ms");
     table.timed("attach / nine ip commands", ours / theirs, 0.2, "");
     Ok(())
@@ -137,12 +138,7 @@ fn start_time(programs: &Programs) -> Result<f64> {
         times.push(start.elapsed());
         drop(container);
     }
-    Ok(median(times))
-}
-
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1e3
+    Ok(median_in_ms(&times))
 }
 
 /// One stream through a published port, and one request: directly, and through others.
@@ -214,7 +210,7 @@ fn round_trip(address: SocketAddr) -> Result<f64> {
         stream.read_exact(&mut [0])?;
         times.push(start.elapsed());
     }
-    Ok(median(times) * 1e3)
+    Ok(median_in_ms(&times) * 1e3)
 }
 
 /// Connects, and says what is wanted: `s` a stream without end, `e` an echo.

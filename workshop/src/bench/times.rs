@@ -33,10 +33,20 @@ impl Contender {
     }
 
     fn median(&self) -> Duration {
-        let mut sorted = self.times.clone();
-        sorted.sort_unstable();
-        sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+        median(&self.times)
     }
+}
+
+/// The middle one of some times.
+pub fn median(times: &[Duration]) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+/// The same, in milliseconds.
+pub fn median_in_ms(times: &[Duration]) -> f64 {
+    median(times).as_secs_f64() * 1e3
 }
 
 /// Measures every contender in one batch and fills in the ratios.
