@@ -40,21 +40,21 @@ fn run() -> Result<u8> {
     // YOUR TURN: v1_chroot::Child has a fork and a wait.
     start(&rootfs, &args.container)
     //[ solution
-    let taken = hold_signals()?;
+    let taken = hold_signals()?.taken;
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
     match Child::fork(&taken)? {
         None => finish(start(&rootfs, &args.container)),
         Some(child) => child.wait(),
     }
     //[ fault no-wait
-    let taken = hold_signals()?;
+    let taken = hold_signals()?.taken;
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
     match Child::fork(&taken)? {
         None => finish(start(&rootfs, &args.container)),
         Some(_) => Ok(0),
     }
     //[ fault lost-status
-    let taken = hold_signals()?;
+    let taken = hold_signals()?.taken;
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
     match Child::fork(&taken)? {
         None => finish(start(&rootfs, &args.container)),

@@ -43,7 +43,7 @@ fn run() -> Result<u8> {
     let args = parse::<Args>()?;
     let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
     become_root()?;
-    let taken = hold_signals()?;
+    let taken = hold_signals()?.taken;
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
     match Child::fork(&taken)? {
         None => finish(be_process_1(&rootfs, &args.container)),

@@ -24,7 +24,7 @@ pub(in crate::exercises) const SECOND_FORK: Exercise = Exercise {
          and the parent has something to do meanwhile.",
         "Child::fork(&taken)? is None in the child: it starts the command, and ends with \
          finish(...). In the parent it is Some(child), and child.wait() gives the exit status; \
-         `taken` is what v1_chroot::signals::hold_signals()? returns.",
+         `taken` is what v1_chroot::signals::hold_signals()?.taken is.",
     ],
     starter_fails: "the command has the number ",
     faults: &[
