@@ -3,7 +3,7 @@
 # times slower. Sourced by .ci/run.
 
 # What the kernel needs to reach the root directory. The rest it loads from there when it is asked.
-VM_MODULES=(virtio_pci 9pnet_virtio 9p)
+VM_MODULES=(virtio_pci virtio_blk 9pnet_virtio 9p)
 VM_SECONDS=${VM_SECONDS:-2100}
 
 test_in_virtual_machine() {
@@ -12,6 +12,7 @@ test_in_virtual_machine() {
     mkdir "$vm"
     fetch_kernel "$vm"
     pack_initramfs "$vm"
+    make_disk "$vm"
     collect_tests "$vm"
     cp .ci/vm/init.sh "$vm"
     # What the kernel calls for a module, instead of /sbin/modprobe.
@@ -57,6 +58,12 @@ pack_initramfs() {
     (cd "$root" && find . | "$vm/busybox" cpio -o -H newc) 2>/dev/null | gzip -1 >"$vm/initramfs.gz"
 }
 
+# What the tests write on. On a tmpfs of this kernel no ordinary user can have an overlayfs.
+make_disk() {
+    truncate --size 8G "$1/disk" # it has holes: what is not written takes no place
+    mkfs.ext4 -q "$1/disk"
+}
+
 # The binaries, where every user can read them, and `runs`: who runs what, with which arguments.
 #
 # Linked statically, at fixed addresses: emulated, a dynamic linker takes five times as long as all
@@ -66,7 +73,11 @@ collect_tests() {
     mkdir --parents "$vm/target/deps"
     build_static "$vm" | while read -r stage executable; do
         case $executable in
-            */deps/*) cp "$executable" "$vm/target/deps/$stage" ;;
+            */deps/*)
+                cp "$executable" "$vm/target/deps/$stage"
+                # In there is no network: what the tests fetch, they fetch before they start.
+                [[ $stage != v8-* ]] || (cd "$stage" && "$executable" --list >/dev/null)
+                ;;
             *) cp "$executable" "$vm/target/$stage" ;;
         esac
     done
@@ -122,8 +133,9 @@ boot() {
         -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 3G \
         -kernel "$vm"/unpacked/boot/vmlinuz-* -initrd "$vm/initramfs.gz" \
         -append "console=ttyS0 quiet panic=-1 oops=panic no_timer_check CI=true \
-TESTBED_SLOW=10 TESTBED_IS_BUILT=true \
+TESTBED_SLOW=10 TESTBED_IS_BUILT=true TESTBED_DISK=/mnt \
 BUSYBOX=$vm/busybox -- /bin/bash $vm/init.sh $vm" \
+        -drive "file=$vm/disk,format=raw,if=virtio,cache=unsafe" \
         -virtfs local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap \
         -serial stdio -serial "file:$vm/status" </dev/null | sed --unbuffered 's/\r$//'
 }
