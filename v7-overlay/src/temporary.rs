@@ -47,7 +47,8 @@ impl Temporary {
         loop {
             let made = mkdtemp(&parent.join("XXXXXX"));
             let path = made.map_err(|errno| anyhow!("cannot write to {parent:?}: {errno}"))?;
-            let Ok(opened) = File::open(&path) else { continue }; // taken for a dead one, unlocked as it was
+            // It may have been taken for a dead one, before it was locked.
+            let Ok(opened) = File::open(&path) else { continue };
             let lock = Flock::lock(opened, FlockArg::LockExclusive)
                 .map_err(|(_, errno)| anyhow!("cannot lock {path:?}: {errno}"))?;
             let inode = lock.metadata().with_context(|| format!("cannot look at {path:?}"))?.ino();

@@ -90,8 +90,8 @@ pub(in crate::exercises) const ENTER_POD: Exercise = Exercise {
     source: include_str!("../../../exercises/enter-pod.rs"),
     hints: [
         "setns(2) has a paragraph of its own about PID namespaces: who is moved?",
-        "Only the next child. So there is one fork too few between setns and the command; who forks \
-         has to wait, and to pass on how the command ended. Step 3 has something for that.",
+        "Only the next child. So there is one fork too few between setns and the command; who \
+         forks has to wait, and to pass on how the command ended. Step 3 has something for that.",
         "v3_pidns::fork_and_stand_between()?, behind the loop. It makes no namespace, and returns \
          in the child.",
     ],
