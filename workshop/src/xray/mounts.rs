@@ -1,5 +1,7 @@
 //! The root directory of a process, and its mounts (proc_pid_mountinfo(5)).
 
+use std::iter;
+
 use anyhow::{Context, Result};
 
 use super::printable::{printable, shortened};
@@ -19,6 +21,8 @@ struct Mount {
     directory: String,
     file_system: String,
     options: String,
+    /// Of overlayfs: `lowerdir=` and `upperdir=`.
+    layers: Vec<String>,
 }
 
 /// What the process has as `/`.
@@ -26,21 +30,23 @@ pub(super) fn root(process: &Directory) -> Result<Vec<String>> {
     let link = process.link("root").with_context(|| process.reading("root"))?;
     let mounts = read(process)?;
     // Of two mounts in one place the later is on top.
-    let on_top = mounts.iter().rfind(|mount| mount.point == "/").map(Mount::of_what);
+    let on_top = mounts.iter().rfind(|mount| mount.point == "/");
     let link = printable(link.as_encoded_bytes());
-    Ok(vec![match (link.as_str(), on_top) {
-        ("/", Some(what)) => what,
+    let what = match (link.as_str(), on_top) {
+        ("/", Some(mount)) => mount.of_what(),
         ("/", None) => "/".to_owned(),
         // Without a mount of its own it is a directory among the mounts of others.
         (path, _) => format!("{path} (chroot)"),
-    }])
+    };
+    let layers = on_top.into_iter().flat_map(|mount| mount.layers.iter().cloned());
+    Ok(iter::once(what).chain(layers).collect())
 }
 
 /// All its mounts but the root. Those of the host are only counted: everybody has them.
 pub(super) fn list(process: &Directory, of_host: bool) -> Result<Vec<String>> {
     let mounts = read(process)?;
     if of_host {
-        return Ok(vec![format!("{}, the host's", mounts.len())]);
+        return Ok(vec![format!("the host's ({} below its root)", mounts.len())]);
     }
     let mounts: Vec<_> = mounts.iter().filter(|mount| mount.point != "/").collect();
     let widest = mounts.iter().map(|mount| mount.point.chars().count()).max().unwrap_or_default();
@@ -66,8 +72,12 @@ impl Mount {
             options = format!("{options},{mark}");
         }
         let mut file_system = file_system.split(' ').map(path);
-        let (file_system, source) = (file_system.next()?, file_system.next()?);
-        Some(Mount { point, source, directory, file_system, options })
+        let (kind, source) = (file_system.next()?, file_system.next()?);
+        let more = file_system.next().filter(|_| kind == "overlay").unwrap_or_default();
+        let is_layer = |it: &&str| it.starts_with("lowerdir") || it.starts_with("upperdir");
+        let layers = more.split(',').filter(is_layer).map(|it| shortened(it, MOST_OF_SOURCE));
+        let layers = layers.collect();
+        Some(Mount { point, source, directory, file_system: kind, options, layers })
     }
 
     /// What is mounted, as findmnt(8) says it: `SOURCE[DIRECTORY]`, type, options.

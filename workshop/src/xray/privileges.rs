@@ -51,7 +51,7 @@ const NAMES: [&str; 41] = [
 const FEW: usize = 6;
 
 /// Its five sets; those that are equal on one line.
-pub(super) fn capabilities(status: &Status, of_host: bool) -> Vec<String> {
+pub(super) fn capabilities(status: &Status, in_own_namespace: bool) -> Vec<String> {
     let sets = [
         ("effective", "CapEff"),
         ("permitted", "CapPrm"),
@@ -69,7 +69,8 @@ pub(super) fn capabilities(status: &Status, of_host: bool) -> Vec<String> {
         }
     }
     let lines = lines.into_iter().map(|(names, text)| format!("{}: {text}", names.join(", ")));
-    let scope = (!of_host).then(|| "(over its own user namespace and what that owns)".to_owned());
+    let scope =
+        in_own_namespace.then(|| "(over its own user namespace and what that owns)".to_owned());
     lines.chain(scope).collect()
 }
 

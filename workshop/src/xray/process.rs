@@ -73,17 +73,22 @@ impl Directory {
         Ok(flags.is_some_and(|flags| flags & PF_KTHREAD != 0))
     }
 
-    /// What the process was started as: its arguments. One that has no memory (a zombie, a thread
-    /// of the kernel) has only a name, in brackets, as ps(1) has it.
+    /// What the process was started as: its arguments, and its name if that is another one. One
+    /// that has no memory (a zombie, a thread of the kernel) has only a name, in brackets, as
+    /// ps(1) has it.
     pub(super) fn command(&self, status: &Status) -> nix::Result<String> {
         let line = self.read_most("cmdline", MOST_OF_COMMAND)?;
-        let line: Vec<_> = line.split(|byte| *byte == 0).map(printable).collect();
-        let line = line.join(" ");
-        match (line.trim_end(), status.is_zombie()) {
-            ("", true) => Ok(format!("[{}] (zombie)", status.name())),
-            ("", false) => Ok(format!("[{}]", status.name())),
-            (line, _) => Ok(line.to_owned()),
+        let arguments: Vec<_> = line.split(|byte| *byte == 0).map(printable).collect();
+        let name = status.name();
+        if line.is_empty() {
+            let state = if status.is_zombie() { " (zombie)" } else { "" };
+            return Ok(format!("[{name}]{state}"));
         }
+        let text = arguments.join(" ").trim_end().to_owned();
+        let program = arguments.first().and_then(|program| program.rsplit('/').next());
+        // The kernel keeps 15 bytes of the name, and a login shell has a dash before it.
+        let is_known = program.is_some_and(|it| it.trim_start_matches('-').starts_with(&name));
+        Ok(if is_known { text } else { format!("{text} [{name}]") })
     }
 }
 

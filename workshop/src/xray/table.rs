@@ -61,9 +61,10 @@ fn parts_of(pid: u32, directory: &Directory) -> Result<Vec<(&'static str, Lines)
     let machine = Machine::look()?;
     let status = Status::of(directory).with_context(|| directory.reading("status"))?;
     let namespaces = Namespaces::of(directory);
+    // Whether its namespace of a kind is the host's, if that can be told.
     let of_host = |kind| {
-        let own = namespaces.ok().and_then(|it| it.inode(kind));
-        own.is_some() && own == machine.host.namespaces.inode(kind)
+        let own = namespaces.ok().and_then(|it| it.inode(kind))?;
+        Some(Some(own) == machine.host.namespaces.inode(kind))
     };
     let mut parts = vec![("process", process(pid, directory, &status)), EMPTY];
     match lines_of_namespaces(pid, directory, &machine) {
@@ -73,13 +74,13 @@ fn parts_of(pid: u32, directory: &Directory) -> Result<Vec<(&'static str, Lines)
     parts.extend([
         EMPTY,
         ("root", mounts::root(directory)),
-        ("mounts", mounts::list(directory, of_host("mnt"))),
+        ("mounts", mounts::list(directory, of_host("mnt") == Some(true))),
         ("ids", ids::list(directory, &status)),
-        ("capabilities", Ok(privileges::capabilities(&status, of_host("user")))),
+        ("capabilities", Ok(privileges::capabilities(&status, of_host("user") == Some(false)))),
         ("seccomp", Ok(vec![privileges::seccomp(&status)])),
         ("no_new_privs", Ok(vec![privileges::no_new_privs(&status)])),
         ("cgroup", cgroup::list(pid)),
-        ("open ports", ports::list(directory, of_host("net"))),
+        ("open ports", ports::list(directory, of_host("net") == Some(true))),
     ]);
     Ok(parts)
 }

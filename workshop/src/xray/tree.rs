@@ -1,6 +1,7 @@
 //! The tree of all containers: who started whom, and who took or joined which namespace.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::iter;
 
 use nix::unistd::geteuid;
 
@@ -31,17 +32,16 @@ pub(super) fn draw(machine: &Machine) -> Picture {
         command: "COMMAND".into(),
     }];
     let mut first = HashMap::new();
-    for (depth, process, contained) in in_order(machine) {
-        let above = machine.processes.get(&process.parent).filter(|_| depth > 0);
+    for (depth, member) in in_order(machine) {
         let indent = match depth.min(DEEPEST) {
             0 => String::new(),
             depth => format!("{:1$}└ ", "", 2 * depth - 2),
         };
         lines.push(Line {
-            pid: process.pid.to_string(),
-            inside: numbers_inside(&process.numbers_inside),
-            own: own(machine, process, contained, above, &mut first),
-            command: indent + &shortened(&contained.command, MOST_OF_COMMAND),
+            pid: member.process.pid.to_string(),
+            inside: numbers_inside(&member.process.numbers_inside),
+            own: own(machine, member, &mut first),
+            command: indent + &shortened(&member.contained.command, MOST_OF_COMMAND),
         });
     }
     let text = if lines.len() > 1 {
@@ -70,52 +70,68 @@ fn note_about_hidden(machine: &Machine) -> Option<String> {
     let (hidden, all) = (machine.hidden(), machine.processes.len());
     (hidden > 0).then(|| {
         format!(
-            "{hidden} of {all} processes may not be looked into: EACCES: of those, you see only \
-             what has process numbers of its own{}",
+            "{hidden} of {all} processes may not be looked into (EACCES); of those, you see only \
+             the ones with process numbers of their own{}",
             advice("")
         )
     })
 }
 
 /// Each process in a container with its depth, parents before children.
-fn in_order(machine: &Machine) -> Vec<(usize, &Process, &Contained)> {
-    let contained: BTreeMap<_, _> = machine
+fn in_order(machine: &Machine) -> Vec<(usize, Member<'_>)> {
+    let members: BTreeMap<_, _> = machine
         .processes
         .values()
-        .filter_map(|process| Some((process.pid, (process, process.contained.as_ref()?))))
+        .filter_map(|process| Some((process.pid, Member::of(process, machine)?)))
         .collect();
-    let mut children: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for (process, _) in contained.values() {
-        children.entry(process.parent).or_default().push(process.pid);
+    let mut below: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (pid, member) in &members {
+        below.entry(member.above.map(|above| above.pid)).or_default().push(*pid);
     }
-    let tops = contained.values().filter(|(process, _)| !contained.contains_key(&process.parent));
-    let tops: Vec<_> = tops.map(|(process, _)| process.pid).collect();
+    let tops = below.get(&None).into_iter().flatten();
     let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
     // Numbers that are used again while we read can make a ring of parents, which has no top:
     // so behind the tops stand all.
-    for top in tops.into_iter().chain(contained.keys().copied()) {
-        let mut waiting = vec![(0, top)];
+    for top in tops.chain(members.keys()) {
+        let mut waiting = vec![(0, *top)];
         while let Some((depth, pid)) = waiting.pop() {
-            let Some((process, how)) = contained.get(&pid).filter(|_| seen.insert(pid)) else {
-                continue;
-            };
-            order.push((depth, *process, *how));
-            let below = children.get(&pid).into_iter().flatten().rev();
-            waiting.extend(below.map(|pid| (depth + 1, *pid)));
+            let Some(member) = members.get(&pid).filter(|_| seen.insert(pid)) else { continue };
+            order.push((depth, *member));
+            let children = below.get(&Some(pid)).into_iter().flatten().rev();
+            waiting.extend(children.map(|pid| (depth + 1, *pid)));
         }
     }
     order
+}
+
+/// A process in a container.
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    process: &'a Process,
+    contained: &'a Contained,
+    /// The nearest above it that is in a container too. Those in between may not be looked into.
+    above: Option<&'a Process>,
+}
+
+impl<'a> Member<'a> {
+    fn of(process: &'a Process, machine: &'a Machine) -> Option<Member<'a>> {
+        let contained = process.contained.as_ref()?;
+        let parent = |it: &&Process| machine.processes.get(&it.parent);
+        let mut above = iter::successors(parent(&process), parent).take(machine.processes.len());
+        let stops = |it: &&Process| it.contained.is_some() || it.namespaces.is_ok();
+        let above = above.find(stops).filter(|it| it.contained.is_some());
+        Some(Member { process, contained, above })
+    }
 }
 
 /// What a process has that the one above it has not: new namespaces by their kind, those of
 /// another container with the number of the first process that was seen in them.
 fn own(
     machine: &Machine,
-    process: &Process,
-    contained: &Contained,
-    above: Option<&Process>,
+    member: Member<'_>,
     first: &mut HashMap<(&'static str, u64), u32>,
 ) -> String {
+    let Member { process, contained, above } = member;
     let Ok(namespaces) = process.namespaces else { return "? (EACCES)".into() };
     let host = machine.host.namespaces;
     let above_it = above.and_then(|above| above.namespaces.ok()).unwrap_or(host);
