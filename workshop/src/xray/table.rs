@@ -79,7 +79,7 @@ fn parts_of(pid: u32, directory: &Directory) -> Result<Vec<(&'static str, Lines)
         ("capabilities", Ok(privileges::capabilities(&status, of_host("user") == Some(false)))),
         ("seccomp", Ok(vec![privileges::seccomp(&status)])),
         ("no_new_privs", Ok(vec![privileges::no_new_privs(&status)])),
-        ("cgroup", cgroup::list(pid)),
+        ("limits", cgroup::list(pid)),
         ("open ports", ports::list(directory, of_host("net") == Some(true))),
     ]);
     Ok(parts)
