@@ -477,7 +477,7 @@ fn hostile_names_do_not_reach_the_terminal(host: &Host) {
 }
 
 fn a_zombie_is_shown(host: &Host) {
-    let script = "true & echo ready; exec cat";
+    let script = "sleep 0.2 & echo ready; exec cat";
     let mut container = Container::of_step(host, "v3-pidns", &[], script);
     container.line();
     let cat = container.process("cat");
@@ -563,8 +563,7 @@ fn thousands_take_no_time(host: &Host) {
     let table = table(host, container.process("cat"));
     let time_of_table = start.elapsed();
     assert!(part(&table, "pid")[0].contains(" more"), "{table}");
-    println!("{many} processes: the tree in {time:?}, the table in {time_of_table:?}");
-    assert!(time.max(time_of_table) < slowed(Duration::from_secs(3)), "{time:?}");
+    assert!(time.max(time_of_table) < slowed(Duration::from_secs(5)), "{time:?} {time_of_table:?}");
 }
 
 fn a_reader_may_have_enough(host: &Host) {
