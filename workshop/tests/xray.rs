@@ -36,6 +36,8 @@ fn main() -> ExitCode {
         .both("the_number_inside_is_the_containers_own", the_number_inside_is_the_containers_own)
         .both("the_table_has_the_inodes_of_proc", the_table_has_the_inodes_of_proc)
         .both("bwrap_and_unshare_are_containers_too", bwrap_and_unshare_are_containers_too)
+        .both("a_container_in_a_container_has_two_numbers", a_container_in_a_container)
+        .root("the_host_is_where_number_1_is", the_host_is_where_number_1_is)
         .both("a_pod_shares_its_namespaces", a_pod_shares_its_namespaces)
         .both("mounts_and_root_are_shown", mounts_and_root_are_shown)
         .both("who_is_who_is_shown", who_is_who_is_shown)
@@ -254,12 +256,11 @@ fn bwrap_and_unshare_are_containers_too(host: &Host) {
     let (first, target) = (container.supervisor.id(), shell.pid);
     let mut enter = host.command("nsenter");
     enter.args(["--user", "--preserve-credentials", "--pid", &format!("--target={target}")]);
-    let entered = Container::start(enter.args(["tail", "-f", "/dev/null"]));
-    let tail = entered.process("tail");
+    let entered = Container::start(enter.arg("cat"));
+    let cat = entered.process("cat");
     let tree = self::tree(host);
     assert_eq!(line_of(&tree, entered.supervisor.id()).own, format!("{first}'s user"), "{tree:#?}");
-    assert_eq!(line_of(&tree, tail).own, format!("{target}'s pid"), "{tree:#?}");
-    send(tail, libc::SIGKILL);
+    assert_eq!(line_of(&tree, cat).own, format!("{target}'s pid"), "{tree:#?}");
     drop(entered);
     drop(container);
 
@@ -277,6 +278,30 @@ fn bwrap_and_unshare_are_containers_too(host: &Host) {
         assert!(part(&table, kind)[0].contains("its own"), "{table}");
     }
     assert_eq!(part(&table, "no_new_privs"), ["on"], "{table}");
+}
+
+fn a_container_in_a_container(host: &Host) {
+    let unshare = ["unshare", "--map-root-user", "--pid", "--fork"];
+    let inner = ["unshare", "--pid", "--fork", "sh", "-c", TELL_AND_WAIT];
+    let mut container = Container::start(host.command(unshare[0]).args(&unshare[1..]).args(inner));
+    assert_eq!(container.line(), "1");
+    let shell = container.process("sh");
+    let inside = |tree: &[Line]| tree.iter().map(|line| line.inside.clone()).collect::<Vec<_>>();
+    let tree = tree(host);
+    assert_eq!(line_of(&tree, shell).inside, "2/1", "{tree:#?}");
+    assert_eq!(line_of(&tree, shell).own, "pid", "{tree:#?}");
+    assert_eq!(inside(&tree)[..3], ["-", "1", "2/1"], "{tree:#?}");
+    let table = table(host, shell);
+    assert!(part(&table, "process")[0].starts_with(&format!("{shell} (2/1 inside)")), "{table}");
+}
+
+fn the_host_is_where_number_1_is(host: &Host) {
+    let mut unshare = host.command("unshare");
+    unshare.arg("--mount").arg(Path::new(BIN).join("workshop")).arg("xray");
+    let outcome = Outcome::of(&mut unshare);
+    let lines: Vec<_> = outcome.text().lines().skip(1).collect();
+    let [line] = lines[..] else { panic!("not one line: {outcome:?}") };
+    assert!(line.contains("  mnt  ") && line.ends_with("workshop xray"), "{outcome:?}");
 }
 
 fn a_pod_shares_its_namespaces(host: &Host) {
@@ -563,7 +588,30 @@ fn thousands_take_no_time(host: &Host) {
     let table = table(host, container.process("cat"));
     let time_of_table = start.elapsed();
     assert!(part(&table, "pid")[0].contains(" more"), "{table}");
+    the_end_is_told(host);
     assert!(time.max(time_of_table) < slowed(Duration::from_secs(5)), "{time:?} {time_of_table:?}");
+}
+
+/// A process that ends after xray has begun to look at it, which takes a while among thousands.
+fn the_end_is_told(host: &Host) {
+    let mut parent = Container::start(
+        host.command("sh").args(["-c", "sleep 1000 & echo $!; wait 2>/dev/null; cat"]),
+    );
+    let pid: u32 = parent.line().parse().unwrap();
+    let mut xray = xray(host, &[&pid.to_string()]);
+    let mut xray = xray.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let directory = PathBuf::from(format!("/proc/{pid}"));
+    let files = format!("/proc/{}/fd", xray.id());
+    let looks = || {
+        let files = fs::read_dir(&files).into_iter().flatten().flatten();
+        files.into_iter().any(|file| fs::read_link(file.path()).is_ok_and(|it| it == directory))
+    };
+    while !looks() && xray.try_wait().unwrap().is_none() {}
+    send(pid, libc::SIGKILL);
+    let output = xray.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    let expected = format!("Error: process {pid} has ended while we looked at it\n");
+    assert_eq!((output.status.code(), &*error), (Some(1), expected.as_str()), "{output:?}");
 }
 
 fn a_reader_may_have_enough(host: &Host) {
