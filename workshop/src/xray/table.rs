@@ -4,10 +4,11 @@ use std::iter;
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
+use v1_chroot::command_line::one_line;
 
 use super::machine::{Machine, Process};
 use super::namespaces::{Namespaces, inode_of};
-use super::printable::shortened;
+use super::printable::{printable, shortened};
 use super::process::{Directory, Status};
 use super::{Picture, cgroup, ids, mounts, ports, privileges, tree};
 
@@ -41,7 +42,8 @@ pub(super) fn draw(pid: u32) -> Result<Picture> {
     for (title, lines) in parts? {
         let lines = lines.unwrap_or_else(|error| {
             is_refused |= error.root_cause().downcast_ref() == Some(&Errno::EACCES);
-            vec![v1_chroot::command_line::one_line(&error)]
+            // It may name a cgroup, which others have named.
+            vec![printable(one_line(&error).as_bytes())]
         });
         if lines.is_empty() {
             text.push('\n');
@@ -103,7 +105,7 @@ fn lines_of_namespaces(
 ) -> Result<Vec<(&'static str, String)>> {
     let namespaces = Namespaces::of(directory).with_context(|| directory.reading("ns"))?;
     let line = |inode: &str, whose: &str, others: &str| format!("{inode:12}{whose:12}{others}");
-    let mut lines = vec![("namespace", line("INODE", "WHOSE", "WHO ELSE IS IN IT"))];
+    let mut lines = vec![("namespace", line("INODE", "WHOSE", "WHO ELSE IS SEEN IN IT"))];
     for (kind, inode) in namespaces.all() {
         let (whose, others) = match machine.host.namespaces.inode(kind) == Some(inode) {
             true => ("the host's", String::new()),
