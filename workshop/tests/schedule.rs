@@ -120,14 +120,13 @@ fn everything(chapters: &[Chapter], all: &[Exercise]) -> String {
     let (mut told, mut done) = (0, 0);
     for chapter in chapters {
         let own: Vec<_> = all.iter().filter(|it| it.step == chapter.step).collect();
-        let minutes = own.iter().map(|it| it.minutes).sum::<u32>();
-        let (link, tell) = (chapter.link(), chapter.minutes);
+        let (link, tell, minutes) = (chapter.link(), chapter.minutes, sum(&own));
         let _ = writeln!(table, "| {link} | {tell} | {} | {} |", names(&own), tell + minutes);
         told += tell;
         done += minutes;
     }
-    let count = all.len();
-    let _ = writeln!(table, "| all | {told} | {count} exercises: {done} | {} |", told + done);
+    let exercises = format!("{} exercises: **{done}**", all.len());
+    let _ = writeln!(table, "| all | **{told}** | {exercises} | **{}** |", told + done);
     table
 }
 
@@ -135,6 +134,10 @@ fn everything(chapters: &[Chapter], all: &[Exercise]) -> String {
 fn names(exercises: &[&Exercise]) -> String {
     let name = |it: &&Exercise| format!("`{}` {}", it.id, it.minutes);
     exercises.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+fn sum(exercises: &[&Exercise]) -> u32 {
+    exercises.iter().map(|it| it.minutes).sum()
 }
 
 /// A plan with times of day.
@@ -171,13 +174,11 @@ fn scheduled(times: &str, plan: &[&str], chapters: &[Chapter], all: &[Exercise])
         now += minutes;
     }
     ensure!(now == end, "the plan ends at {}", time_of_day(now));
-    let (hours, exercises) = (time_of_day(now - begin), chosen.iter().map(|it| it.minutes));
-    let (count, minutes) = (chosen.len(), exercises.sum::<u32>());
-    let _ =
-        writeln!(table, "| {} | {hours} hours, exercises: {count} | {minutes} |", time_of_day(now));
+    let (count, minutes) = (chosen.len(), sum(&chosen));
+    let what = format!("the end; of this, {count} exercises: {minutes}");
+    let _ = writeln!(table, "| {} | {what} | **{}** |", time_of_day(now), now - begin);
     let left: Vec<_> = all.iter().filter(|it| !chosen.iter().any(|c| c.id == it.id)).collect();
-    let minutes = left.iter().map(|it| it.minutes).sum::<u32>();
-    let _ = writeln!(table, "\nFor afterwards, {minutes} minutes: {}.", names(&left));
+    let _ = writeln!(table, "\nFor afterwards, {} minutes: {}.", sum(&left), names(&left));
     Ok(table)
 }
 
