@@ -17,6 +17,22 @@ test_in_minimal_debian() {
     follow_readme "$root" root
     echo "--- as an ordinary user, without sudo"
     follow_readme "$root" learner
+    echo "--- what a dev container and Lima install"
+    run_install_steps "$root"
+}
+
+# As root and as an ordinary user, and once more, as Lima does at every start. (Rust itself is
+# there: what rustup would fetch is not tried.)
+run_install_steps() {
+    local root=$1 script=steps/.devcontainer/install.sh time
+    for time in first second; do
+        inside "$root" sh "/root/$script" >"$BORROWED/install.log" 2>&1 ||
+            { tail "$BORROWED/install.log"; return 1; }
+        as_learner "$root" learner "sh ~/$script; /usr/sbin/nft --version; gcc --version" ||
+            fail "the $time run of $script"
+    done
+    tail --lines 1 "$BORROWED/install.log" | grep --line-regexp "all packages are here" ||
+        fail "$script installs what is there already"
 }
 
 # What rustup asks for (a linker, libc's headers, certificates), on top of the smallest Debian.

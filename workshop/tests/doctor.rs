@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         .both("without_pid_namespaces_two_steps_run", without_pid_namespaces_two_steps_run)
         .both("without_nft_there_is_no_way_outside", without_nft_there_is_no_way_outside)
         .both("a_loopback_resolver_is_told", a_loopback_resolver_is_told)
+        .root("a_lesser_root_has_no_way_outside", a_lesser_root_has_no_way_outside)
         .user("without_user_namespaces_nothing_runs", without_user_namespaces_nothing_runs)
         .both("clean_removes_the_cache", clean_removes_the_cache)
         .both("clean_spares_a_running_container", clean_spares_a_running_container)
@@ -163,6 +164,16 @@ fn without_nft_there_is_no_way_outside(host: &Host) {
     assert!(is_well, "it still runs: {report:#}");
     assert_bad(&report, "bridge", "cannot run nft");
     assert!(report["steps"][4]["without"].to_string().contains("a way outside"));
+}
+
+/// The root of a container often lacks CAP_SYS_ADMIN. Then the steps do as for an ordinary user.
+fn a_lesser_root_has_no_way_outside(host: &Host) {
+    let mut command = host.command("setpriv");
+    let workshop = Path::new(BIN).join("workshop");
+    command.args(["--bounding-set", "-sys_admin"]).arg(workshop).arg("doctor");
+    let (report, is_well) = report(&mut command);
+    assert!(is_well, "it still runs: {report:#}");
+    assert!(report["steps"][4]["without"].to_string().contains("a way outside"), "{report:#}");
 }
 
 fn a_loopback_resolver_is_told(host: &Host) {

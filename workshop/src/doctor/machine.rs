@@ -61,18 +61,28 @@ fn processor(architecture: &str) -> Finding {
 
 fn who_asks(status: &str) -> Finding {
     let name = "you";
-    const CAP_SYS_ADMIN: u64 = 1 << 21;
-    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    let user = geteuid();
-    match (user.is_root(), mask & CAP_SYS_ADMIN != 0) {
+    match (geteuid().is_root(), may_administer(status)) {
         (true, true) => Finding::good(name, "root"),
         (true, false) => Finding::note(name, "root without CAP_SYS_ADMIN")
             .because("this is the root of a container or of a user namespace")
             .cure("leave it, or start that container with --privileged")
             .page(SETUP),
-        (false, _) => Finding::good(name, format!("an ordinary user ({user})")),
+        (false, _) => Finding::good(name, format!("an ordinary user ({})", geteuid())),
     }
+}
+
+/// Whether the steps stay who they are: a root who lacks this becomes another one, in a user
+/// namespace, as an ordinary user does.
+pub(super) fn is_real_root() -> bool {
+    geteuid().is_root() && may_administer(&read("/proc/self/status"))
+}
+
+/// Whether CAP_SYS_ADMIN is in the effective set (proc_pid_status(5)).
+fn may_administer(status: &str) -> bool {
+    const CAP_SYS_ADMIN: u64 = 1 << 21;
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & CAP_SYS_ADMIN != 0
 }
 
 /// Containers and Windows' subsystem, which the kernel does not mind but their makers restrict.

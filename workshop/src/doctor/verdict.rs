@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::finding::{Finding, State};
-use super::{files, namespaces, network};
+use super::{files, machine, namespaces, network};
 
 /// What a step loses when a probe is not good.
 enum Loss {
@@ -80,7 +80,7 @@ impl fmt::Display for Verdict {
 }
 
 pub(super) fn of_all_steps(findings: &[Finding]) -> Vec<Verdict> {
-    let is_root = nix::unistd::geteuid().is_root();
+    let is_root = machine::is_real_root();
     let (mut without, mut because) = (Vec::new(), Vec::new());
     let mut verdicts = Vec::new();
     for (step, needs) in NEEDS {

@@ -1,0 +1,36 @@
+#!/bin/sh
+# Installs what the course needs on Debian or Ubuntu. Called as root it installs packages, called
+# as an ordinary user it installs Rust for that user. What is there already stays as it is, so it
+# may run at every start of a machine.
+set -eu
+
+# A linker for Rust; what the containers call as root (nft); a busybox; what the pages type.
+packages='busybox-static ca-certificates conntrack curl gcc git iproute2 iputils-ping jq libc6-dev
+    nftables passt procps strace sudo tcpdump'
+
+install_packages() {
+    # shellcheck disable=SC2086  # one word for each package
+    if dpkg-query --show $packages >/dev/null 2>&1; then
+        echo "all packages are here"
+        return
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update --quiet
+    # shellcheck disable=SC2086
+    apt-get install --quiet --yes --no-install-recommends $packages
+}
+
+install_rust() {
+    if command -v cargo || [ -x "$HOME/.cargo/bin/cargo" ]; then
+        echo "Rust is here"
+        return
+    fi
+    curl --proto '=https' --tlsv1.2 --silent --show-error --fail https://sh.rustup.rs |
+        sh -s -- -y --profile minimal
+}
+
+if [ "$(id -u)" = 0 ]; then
+    install_packages
+else
+    install_rust
+fi
