@@ -30,6 +30,10 @@ pub struct Programs {
     pub network: PathBuf,
     /// `v6-cgroups`, in the same way.
     pub limits: PathBuf,
+    /// `v7-overlay`, in the same way.
+    pub overlay: PathBuf,
+    /// `v8-pause`, in the same way.
+    pub pod: PathBuf,
     /// Which libc that is.
     pub static_libc: &'static str,
     /// The busybox root file system of stages v1 to v6, which the first run has made.
@@ -44,7 +48,7 @@ impl Programs {
 
         let mut ordinary = cargo(&workspace);
         ordinary.args(["build", "--quiet", "--release", "-p", "v4-utsns", "-p", "v5-netns"]);
-        ordinary.args(["-p", "v6-cgroups", "--target-dir"]);
+        ordinary.args(["-p", "v6-cgroups", "-p", "v7-overlay", "-p", "v8-pause", "--target-dir"]);
         succeed(ordinary.arg(&target))?;
 
         let (fixed, static_libc) = build_static(&workspace)?;
@@ -53,6 +57,8 @@ impl Programs {
             fixed: install(&target, &fixed, "static")?,
             network: install(&target, &target.join("release/v5-netns"), "dynamic")?,
             limits: install(&target, &target.join("release/v6-cgroups"), "dynamic")?,
+            overlay: install(&target, &target.join("release/v7-overlay"), "dynamic")?,
+            pod: install(&target, &target.join("release/v8-pause"), "dynamic")?,
             static_libc,
             rootfs: v1_chroot::rootfs::default_path()?,
             workspace,
