@@ -12,6 +12,7 @@ mod limits;
 mod memory;
 mod namespaces;
 mod network;
+mod page;
 mod payload;
 mod pods;
 mod programs;
@@ -41,6 +42,12 @@ pub struct Args {
     /// How large the layer is that is unpacked, compressed
     #[arg(long, default_value_t = 300, value_name = "MB")]
     layer: usize,
+    /// Write the tables into the book's page, book/src/costs.md
+    #[arg(long)]
+    page: bool,
+    /// Compare the book's page with everything that is not a time
+    #[arg(long, conflicts_with = "page")]
+    check_page: bool,
     /// Be the server that a container runs while its published port is measured
     #[arg(long, hide = true)]
     serve: bool,
@@ -59,8 +66,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> {
-    println!("Measured {}; medians of {} runs, interleaved.", programs.caller()?, args.runs);
-    println!("The static build is linked with {}.\n", programs.static_libc);
+    let machine = format!(
+        "{}; medians of {} runs, interleaved; the static build is linked with {}; load before it: \
+         {}",
+        programs.caller()?,
+        args.runs,
+        programs.static_libc,
+        programs.load
+    );
+    println!("Measured {machine}.\n");
 
     let mut table = Table::default();
     times::measure(programs, place, args.runs, &mut table)?;
@@ -76,5 +90,11 @@ fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> 
         builds::measure(programs, place, &mut table)?;
     }
     print!("{table}");
+    if args.page {
+        page::write(&programs.workspace, &machine, &table)?;
+    }
+    if args.check_page {
+        page::check(&programs.workspace, &table)?;
+    }
     Ok(if table.broken_promise() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

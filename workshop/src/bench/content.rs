@@ -19,7 +19,8 @@ const FILES: usize = 100;
 /// Those of writing files.
 pub fn fill(directory: &Path, part: usize, megabytes: usize) -> Result<()> {
     let mut random = Random((part as u64 + 1) << 40 | 0x5eed_5eed);
-    let phrases: Vec<Vec<u8>> = (0..4096).map(|_| phrase(&mut random)).collect();
+    // Few enough for gzip's window of 32 KiB.
+    let phrases: Vec<Vec<u8>> = (0..512).map(|_| phrase(&mut random)).collect();
     let mut left = megabytes * PER_COMPRESSED_MEGABYTE;
     for number in 0.. {
         let inner = directory.join(format!("{}", number / FILES));

@@ -36,6 +36,8 @@ pub struct Programs {
     pub pod: PathBuf,
     /// Which libc that is.
     pub static_libc: &'static str,
+    /// How many processes ran or waited to run, in the minute before we began (proc_loadavg(5)).
+    pub load: String,
     /// The busybox root file system of stages v1 to v6, which the first run has made.
     pub rootfs: PathBuf,
 }
@@ -43,6 +45,8 @@ pub struct Programs {
 impl Programs {
     /// Builds the stage twice, and starts it once so that its root file system is there.
     pub fn build() -> Result<Self> {
+        let load = fs::read_to_string("/proc/loadavg").context("cannot read /proc/loadavg")?;
+        let load = load.split(' ').next().unwrap_or_default().to_owned();
         let workspace = directories::checkout()?;
         let target = workspace.join("target");
 
@@ -60,6 +64,7 @@ impl Programs {
             overlay: install(&target, &target.join("release/v7-overlay"), "dynamic")?,
             pod: install(&target, &target.join("release/v8-pause"), "dynamic")?,
             static_libc,
+            load,
             rootfs: v1_chroot::rootfs::default_path()?,
             workspace,
         };

@@ -33,7 +33,7 @@ struct Row {
 pub struct Start {
     /// Its name.
     pub name: &'static str,
-    /// What it does more and less than v4-utsns.
+    /// What it does, beside v4-utsns.
     pub does: &'static str,
     /// The fastest time and the median, in milliseconds, or why it takes no part.
     pub times: Result<[f64; 2], String>,

@@ -1,6 +1,6 @@
 //! What it costs to unpack an image, beside programs that do the same or less.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -185,7 +185,7 @@ impl Program {
             Program::Tar => layers.iter().map(|layer| tar(&layer.blob, target.path())).collect(),
             Program::Umoci => {
                 let mut umoci = Command::new("umoci");
-                umoci.args(["raw", "unpack", "--image"]).arg(tagged);
+                umoci.args(["--log=warn", "raw", "unpack", "--image"]).arg(tagged);
                 umoci.arg(target.path().join("rootfs"));
                 vec![umoci]
             }
@@ -194,7 +194,8 @@ impl Program {
         let start = Instant::now();
         let mut peak = 0;
         for mut command in commands {
-            peak = peak.max(run(&mut command).with_context(|| format!("{} failed", self.name()))?);
+            let of_this = run(&mut command, &image.with_extension("log"));
+            peak = peak.max(of_this.with_context(|| self.name())?);
         }
         Ok(Taken { wall: start.elapsed(), cpu: cpu_of_children()?.saturating_sub(before), peak })
     }
@@ -207,14 +208,17 @@ fn tar(archive: &Path, target: &Path) -> Command {
 }
 
 /// Runs it to its end, and returns its peak of memory in kB, which is asked for while it lives.
-fn run(command: &mut Command) -> Result<u64> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+/// What it prints goes to a file, and is shown if it fails.
+fn run(command: &mut Command, log: &Path) -> Result<u64> {
+    let output = File::create(log).context("cannot make a file for the output")?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
+    let mut child = command.spawn()?;
     let mut peak = 0;
     loop {
-        // A process that has ended, but was not waited for, has no memory: then the last one counts.
+        // A process that has ended and was not waited for has no memory: the one before counts.
         peak = high_water_mark(child.id()).unwrap_or(peak);
         if let Some(status) = child.try_wait()? {
-            ensure!(status.success(), "it ended with {status}");
+            ensure!(status.success(), "{status}: {}", fs::read_to_string(log)?.trim());
             return Ok(peak);
         }
         thread::sleep(Duration::from_millis(5));
