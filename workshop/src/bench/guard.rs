@@ -8,7 +8,7 @@ use std::env;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, anyhow};
 use nix::mount::{MsFlags, mount};
@@ -47,9 +47,16 @@ impl Place {
         Scratch::new(self.directory.path().join(purpose))
     }
 
-    /// The layers that v7 has unpacked (as root: the benchmark does not see the machine's own).
+    /// v7, with a cache of its own for layers. (Root's cache is in /var/cache, whatever the
+    /// environment says: there the directory is covered by ours.)
+    pub fn overlay(&self, programs: &Programs) -> Command {
+        let mut overlay = stage(&programs.overlay);
+        overlay.env("XDG_CACHE_HOME", self.directory.path());
+        overlay
+    }
+
     fn layers(&self) -> PathBuf {
-        self.directory.path().join("layers")
+        self.directory.path().join("container-steps/layers")
     }
 
     /// Forgets the layers that v7 has unpacked.

@@ -108,18 +108,16 @@ fn tables(table: &Table) -> String {
 
 /// In lines of at most 100 columns.
 fn wrapped(text: &str) -> String {
-    let mut lines = vec![String::new()];
+    let (mut lines, mut width) = (String::new(), 0);
     for word in text.split(' ') {
-        if let Some(line) = lines.last_mut() {
-            if line.len() + word.len() < 100 {
-                *line += if line.is_empty() { "" } else { " " };
-                *line += word;
-                continue;
-            }
+        let begins = width == 0 || width + 1 + word.len() > 100;
+        if width > 0 {
+            lines.push(if begins { '\n' } else { ' ' });
         }
-        lines.push(word.to_owned());
+        lines += word;
+        width = if begins { word.len() } else { width + 1 + word.len() };
     }
-    lines.join("\n")
+    lines
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub fn measure(programs: &Programs, place: &Place, runs: usize, table: &mut Tabl
     for count in [1, MANY] {
         let image = work.path().join(count.to_string());
         layout::write(&image, &layers[..count])?;
-        let mut stage = stage(&programs.overlay);
+        let mut stage = place.overlay(programs);
         stage.arg("--image").arg(format!("{}:{}", image.display(), layout::TAG));
         field.push(stage);
     }

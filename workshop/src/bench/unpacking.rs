@@ -14,7 +14,7 @@ use super::content;
 use super::guard::Place;
 use super::layout::{self, Layer};
 use super::memory::high_water_mark;
-use super::programs::{Programs, find, is_root, stage};
+use super::programs::{Programs, find, is_root};
 use super::table::Table;
 
 /// How often each of them unpacks.
@@ -176,7 +176,7 @@ impl Program {
         let commands: Vec<Command> = match self {
             Program::Stage => {
                 place.empty_layers()?;
-                let mut stage = stage(&programs.overlay);
+                let mut stage = place.overlay(programs);
                 stage.args(["--net", "none", "--image"]).arg(tagged);
                 stage.args(["/bin/busybox", "true"]);
                 vec![stage]
