@@ -334,7 +334,8 @@ impl<'a> Supervisor<'a> {
                 process.namespaces = None; // the kernel has killed all of its PID namespace
             }
             if self.pod.share_process_namespace && status == KILLED {
-                check_pause(self.pause, DYING)?; // in a dying PID namespace its process 1 is the last
+                // Of a dying PID namespace, process 1 is the last to go.
+                check_pause(self.pause, DYING)?;
             }
             let ran_for = process.started.elapsed();
             if let Some(text) = process.cgroup.out_of_memory()? {
