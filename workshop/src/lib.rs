@@ -6,10 +6,13 @@
 //! | [`exercises`] | exercises that check themselves |
 //! | [`trace`] | shows the system calls that make a container |
 //! | [`bench`] | measures what a container costs |
+//! | [`attacks`] | shows which attacks still work in a container |
 
+pub mod attacks;
 pub mod bench;
 mod child;
 mod directories;
 pub mod doctor;
 pub mod exercises;
+mod system_calls;
 pub mod trace;

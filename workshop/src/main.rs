@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use workshop::{bench, doctor, exercises, trace};
+use workshop::{attacks, bench, doctor, exercises, trace};
 
 /// The tools of the course. Without a tool: the exercises, and how far you are.
 #[derive(Parser)]
@@ -23,6 +23,11 @@ enum Tool {
     Trace(trace::Args),
     /// Measure what a container costs, and what building it costs
     Bench(bench::Args),
+    /// Attack every step, and show what still leaks
+    Attacks(attacks::Args),
+    /// Attack whatever can be reached from here
+    #[command(hide = true)]
+    Attacker(attacks::attacker::Args),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +37,8 @@ fn main() -> ExitCode {
         Some(Tool::Exercises(verb)) => exercises::run(&verb),
         Some(Tool::Trace(args)) => trace::run(&args),
         Some(Tool::Bench(args)) => bench::run(&args),
+        Some(Tool::Attacks(args)) => attacks::run(&args),
+        Some(Tool::Attacker(args)) => attacks::attacker::run(&args),
     };
     match done {
         Ok(code) => code,

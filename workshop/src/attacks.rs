@@ -1,0 +1,128 @@
+//! `cargo workshop attacks`: attacks on every step, each really carried out, and what came of it.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `attack` | what an attack is, and the list of all |
+//! | [`attacker`] | the attacker's side, inside the container |
+//! | `victim` | whom an attack is done to, and how the harm is seen |
+//! | `session` | a user of the host who starts a container with an attacker in it |
+//! | `trial` | one attack on one step: the host is made, the cell comes out |
+//! | `matrix` | all of them, and what they prove |
+//! | `report` | the table, and the parts of the book that are made from it |
+//!
+//! That an attack fails says something only if it could have succeeded. So each is carried out on
+//! the host, too, without a container, by the same program: the positive control.
+
+mod attack;
+pub mod attacker;
+mod matrix;
+mod report;
+mod session;
+mod trial;
+mod victim;
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use nix::unistd::geteuid;
+use v1_chroot::rootfs;
+
+use crate::directories;
+use attack::{ALL, Attack};
+use matrix::{Matrix, Row};
+use trial::Programs;
+
+/// The steps, in their order.
+const STEPS: [&str; 8] = [
+    "v1-chroot",
+    "v2-mountns",
+    "v3-pidns",
+    "v4-utsns",
+    "v5-netns",
+    "v6-cgroups",
+    "v7-overlay",
+    "v8-pause",
+];
+
+/// Which attacks to carry out.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only these, with an explanation [default: all, in a table]
+    names: Vec<String>,
+    /// Print the parts of the book that are made from the table
+    #[arg(long, hide = true)]
+    book: bool,
+}
+
+/// Carries out attacks and prints what came of them. As root, also as an ordinary user.
+///
+/// # Errors
+/// If an attack cannot be carried out. An attack that has succeeded nowhere is a failure, too: then
+/// it proves nothing that it has failed in a container.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let named = args.names.iter().map(|name| {
+        attack::find(name).with_context(|| {
+            let all: Vec<_> = ALL.iter().map(|attack| attack.id).collect();
+            format!("there is no attack {name:?} (one of {})", all.join(", "))
+        })
+    });
+    let attacks: Vec<&Attack> = match args.names.is_empty() {
+        true => ALL.iter().collect(),
+        false => named.collect::<Result<_>>()?,
+    };
+    let programs = programs()?;
+    let is_watched = io::stderr().is_terminal();
+    let progress = |row: &Row| {
+        if is_watched {
+            eprint!("\r\x1b[K{}", row.attack.id);
+        }
+    };
+    let matrix = Matrix::carry_out(attacks, &programs, progress)?;
+    if is_watched {
+        eprint!("\r\x1b[K");
+    }
+    match args.book {
+        true => print!("{}", report::for_book(&matrix)),
+        false => print!("{}", report::for_terminal(&matrix, !args.names.is_empty())),
+    }
+    Ok(judge(&matrix, programs.is_root))
+}
+
+/// Complains about rows that prove nothing.
+fn judge(matrix: &Matrix, is_root: bool) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for attack in matrix.unproven() {
+        let id = attack.id;
+        if !is_root && (attack.takes_root || attack.depends_on.is_some()) {
+            eprintln!("Note: {id} proves nothing here: it takes root on the host, too");
+        } else {
+            eprintln!("Error: {id} proves nothing: it has not even succeeded on the host");
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
+}
+
+/// Finds what is to be attacked. Cargo builds it, if cargo runs us.
+fn programs() -> Result<Programs> {
+    if let Some(cargo) = env::var_os("CARGO") {
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--workspace", "--bins"]);
+        build.current_dir(directories::checkout()?);
+        ensure!(build.status().context("cannot run cargo")?.success(), "the steps do not build");
+    }
+    let attacker = env::current_exe().context("cannot tell where this program lies")?;
+    let steps = attacker.parent().map(PathBuf::from).context("this program has no directory")?;
+    for step in STEPS {
+        ensure!(steps.join(step).is_file(), "there is no {step} yet (cargo build -p {step})");
+    }
+    Ok(Programs {
+        attacker,
+        steps,
+        busybox_rootfs: rootfs::prepare(None)?,
+        is_root: geteuid().is_root(),
+    })
+}
