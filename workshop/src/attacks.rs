@@ -33,7 +33,7 @@ use v1_chroot::rootfs;
 use crate::directories;
 use attack::{ALL, Attack};
 use matrix::{Matrix, Row};
-use trial::Programs;
+use trial::{Programs, Who};
 
 /// The steps, in their order.
 const STEPS: [&str; 8] = [
@@ -55,6 +55,9 @@ pub struct Args {
     /// Print the parts of the book that are made from the table
     #[arg(long, hide = true)]
     book: bool,
+    /// Carry out one attack as this user, and print a line for each cell
+    #[arg(long, hide = true)]
+    row: Option<Who>,
 }
 
 /// Carries out attacks and prints what came of them. As root, also as an ordinary user.
@@ -73,14 +76,22 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         true => ALL.iter().collect(),
         false => named.collect::<Result<_>>()?,
     };
-    let programs = programs()?;
+    if let Some(who) = args.row {
+        let programs = programs()?;
+        attacks.iter().try_for_each(|attack| Row::print(attack, who, &programs))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    build()?;
+    rootfs::prepare(None)?; // once, and not by all rows at the same time
+    let is_root = geteuid().is_root();
+    let everybody = if is_root { &[Who::Root, Who::User][..] } else { &[Who::User] };
     let is_watched = io::stderr().is_terminal();
     let progress = |row: &Row| {
         if is_watched {
             eprint!("\r\x1b[K{}", row.attack.id);
         }
     };
-    let matrix = Matrix::carry_out(attacks, &programs, progress)?;
+    let matrix = Matrix::carry_out(attacks, everybody, progress)?;
     if is_watched {
         eprint!("\r\x1b[K");
     }
@@ -88,12 +99,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         true => print!("{}", report::for_book(&matrix)),
         false => print!("{}", report::for_terminal(&matrix, !args.names.is_empty())),
     }
-    Ok(judge(&matrix, programs.is_root))
+    Ok(judge(&matrix, is_root))
 }
 
-/// Complains about rows that prove nothing.
+/// Complains about rows that prove nothing, or something else than the course says.
 fn judge(matrix: &Matrix, is_root: bool) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
+    for claim in matrix.rows.iter().flat_map(Row::broken_claims) {
+        eprintln!("Error: {claim}");
+        code = ExitCode::FAILURE;
+    }
     for attack in matrix.unproven() {
         let id = attack.id;
         if !is_root && (attack.takes_root || attack.depends_on.is_some()) {
@@ -106,14 +121,18 @@ fn judge(matrix: &Matrix, is_root: bool) -> ExitCode {
     code
 }
 
-/// Finds what is to be attacked. Cargo builds it, if cargo runs us.
+/// Builds what is to be attacked, if cargo runs us.
+fn build() -> Result<()> {
+    let Some(cargo) = env::var_os("CARGO") else { return Ok(()) };
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--workspace", "--bins"]);
+    build.current_dir(directories::checkout()?);
+    ensure!(build.status().context("cannot run cargo")?.success(), "the steps do not build");
+    Ok(())
+}
+
+/// Finds what is to be attacked: the steps lie beside this program.
 fn programs() -> Result<Programs> {
-    if let Some(cargo) = env::var_os("CARGO") {
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--workspace", "--bins"]);
-        build.current_dir(directories::checkout()?);
-        ensure!(build.status().context("cannot run cargo")?.success(), "the steps do not build");
-    }
     let attacker = env::current_exe().context("cannot tell where this program lies")?;
     let steps = attacker.parent().map(PathBuf::from).context("this program has no directory")?;
     for step in STEPS {

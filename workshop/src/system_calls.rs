@@ -1,10 +1,10 @@
 //! The system calls of the attacks that `nix` does not offer as safe functions. All `unsafe` of
 //! this crate.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd};
-use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -67,11 +67,8 @@ fn attach(id: i32, flags: i32) -> nix::Result<*mut u8> {
 /// path. Its kind, and its bytes.
 pub(crate) fn handle_of(path: &Path) -> nix::Result<(i32, Vec<u8>)> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
-    let mut handle = FileHandle {
-        bytes: LONGEST_HANDLE as libc::c_uint,
-        kind: 0,
-        handle: [0; LONGEST_HANDLE],
-    };
+    let mut handle =
+        FileHandle { bytes: LONGEST_HANDLE as libc::c_uint, kind: 0, handle: [0; LONGEST_HANDLE] };
     let mut mount = MaybeUninit::<libc::c_int>::uninit();
     // SAFETY: the path ends with a zero byte; the structure has as much room as it says; and the
     // last pointer is to room for one integer.
@@ -99,12 +96,7 @@ pub(crate) fn open_by_handle(mount: &File, kind: i32, bytes: &[u8]) -> nix::Resu
     let flags = libc::O_RDONLY | libc::O_CLOEXEC;
     // SAFETY: the structure is valid, and has as many bytes as it says.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_open_by_handle_at,
-            mount.as_raw_fd(),
-            &raw mut handle,
-            flags,
-        )
+        libc::syscall(libc::SYS_open_by_handle_at, mount.as_raw_fd(), &raw mut handle, flags)
     };
     let descriptor = i32::try_from(Errno::result(result)?).map_err(|_| Errno::EBADF)?;
     // SAFETY: the kernel has made this descriptor for us; nobody else owns it.
@@ -126,4 +118,14 @@ pub(crate) fn open_below(directory: i32, name: &str) -> nix::Result<File> {
 pub(crate) fn allow_any_tracer() {
     // SAFETY: prctl takes integers here. EINVAL, where there is no Yama, is as good.
     unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY, 0, 0, 0) };
+}
+
+/// capset(2): gives up all capabilities of this process.
+pub(crate) fn give_up_capabilities() -> nix::Result<()> {
+    const VERSION_3: u32 = 0x2008_0522; // linux/capability.h: 64 capabilities, in two halves
+    let header = [VERSION_3, 0]; // 0: this process
+    let none = [[0_u32; 3]; 2]; // effective, permitted, inheritable
+    // SAFETY: both pointers are to the structures of version 3, made of 32-bit integers.
+    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
+    Errno::result(result).map(drop)
 }

@@ -21,12 +21,26 @@ pub(super) struct Attack {
     pub leaves_first: bool,
     /// On the host, too, it takes root.
     pub takes_root: bool,
+    /// The steps, by number, in which it succeeds for root: the claim that every run verifies.
+    pub leaks_for_root: &'static [usize],
+    /// The same for an ordinary user.
+    pub leaks_for_user: &'static [usize],
     /// It is typed at a terminal.
     pub needs_terminal: bool,
     /// What of the machine decides whether an ordinary user can do it on the host: the setting, and
     /// the errno of a refusal.
     pub depends_on: Option<(&'static str, &'static str)>,
 }
+
+const NONE: &[usize] = &[];
+const V1: &[usize] = &[1];
+const V1_TO_V2: &[usize] = &[1, 2];
+const V1_TO_V3: &[usize] = &[1, 2, 3];
+const V1_TO_V4: &[usize] = &[1, 2, 3, 4];
+const V1_TO_V5: &[usize] = &[1, 2, 3, 4, 5];
+const V1_TO_V6: &[usize] = &[1, 2, 3, 4, 5, 6];
+const V1_TO_V7: &[usize] = &[1, 2, 3, 4, 5, 6, 7];
+const ALL_STEPS: &[usize] = &[1, 2, 3, 4, 5, 6, 7, 8];
 
 /// An ordinary one; each attack says in what it is different.
 const ATTACK: Attack = Attack {
@@ -38,6 +52,8 @@ const ATTACK: Attack = Attack {
     victim: victim::SECRET_FILE,
     leaves_first: false,
     takes_root: false,
+    leaks_for_root: NONE,
+    leaks_for_user: NONE,
     needs_terminal: false,
     depends_on: None,
 };
@@ -59,6 +75,8 @@ pub(super) const ALL: &[Attack] = &[
         why: "chroot moves the root directory and leaves everything else where it is. After \
               pivot_root there is nothing above the root: the host's is not mounted any more.",
         leaves_first: true,
+        leaks_for_root: V1,
+        leaks_for_user: V1,
         ..ATTACK
     },
     Attack {
@@ -68,6 +86,8 @@ pub(super) const ALL: &[Attack] = &[
         attacker: attacker::read_shared_file,
         victim: victim::SHARED_FILE,
         leaves_first: true,
+        leaks_for_root: V1,
+        leaks_for_user: V1,
         ..ATTACK
     },
     Attack {
@@ -77,6 +97,8 @@ pub(super) const ALL: &[Attack] = &[
               numbers for those in it, and no others.",
         attacker: attacker::kill_process,
         victim: victim::PROCESS_TO_KILL,
+        leaks_for_root: V1_TO_V2,
+        leaks_for_user: V1_TO_V2,
         ..ATTACK
     },
     Attack {
@@ -87,6 +109,8 @@ pub(super) const ALL: &[Attack] = &[
         attacker: attacker::see_process,
         victim: victim::PROCESS,
         leaves_first: true,
+        leaks_for_root: V1_TO_V2,
+        leaks_for_user: V1_TO_V2,
         ..ATTACK
     },
     Attack {
@@ -97,6 +121,7 @@ pub(super) const ALL: &[Attack] = &[
         attacker: attacker::read_environment,
         victim: victim::PROCESS,
         leaves_first: true,
+        leaks_for_root: V1_TO_V2,
         ..ATTACK
     },
     Attack {
@@ -107,6 +132,7 @@ pub(super) const ALL: &[Attack] = &[
         attacker: attacker::read_through_root,
         victim: victim::PROCESS,
         leaves_first: true,
+        leaks_for_root: V1_TO_V2,
         ..ATTACK
     },
     Attack {
@@ -115,6 +141,7 @@ pub(super) const ALL: &[Attack] = &[
         why: "As with kill-process. Without root the user namespace stops it earlier.",
         attacker: attacker::read_memory,
         victim: victim::MEMORY,
+        leaks_for_root: V1_TO_V2,
         ..ATTACK
     },
     Attack {
@@ -125,6 +152,7 @@ pub(super) const ALL: &[Attack] = &[
         attacker: attacker::set_hostname,
         victim: victim::HOSTNAME,
         takes_root: true,
+        leaks_for_root: V1_TO_V3,
         ..ATTACK
     },
     Attack {
@@ -133,6 +161,8 @@ pub(super) const ALL: &[Attack] = &[
         why: "In a network namespace of its own, 127.0.0.1 is the container itself.",
         attacker: attacker::reach_loopback,
         victim: victim::LOOPBACK_SERVICE,
+        leaks_for_root: V1_TO_V4,
+        leaks_for_user: V1_TO_V4,
         ..ATTACK
     },
     Attack {
@@ -142,6 +172,8 @@ pub(super) const ALL: &[Attack] = &[
               network namespace.",
         attacker: attacker::reach_abstract,
         victim: victim::ABSTRACT_SERVICE,
+        leaks_for_root: V1_TO_V4,
+        leaks_for_user: V1_TO_V4,
         ..ATTACK
     },
     Attack {
@@ -152,6 +184,20 @@ pub(super) const ALL: &[Attack] = &[
         attacker: attacker::listen_to_loopback,
         victim: victim::TALK,
         takes_root: true,
+        leaks_for_root: V1_TO_V4,
+        ..ATTACK
+    },
+    Attack {
+        id: "release-agent",
+        does: "mount a hierarchy of cgroup v1, and name a program for the kernel to start",
+        why: "Only who is in the first cgroup namespace may make a new hierarchy, and v6 leaves \
+              it. (On a host that still has its controllers in v1, the existing hierarchies can \
+              be mounted all the same.)",
+        docker: "Docker takes CAP_SYS_ADMIN away, and so mount(2).",
+        attacker: attacker::write_release_agent,
+        victim: victim::HIERARCHY,
+        takes_root: true,
+        leaks_for_root: V1_TO_V5,
         ..ATTACK
     },
     Attack {
@@ -162,6 +208,8 @@ pub(super) const ALL: &[Attack] = &[
         docker: "`docker run` gives no limit either, unless you say `-m`.",
         attacker: attacker::eat_memory,
         victim: victim::MEMORY_OF_MACHINE,
+        leaks_for_root: V1_TO_V5,
+        leaks_for_user: ALL_STEPS,
         ..ATTACK
     },
     Attack {
@@ -173,6 +221,8 @@ pub(super) const ALL: &[Attack] = &[
         docker: "`docker run` gives no limit either, unless you say `--pids-limit`.",
         attacker: attacker::fork_without_end,
         victim: victim::NUMBERS_OF_MACHINE,
+        leaks_for_root: &[1, 2, 3, 4, 5, 8],
+        leaks_for_user: ALL_STEPS,
         ..ATTACK
     },
     Attack {
@@ -182,29 +232,8 @@ pub(super) const ALL: &[Attack] = &[
               container writes goes to a layer of its own.",
         attacker: attacker::spoil_shared_files,
         victim: victim::NEXT_CONTAINER,
-        ..ATTACK
-    },
-    Attack {
-        id: "system-v-memory",
-        does: "read System V shared memory of the host",
-        why: "It belongs to the IPC namespace. A container of v1 to v7 is in the host's; v8 makes \
-              one for each pod, which all its containers share.",
-        docker: "Docker makes an IPC namespace for each container.",
-        attacker: attacker::read_system_v_memory,
-        victim: victim::SYSTEM_V_MEMORY,
-        ..ATTACK
-    },
-    Attack {
-        id: "type-into-terminal",
-        does: "type a letter into the terminal that the container was started from",
-        why: "A container of v1 to v7 has its caller's terminal, for job control, and the kernel \
-              lets it type there (TIOCSTI). The containers of v8 leave it. Since Linux 6.2 the \
-              kernel can refuse it to ordinary users.",
-        docker: "Docker gives a container a new pseudo-terminal, and carries letters over.",
-        attacker: attacker::type_into_terminal,
-        victim: victim::TERMINAL,
-        needs_terminal: true,
-        depends_on: Some(("dev.tty.legacy_tiocsti", "EIO")),
+        leaks_for_root: V1_TO_V6,
+        leaks_for_user: V1_TO_V6,
         ..ATTACK
     },
     Attack {
@@ -218,18 +247,34 @@ pub(super) const ALL: &[Attack] = &[
         attacker: attacker::open_by_handle,
         victim: victim::HANDLE,
         takes_root: true,
+        leaks_for_root: V1_TO_V6,
         ..ATTACK
     },
     Attack {
-        id: "release-agent",
-        does: "mount a hierarchy of cgroup v1, and name a program for the kernel to start",
-        why: "Only who is in the first cgroup namespace may make a new hierarchy, and v6 leaves \
-              it. (On a host that still has its controllers in v1, the existing hierarchies can \
-              be mounted all the same.)",
-        docker: "Docker takes CAP_SYS_ADMIN away, and so mount(2).",
-        attacker: attacker::write_release_agent,
-        victim: victim::HIERARCHY,
-        takes_root: true,
+        id: "system-v-memory",
+        does: "read System V shared memory of the host",
+        why: "It belongs to the IPC namespace. A container of v1 to v7 is in the host's; v8 makes \
+              one for each pod, which all its containers share.",
+        docker: "Docker makes an IPC namespace for each container.",
+        attacker: attacker::read_system_v_memory,
+        victim: victim::SYSTEM_V_MEMORY,
+        leaks_for_root: V1_TO_V7,
+        leaks_for_user: V1_TO_V7,
+        ..ATTACK
+    },
+    Attack {
+        id: "type-into-terminal",
+        does: "type a letter into the terminal that the container was started from",
+        why: "A container of v1 to v7 has its caller's terminal, for job control, and the kernel \
+              lets it type there (TIOCSTI). The containers of v8 leave it. Since Linux 6.2 the \
+              kernel can refuse it to ordinary users.",
+        docker: "Docker gives a container a new pseudo-terminal, and carries letters over.",
+        attacker: attacker::type_into_terminal,
+        victim: victim::TERMINAL,
+        needs_terminal: true,
+        depends_on: Some(("dev.tty.legacy_tiocsti", "EIO")),
+        leaks_for_root: V1_TO_V7,
+        leaks_for_user: V1_TO_V7,
         ..ATTACK
     },
     Attack {
@@ -240,6 +285,8 @@ pub(super) const ALL: &[Attack] = &[
         docker: "In Docker it is the same: bind services to one address, or guard the bridge.",
         attacker: attacker::reach_on_all,
         victim: victim::SERVICE_ON_ALL,
+        leaks_for_root: ALL_STEPS,
+        leaks_for_user: V1_TO_V4,
         ..ATTACK
     },
     Attack {
@@ -252,6 +299,7 @@ pub(super) const ALL: &[Attack] = &[
         attacker: attacker::make_device,
         victim: victim::NOBODY,
         takes_root: true,
+        leaks_for_root: ALL_STEPS,
         ..ATTACK
     },
     Attack {
@@ -263,6 +311,7 @@ pub(super) const ALL: &[Attack] = &[
         attacker: attacker::mount_devices,
         victim: victim::NOBODY,
         takes_root: true,
+        leaks_for_root: ALL_STEPS,
         ..ATTACK
     },
     Attack {
@@ -275,6 +324,7 @@ pub(super) const ALL: &[Attack] = &[
         victim: victim::NOBODY,
         leaves_first: true,
         takes_root: true,
+        leaks_for_root: ALL_STEPS,
         ..ATTACK
     },
 ];

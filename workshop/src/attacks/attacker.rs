@@ -33,8 +33,8 @@ pub(super) use kernel::{
 };
 pub(super) use network::{listen_to_loopback, reach_abstract, reach_loopback, reach_on_all};
 pub(super) use processes::{
-    kill_process, read_environment, read_memory, read_through_root, see_process,
-    read_system_v_memory,
+    kill_process, read_environment, read_memory, read_system_v_memory, read_through_root,
+    see_process,
 };
 
 /// What the attacker is told on its command line.

@@ -13,10 +13,10 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 
+use super::STEPS;
 use super::attack::Attack;
 use super::attacker::{ANSWER, FROM_HERE};
 use super::trial::{Cell, Who};
-use super::STEPS;
 use crate::exercises::host::{Ended, Host};
 
 /// What root's containers get from v6 on.
@@ -52,7 +52,9 @@ impl<'a> Session<'a> {
             ensure!(made.status == 0, "v1-chroot does not start: {}", made.stderr);
             session.bring_attacker()?;
         } else {
-            fs::create_dir_all(session.rootfs()).context("cannot make a directory")?;
+            // Where the host's secrets lie.
+            let place = session.rootfs().join(FROM_HERE.trim_start_matches('/'));
+            fs::create_dir_all(place).context("cannot make a directory")?;
         }
         Ok(session)
     }
@@ -111,7 +113,8 @@ impl<'a> Session<'a> {
 
     /// The words that start the attacker inside: by its dynamic loader, if it has one (ld.so(8)).
     fn inside(&self, words: &[String]) -> Result<Vec<String>> {
-        let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name =
+            |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
         let mut names = libraries()?.iter().filter_map(name).collect::<Vec<_>>().into_iter();
         let loader = names.find(|name| name.starts_with("ld-"));
         let loader = loader.map(|loader| {

@@ -1,6 +1,7 @@
 //! One attack on one step, as one user, on a host that is made for it.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,18 +14,38 @@ use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 use v1_chroot::command_line::Failure;
 
 use super::attack::Attack;
+use super::attacker::FROM_HERE;
 use super::session::{Session, Terminal};
 use crate::child;
 use crate::exercises::host::Host;
 use crate::exercises::judge::Place;
+use crate::system_calls::give_up_capabilities;
 
 /// Who starts the container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Who {
     /// The host's root.
     Root,
     /// An ordinary user.
     User,
+}
+
+impl Who {
+    /// For readers.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Who::Root => "as root",
+            Who::User => "without root",
+        }
+    }
+
+    /// For the command line.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Who::Root => "root",
+            Who::User => "user",
+        }
+    }
 }
 
 /// The uid and gid of the ordinary user.
@@ -51,7 +72,7 @@ impl Cell {
         }
     }
 
-    fn of(text: String) -> Cell {
+    pub(super) fn of(text: String) -> Cell {
         if text == LEAKS { Cell::Leaks } else { Cell::Stopped(text) }
     }
 }
@@ -80,8 +101,7 @@ pub(super) fn carry_out(
 ) -> Result<Cell> {
     let place = Place::make()?;
     let ended = child::run(|| {
-        let host =
-            Host::make(&place.0, &programs.busybox_rootfs, programs.attacker.clone(), None)?;
+        let host = Host::make(&place.0, &programs.busybox_rootfs, programs.attacker.clone(), None)?;
         furnish(&host, &place.0, step, programs)?;
         let terminal = attack.needs_terminal.then(Terminal::make).transpose()?;
         let ended = child::run(|| {
@@ -105,17 +125,9 @@ pub(super) fn carry_out(
     }
 }
 
-/// Covers what the host shares with the machine and a step may write to, and copies the programs
-/// in: an attack that harms its launcher harms the copy.
+/// Copies the programs in: an attack that harms its launcher harms the copy. Then covers what the
+/// host shares with the machine and a step may write to. (The programs may lie below that.)
 fn furnish(host: &Host, directory: &Path, step: Option<&str>, programs: &Programs) -> Result<()> {
-    for place in ["/run", "/var/cache", "/dev/shm"] {
-        let (kind, flags) = (Some("tmpfs"), MsFlags::MS_NOSUID);
-        mount(kind, place, kind, flags, Some("mode=1777"))
-            .with_context(|| format!("cannot mount tmpfs on {place}"))?;
-    }
-    let mut ip = Command::new(host.busybox());
-    let set_up = ip.args(["ip", "link", "set", "lo", "up"]).status().context("cannot run ip")?;
-    ensure!(set_up.success(), "cannot set up the loopback device of the host");
     let bin = directory.join("bin");
     fs::create_dir(&bin).context("cannot make a directory")?;
     let first = step.map(|_| "v1-chroot"); // it makes the root file system
@@ -126,6 +138,18 @@ fn furnish(host: &Host, directory: &Path, step: Option<&str>, programs: &Program
         let copied = fs::copy(&program, bin.join(name));
         copied.with_context(|| format!("cannot copy {}", program.display()))?;
     }
+    for place in ["/run", "/var/cache", "/dev/shm", "/mnt"] {
+        let (kind, flags) = (Some("tmpfs"), MsFlags::MS_NOSUID);
+        mount(kind, place, kind, flags, Some("mode=1777"))
+            .with_context(|| format!("cannot mount tmpfs on {place}"))?;
+    }
+    // On the host, too, the attacker has a place of its own.
+    fs::create_dir(FROM_HERE)
+        .and_then(|()| fs::set_permissions(FROM_HERE, Permissions::from_mode(0o777)))
+        .with_context(|| format!("cannot make {FROM_HERE}"))?;
+    let mut ip = Command::new(host.busybox());
+    let set_up = ip.args(["ip", "link", "set", "lo", "up"]).status().context("cannot run ip")?;
+    ensure!(set_up.success(), "cannot set up the loopback device of the host");
     Ok(())
 }
 
@@ -133,14 +157,12 @@ fn furnish(host: &Host, directory: &Path, step: Option<&str>, programs: &Program
 /// id only, and calls it root: there a second user namespace makes an ordinary one of it.)
 fn become_user(who: Who, is_root: bool) -> Result<()> {
     match (who, is_root) {
-        (Who::Root, true) => Ok(()),
+        (Who::Root, true) => return Ok(()),
         (Who::Root, false) => bail!("an ordinary user has no root to be"),
         (Who::User, true) => {
             setgroups(&[]).context("cannot leave the groups of root")?;
             setgid(Gid::from_raw(USER)).context("cannot change the group")?;
             setuid(Uid::from_raw(USER)).context("cannot change the user")?;
-            // Who changes the user cannot be looked at; but this process is one of the victims.
-            set_dumpable(true).context("cannot become dumpable")
         }
         (Who::User, false) => {
             unshare(CloneFlags::CLONE_NEWUSER).context("cannot make a user namespace")?;
@@ -149,7 +171,10 @@ fn become_user(who: Who, is_root: bool) -> Result<()> {
                 let path = format!("/proc/self/{name}");
                 fs::write(&path, text).with_context(|| format!("cannot write to {path}"))?;
             }
-            Ok(())
+            // Who makes a user namespace has all capabilities in it; an ordinary user has none.
+            give_up_capabilities().context("cannot give up the capabilities")?;
         }
     }
+    // Who has changed the user cannot be looked into; but this process is one of the victims.
+    set_dumpable(true).context("cannot become dumpable")
 }

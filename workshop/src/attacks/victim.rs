@@ -100,8 +100,14 @@ pub(super) const PROCESS_TO_KILL: Victim = |session| {
     let mut victim = process(session)?;
     let pid = victim.id().to_string();
     Ok(Target::seen_by(vec![pid], move |_, _| {
-        let ended = victim.try_wait().context("cannot look at the victim")?;
-        Ok(ended.is_some())
+        // A signal is sent at once, and takes effect when the victim runs next.
+        for _ in 0..200 {
+            if victim.try_wait().context("cannot look at the victim")?.is_some() {
+                return Ok(true);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(false)
     }))
 };
 

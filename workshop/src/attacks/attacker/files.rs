@@ -11,14 +11,14 @@ use nix::unistd::chroot;
 use super::{Told, errno};
 use crate::system_calls;
 
-/// Where the attacker lies in the root file system.
+/// The attacker's own place, in the root file system and on the host.
 pub(crate) const FROM_HERE: &str = "/mnt/attacker";
 
 /// The classic way out: chroot(2) moves the root directory below the working directory, and nothing
 /// stops `..` of a process that stands outside of its root. On the host there is nothing to leave.
 pub(super) fn walk_out_of_chroot() {
     let deeper = Path::new(FROM_HERE).join("deeper");
-    if fs::create_dir_all(&deeper).is_err() || chroot(&deeper).is_err() {
+    if fs::create_dir(&deeper).is_err() || chroot(&deeper).is_err() {
         return;
     }
     for _ in 0..64 {
