@@ -5,6 +5,7 @@
 //! | `attack` | what an attack is, and the list of all |
 //! | [`attacker`] | the attacker's side, inside the container |
 //! | `victim` | whom an attack is done to, and how the harm is seen |
+//! | `container` | how a container of each step is started with the attacker in it |
 //! | `session` | a user of the host who starts a container with an attacker in it |
 //! | `trial` | one attack on one step: the host is made, the cell comes out |
 //! | `matrix` | all of them, and what they prove |
@@ -15,6 +16,7 @@
 
 mod attack;
 pub mod attacker;
+mod container;
 mod matrix;
 mod report;
 mod session;

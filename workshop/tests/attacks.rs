@@ -1,8 +1,8 @@
 //! `cargo workshop attacks`: what the book says of the attacks is what came of them, and a step
 //! whose defence is taken away is seen.
 //!
-//! `BLESS=1 cargo test -p workshop --test attacks` (as root) rewrites the parts of the book that are
-//! made from the table.
+//! `BLESS=1 cargo test -p workshop --test attacks` (as root) rewrites the parts of the book that
+//! are made from the table.
 
 #![allow(
     clippy::unwrap_used,

@@ -278,6 +278,21 @@ pub(super) const ALL: &[Attack] = &[
         ..ATTACK
     },
     Attack {
+        id: "change-launcher",
+        does: "change the launcher's own file through /proc, where it is started in the container",
+        why: "A root file system can hold a command that is a link to /proc/self/exe. At that \
+              moment it is the launcher, a file of the host, which then runs inside, where \
+              others can reach it. (In v1 the attacker has walked out, and finds it by its path.) \
+              v8 runs from a sealed copy in memory, and that is what the attacker gets.",
+        docker: "runc had this hole (CVE-2019-5736), and runs from such a copy since.",
+        attacker: attacker::change_launcher,
+        victim: victim::LAUNCHER,
+        leaves_first: true,
+        leaks_for_root: V1_TO_V7,
+        leaks_for_user: V1_TO_V7,
+        ..ATTACK
+    },
+    Attack {
         id: "reach-all-addresses",
         does: "connect to a service of the host that listens on all addresses",
         why: "Root's container is on a network with the host, by the bridge, and what listens on \

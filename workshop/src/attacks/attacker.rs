@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 
 use super::attack;
-pub(crate) use files::FROM_HERE;
+pub(crate) use files::{FROM_HERE, ITSELF, MARK};
 
 /// What comes before the attacker's answer in its output.
 pub(super) const ANSWER: &str = "attack-answer: ";
@@ -25,7 +25,8 @@ pub(super) const ANSWER: &str = "attack-answer: ";
 pub(super) type Attacker = fn(&Told) -> Result<String, Errno>;
 
 pub(super) use files::{
-    leaked_descriptor, open_by_handle, read_file, read_shared_file, spoil_shared_files,
+    change_launcher, leaked_descriptor, open_by_handle, read_file, read_shared_file,
+    spoil_shared_files,
 };
 pub(super) use kernel::{
     eat_memory, fork_without_end, make_device, mount_devices, set_hostname, type_into_terminal,

@@ -26,12 +26,14 @@ pub(super) fn for_terminal(matrix: &Matrix, with_words: bool) -> String {
         if rows.is_empty() {
             continue;
         }
+        if who == Who::User && matrix.rows.len() > rows.len() {
+            text.push('\n');
+        }
         let titles = ["host"].into_iter().chain(STEPS.into_iter().map(short));
         text += &line(who.title(), titles);
         for row in rows {
             text += &line(row.attack.id, row.cells().map(Cell::text));
         }
-        text.push('\n');
     }
     text
 }
@@ -139,9 +141,8 @@ fn chapter(matrix: &Matrix, index: usize) -> String {
         (before_and_now.next(), before_and_now.next()) == (Some(true), Some(false))
     });
     let name = short(STEPS[index]);
-    let mut text = format!(
-        "Each of [the attacks](attacks.md) is carried out in {name} by a test. These still work:\n\n"
-    );
+    let mut text =
+        format!("A test carries out [the attacks](attacks.md) in {name}. These still work:\n\n");
     for who in [Who::Root, Who::User] {
         text += &wrapped(&format!("- {}: {}", who.title(), links(leaking(who))));
     }

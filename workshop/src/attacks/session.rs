@@ -1,7 +1,6 @@
 //! A session of a user on the throw-away host: the victim is made, the container is started, the
 //! attacker's answer is read, and the harm is looked at.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,15 +11,15 @@ use std::rc::Rc;
 use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
-use super::STEPS;
 use super::attack::Attack;
 use super::attacker::{ANSWER, FROM_HERE};
+use super::container::{COMMON, arguments, arguments_through_launcher, bring_attacker, inside};
 use super::trial::{Cell, Who};
+use super::victim::Target;
 use crate::exercises::host::{Ended, Host};
-
-/// What root's containers get from v6 on.
-const LIMITS: [&str; 4] = ["--memory", "64m", "--pids-limit", "40"];
 
 /// The exit status of a command that SIGKILL has ended.
 const KILLED: i32 = 137;
@@ -48,9 +47,9 @@ impl<'a> Session<'a> {
             fs::create_dir(directory.join(name)).context("cannot make the home directory")?;
         }
         if step.is_some() {
-            let made = session.run(session.program("v1-chroot").arg("true"))?;
+            let made = session.run(&mut session.container("v1-chroot", &["true".to_owned()])?)?;
             ensure!(made.status == 0, "v1-chroot does not start: {}", made.stderr);
-            session.bring_attacker()?;
+            bring_attacker(&session.rootfs(), &directory.join("bin/workshop"))?;
         } else {
             // Where the host's secrets lie.
             let place = session.rootfs().join(FROM_HERE.trim_start_matches('/'));
@@ -59,24 +58,10 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Copies this program, and the libraries that it needs, into the root file system.
-    fn bring_attacker(&self) -> Result<()> {
-        let place = self.rootfs().join(FROM_HERE.trim_start_matches('/'));
-        fs::create_dir(&place).context("cannot make a directory in the rootfs")?;
-        let own = self.directory.join("bin/workshop");
-        for file in libraries()?.into_iter().chain([own]) {
-            let name = file.file_name().context("a library has a name")?;
-            fs::copy(&file, place.join(name))
-                .with_context(|| format!("cannot copy {} into the rootfs", file.display()))?;
-        }
-        Ok(())
-    }
-
     /// Carries out an attack.
     pub(super) fn attack(&self, attack: &Attack) -> Result<Cell> {
         let target = (attack.victim)(self)?;
-        let ended = self.attack_with(attack, &target.told)?;
-        drop(target.leaked);
+        let ended = self.attack_with(attack, &target)?;
         let answer = ended.stdout.lines().find_map(|line| Some(line.split_once(ANSWER)?.1));
         match answer.map(|answer| answer.split_once(' ').unwrap_or((answer, ""))) {
             Some(("got", got)) => Ok(match (target.is_harmed)(self, got)? {
@@ -94,16 +79,24 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn attack_with(&self, attack: &Attack, told: &[String]) -> Result<Ended> {
+    fn attack_with(&self, attack: &Attack, target: &Target) -> Result<Ended> {
         let words = ["attacker", attack.id].map(str::to_owned);
-        let words = words.iter().chain(told).cloned().collect::<Vec<_>>();
-        let mut command = match self.step {
-            None => {
-                let mut command = self.program("workshop");
-                command.args(&words);
-                command
+        let words = words.iter().chain(&target.told).cloned().collect::<Vec<_>>();
+        let mut command = match (self.step, &target.launcher) {
+            (None, _) => self.program(&self.directory.join("bin/workshop"), &words),
+            (Some("v1-chroot"), Some(launcher)) => {
+                let words = arguments("v1-chroot", self.who, &inside(&words)?, &self.manifest())?;
+                self.program(launcher, &words)
             }
-            Some(step) => self.container(step, &self.inside(&words)?)?,
+            (Some(step), Some(launcher)) => {
+                let words = inside(&words)?;
+                let manifest = self.manifest();
+                self.program(
+                    launcher,
+                    &arguments_through_launcher(step, self.who, &words, &manifest)?,
+                )
+            }
+            (Some(step), None) => self.container(step, &inside(&words)?)?,
         };
         if let Some(terminal) = &self.terminal {
             command.stdin(terminal.slave.try_clone().context("cannot copy a descriptor")?);
@@ -111,54 +104,21 @@ impl<'a> Session<'a> {
         self.run(&mut command)
     }
 
-    /// The words that start the attacker inside: by its dynamic loader, if it has one (ld.so(8)).
-    fn inside(&self, words: &[String]) -> Result<Vec<String>> {
-        let name =
-            |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let mut names = libraries()?.iter().filter_map(name).collect::<Vec<_>>().into_iter();
-        let loader = names.find(|name| name.starts_with("ld-"));
-        let loader = loader.map(|loader| {
-            [format!("{FROM_HERE}/{loader}"), "--library-path".to_owned(), FROM_HERE.to_owned()]
-        });
-        let own = [format!("{FROM_HERE}/workshop")];
-        Ok(loader.into_iter().flatten().chain(own).chain(words.iter().cloned()).collect())
-    }
-
     /// A container of this step that runs these words.
     fn container(&self, step: &str, words: &[String]) -> Result<Command> {
-        let number = STEPS.iter().position(|it| *it == step).context("there is no such step")?;
-        let mut container = self.program(step);
-        if step == "v8-pause" {
-            let path = self.directory.join("home/pod.yaml");
-            fs::write(&path, self.manifest(words)).context("cannot write a manifest")?;
-            container.arg("run").arg(path);
-            return Ok(container);
-        }
-        if number >= 5 && self.who == Who::Root {
-            container.args(LIMITS);
-        }
-        container.arg("--").args(words);
-        Ok(container)
+        let arguments = arguments(step, self.who, words, &self.manifest())?;
+        Ok(self.program(&self.directory.join("bin").join(step), &arguments))
     }
 
-    fn manifest(&self, words: &[String]) -> String {
-        let words: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
-        let words = words.join(", ");
-        let limits = match self.who {
-            Who::Root => "    resources:\n      limits:\n        memory: 64Mi\n",
-            Who::User => "",
-        };
-        format!(
-            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: attack\nspec:\n  restartPolicy: Never\n  \
-             containers:\n  - name: attacker\n    image: busybox\n    command: [{words}]\n{limits}"
-        )
+    fn manifest(&self) -> PathBuf {
+        self.directory.join("home/pod.yaml")
     }
 
     /// A program of the host, with nothing of our environment.
-    fn program(&self, name: &str) -> Command {
+    fn program(&self, path: &Path, arguments: &[String]) -> Command {
         let home = self.directory.join("home");
-        let mut command = Command::new(self.directory.join("bin").join(name));
-        command.env_clear().current_dir(&home).stdin(Stdio::null());
+        let mut command = Command::new(path);
+        command.args(arguments).env_clear().current_dir(&home).stdin(Stdio::null());
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("TERM", "xterm");
         command.env("HOME", &home).env("XDG_RUNTIME_DIR", home.join("run"));
         command.env("BUSYBOX", self.busybox());
@@ -198,6 +158,29 @@ impl<'a> Session<'a> {
         Ok(Rc::clone(&self.terminal.as_ref().context("this session has no terminal")?.master))
     }
 
+    /// Makes a copy of the step's launcher that belongs to the user, as one that the user has built
+    /// does; on the host, of busybox.
+    pub(super) fn own_launcher(&self) -> Result<PathBuf> {
+        let program = self.step.map(|step| self.directory.join("bin").join(step));
+        let program = program.unwrap_or_else(|| self.busybox());
+        let name = self.step.unwrap_or("busybox");
+        let copy = self.directory.join("home").join(name);
+        fs::copy(&program, &copy).context("cannot copy a launcher")?;
+        Ok(copy)
+    }
+
+    /// Makes a fifo that the containers of a pod have in common, if the step has pods. Its path in
+    /// there.
+    pub(super) fn fifo_of_pod(&self) -> Result<Option<String>> {
+        if self.step != Some("v8-pause") {
+            return Ok(None);
+        }
+        let common = self.directory.join("home/common");
+        fs::create_dir(&common).context("cannot make a directory")?;
+        mkfifo(&common.join("fifo"), Mode::S_IRWXU).context("cannot make a fifo")?;
+        Ok(Some(format!("{COMMON}/fifo")))
+    }
+
     /// Whether there is no container at all.
     pub(super) fn is_on_host(&self) -> bool {
         self.step.is_none()
@@ -231,12 +214,4 @@ impl Terminal {
         let slave = slave.with_context(|| format!("cannot open {name}"))?;
         Ok(Terminal { master: Rc::new(master.into()), slave })
     }
-}
-
-/// The shared libraries of this process, the loader among them; none if it is static.
-fn libraries() -> Result<BTreeSet<PathBuf>> {
-    let path = "/proc/self/maps";
-    let maps = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
-    let paths = maps.lines().filter_map(|line| line.find('/').map(|start| &line[start..]));
-    Ok(paths.filter(|path| path.contains(".so")).map(PathBuf::from).collect())
 }

@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use anyhow::{Context, Result};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::gethostname;
 
-use super::attacker::FROM_HERE;
+use super::attacker::{FROM_HERE, MARK};
 use super::session::Session;
 use crate::exercises::host;
 use crate::system_calls;
@@ -29,8 +30,10 @@ pub(super) type Victim = fn(&Session) -> Result<Target>;
 pub(super) struct Target {
     pub told: Vec<String>,
     pub is_harmed: IsHarmed,
-    /// The first descriptor that the launcher gets beside the usual ones: it is inherited.
+    /// A descriptor that the launcher inherits beside the usual ones.
     pub leaked: Option<File>,
+    /// The launcher to use, if that is the victim.
+    pub launcher: Option<PathBuf>,
 }
 
 /// From what the attacker says that it has got to whether that is the victim's.
@@ -49,7 +52,7 @@ impl Target {
         told: Vec<String>,
         is_harmed: impl FnOnce(&Session, &str) -> Result<bool> + 'static,
     ) -> Target {
-        Target { told, is_harmed: Box::new(is_harmed), leaked: None }
+        Target { told, is_harmed: Box::new(is_harmed), leaked: None, launcher: None }
     }
 }
 
@@ -231,4 +234,25 @@ pub(super) const HANDLE: Victim = |session| {
 pub(super) const HIERARCHY: Victim = |_| {
     let name = format!("attacks-{}", std::process::id());
     Ok(Target::seen_by(vec![name], |_, _| Ok(true)))
+};
+
+/// The file of the launcher. Its time of change tells who was there.
+pub(super) const LAUNCHER: Victim = |session| {
+    let launcher = session.own_launcher()?;
+    if session.is_on_host() {
+        let mut running = Command::new(&launcher);
+        running.args(["sleep", "1000"]).stdin(Stdio::null());
+        running.stdout(Stdio::null()).stderr(Stdio::null());
+        running.spawn().context("cannot start a process of the host")?;
+    }
+    let path = launcher.clone();
+    let is_harmed = move |_: &Session, _: &str| {
+        let found = fs::metadata(&path).context("cannot look at the launcher")?;
+        Ok(found.mtime() == MARK)
+    };
+    let mut told = vec![launcher.to_string_lossy().into_owned()];
+    told.extend(session.fifo_of_pod()?);
+    let mut target = Target::seen_by(told, is_harmed);
+    target.launcher = Some(launcher);
+    Ok(target)
 };
