@@ -2,7 +2,8 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `attack` | what an attack is, and the list of all |
+//! | `attack` | what an attack is |
+//! | `list` | all of them, with what is claimed of each |
 //! | [`attacker`] | the attacker's side, inside the container |
 //! | `victim` | whom an attack is done to, and how the harm is seen |
 //! | `container` | how a container of each step is started with the attacker in it |
@@ -17,6 +18,7 @@
 mod attack;
 pub mod attacker;
 mod container;
+mod list;
 mod matrix;
 mod report;
 mod session;
@@ -33,7 +35,8 @@ use nix::unistd::geteuid;
 use v1_chroot::rootfs;
 
 use crate::directories;
-use attack::{ALL, Attack};
+use attack::Attack;
+use list::ALL;
 use matrix::{Matrix, Row};
 use trial::{Programs, Who};
 
@@ -113,19 +116,28 @@ fn judge(matrix: &Matrix, is_root: bool) -> ExitCode {
     }
     for attack in matrix.unproven() {
         let id = attack.id;
-        if !is_root && (attack.takes_root || attack.depends_on.is_some()) {
-            eprintln!("Note: {id} proves nothing here: it takes root on the host, too");
-        } else {
-            eprintln!("Error: {id} proves nothing: it has not even succeeded on the host");
-            code = ExitCode::FAILURE;
+        match attack.depends_on {
+            _ if !is_root && attack.takes_root => {
+                eprintln!("Note: {id} proves nothing here: it takes root on the host, too");
+            }
+            Some((setting, _)) if !is_root => {
+                eprintln!("Note: {id} proves nothing here: {setting} forbids it on the host, too");
+            }
+            _ => {
+                eprintln!("Error: {id} proves nothing: it has not even succeeded on the host");
+                code = ExitCode::FAILURE;
+            }
         }
     }
     code
 }
 
-/// Builds what is to be attacked, if cargo runs us.
+/// Builds what is to be attacked, if cargo runs us. (Not below sudo: what root builds would be in
+/// the user's way.)
 fn build() -> Result<()> {
-    let Some(cargo) = env::var_os("CARGO") else { return Ok(()) };
+    let Some(cargo) = env::var_os("CARGO").filter(|_| env::var_os("SUDO_UID").is_none()) else {
+        return Ok(());
+    };
     let mut build = Command::new(cargo);
     build.args(["build", "--quiet", "--workspace", "--bins"]);
     build.current_dir(directories::checkout()?);

@@ -77,13 +77,17 @@ pub(super) fn arguments(
 /// The same, with the launcher itself in the container: the command is a link to /proc/self/exe.
 ///
 /// From v2 to v7 the launcher in there starts the attacker, in a container in the container. In v8
-/// it waits for a manifest, from the fifo that is the last of the words, in a pod whose containers see each other's processes.
+/// it waits for a manifest, from the fifo that is the last of the words, in a pod whose containers
+/// see each other's processes.
 pub(super) fn arguments_through_launcher(
     step: &str,
     who: Who,
     words: &[String],
     manifest: &Path,
 ) -> Result<Vec<String>> {
+    if step == "v1-chroot" {
+        return arguments(step, who, words, manifest); // there is no /proc yet that leads to it
+    }
     let itself = format!("{FROM_HERE}/{ITSELF}");
     if step == "v8-pause" {
         let fifo = words.last().cloned().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! All attacks on all steps, and what they prove.
 
 use std::env;
+use std::io::{self, Write};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -46,7 +47,8 @@ impl Row {
     /// The other side of it: the cells, one for each line.
     pub(super) fn print(attack: &'static Attack, who: Who, programs: &Programs) -> Result<()> {
         for step in [None].into_iter().chain(STEPS.map(Some)) {
-            println!("{}", carry_out(attack, step, who, programs)?.text());
+            let cell = carry_out(attack, step, who, programs)?;
+            writeln!(io::stdout(), "{}", cell.text()).context("cannot print a cell")?;
         }
         Ok(())
     }
@@ -105,7 +107,11 @@ impl Matrix {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some((attack, who)) = wanted.get(index) else { return Ok(done) };
-                let row = Row::in_a_process(attack, *who)?;
+                let row = Row::in_a_process(attack, *who);
+                if row.is_err() {
+                    next.store(wanted.len(), Ordering::Relaxed); // the others stop, too
+                }
+                let row = row?;
                 progress(&row);
                 done.push((index, row));
             }

@@ -79,24 +79,18 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Runs the attacker in a container of the step; on the host, if there is none.
     fn attack_with(&self, attack: &Attack, target: &Target) -> Result<Ended> {
         let words = ["attacker", attack.id].map(str::to_owned);
-        let words = words.iter().chain(&target.told).cloned().collect::<Vec<_>>();
+        let words: Vec<_> = words.iter().chain(&target.told).cloned().collect();
         let mut command = match (self.step, &target.launcher) {
             (None, _) => self.program(&self.directory.join("bin/workshop"), &words),
-            (Some("v1-chroot"), Some(launcher)) => {
-                let words = arguments("v1-chroot", self.who, &inside(&words)?, &self.manifest())?;
-                self.program(launcher, &words)
-            }
-            (Some(step), Some(launcher)) => {
-                let words = inside(&words)?;
-                let manifest = self.manifest();
-                self.program(
-                    launcher,
-                    &arguments_through_launcher(step, self.who, &words, &manifest)?,
-                )
-            }
             (Some(step), None) => self.container(step, &inside(&words)?)?,
+            (Some(step), Some(launcher)) => {
+                let (words, manifest) = (inside(&words)?, self.manifest());
+                let arguments = arguments_through_launcher(step, self.who, &words, &manifest)?;
+                self.program(launcher, &arguments)
+            }
         };
         if let Some(terminal) = &self.terminal {
             command.stdin(terminal.slave.try_clone().context("cannot copy a descriptor")?);
