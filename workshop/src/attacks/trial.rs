@@ -119,7 +119,8 @@ pub(super) fn carry_out(
     match ended {
         Err(Failure { code: TOLD, text }) => Ok(Cell::of(text)),
         Err(failure) => {
-            Err(anyhow!("cannot try {} on {}: {failure}", attack.id, step.unwrap_or("the host")))
+            let why = failure.text.split_whitespace().collect::<Vec<_>>().join(" ");
+            Err(anyhow!("cannot try {} on {}: {why}", attack.id, step.unwrap_or("the host")))
         }
         Ok(status) => Err(anyhow!("the host of {} ended with status {status}", attack.id)),
     }
