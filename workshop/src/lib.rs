@@ -7,11 +7,14 @@
 //! | [`trace`] | shows the system calls that make a container |
 //! | [`xray`] | shows every container on the machine, and all about one process |
 //! | [`bench`] | measures what a container costs |
+//! | [`attacks`] | shows which attacks still work in a container |
 
+pub mod attacks;
 pub mod bench;
 mod child;
 mod directories;
 pub mod doctor;
 pub mod exercises;
+mod system_calls;
 pub mod trace;
 pub mod xray;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use workshop::{bench, doctor, exercises, trace, xray};
+use workshop::{attacks, bench, doctor, exercises, trace, xray};
 
 /// The tools of the course. Without a tool: the exercises, and how far you are.
 #[derive(Parser)]
@@ -23,8 +23,13 @@ enum Tool {
     Trace(trace::Args),
     /// Show every container on this machine, or all about one process
     Xray(xray::Args),
+    /// Attack every step, and show what still leaks
+    Attacks(attacks::Args),
     /// Measure what a container costs, and what building it costs
     Bench(bench::Args),
+    /// Attack whatever can be reached from here
+    #[command(hide = true)]
+    Attacker(attacks::attacker::Args),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +40,8 @@ fn main() -> ExitCode {
         Some(Tool::Trace(args)) => trace::run(&args),
         Some(Tool::Xray(args)) => xray::run(&args),
         Some(Tool::Bench(args)) => bench::run(&args),
+        Some(Tool::Attacks(args)) => attacks::run(&args),
+        Some(Tool::Attacker(args)) => attacks::attacker::run(&args),
     };
     match done {
         Ok(code) => code,

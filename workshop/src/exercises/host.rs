@@ -43,7 +43,7 @@ pub struct Host {
 
 impl Host {
     /// Makes the host; returns in its process 1.
-    pub(super) fn make(
+    pub(crate) fn make(
         directory: &Path,
         busybox_rootfs: &Path,
         program: PathBuf,

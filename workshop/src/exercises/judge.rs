@@ -111,10 +111,11 @@ fn check(exercise: &Exercise, host: &Host) -> Result<Infallible> {
 }
 
 /// An empty directory of the machine, on which the host mounts its files.
-struct Place(PathBuf);
+pub(crate) struct Place(pub(crate) PathBuf);
 
 impl Place {
-    fn make() -> Result<Place> {
+    /// Makes it, for this process's next host.
+    pub(crate) fn make() -> Result<Place> {
         let path = std::env::temp_dir().join(format!("{CHECK_DIRECTORY}{}", std::process::id()));
         DirBuilder::new()
             .mode(0o700)

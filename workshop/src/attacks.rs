@@ -1,0 +1,161 @@
+//! `cargo workshop attacks`: attacks on every step, each really carried out, and what came of it.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `attack` | what an attack is |
+//! | `list` | all of them, with what is claimed of each |
+//! | [`attacker`] | the attacker's side, inside the container |
+//! | `victim` | whom an attack is done to, and how the harm is seen |
+//! | `container` | how a container of each step is started with the attacker in it |
+//! | `session` | a user of the host who starts a container with an attacker in it |
+//! | `trial` | one attack on one step: the host is made, the cell comes out |
+//! | `matrix` | all of them, and what they prove |
+//! | `report` | the table, and the parts of the book that are made from it |
+//!
+//! That an attack fails says something only if it could have succeeded. So each is carried out on
+//! the host, too, without a container, by the same program: the positive control.
+
+mod attack;
+pub mod attacker;
+mod container;
+mod list;
+mod matrix;
+mod report;
+mod session;
+mod trial;
+mod victim;
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use nix::unistd::geteuid;
+use v1_chroot::rootfs;
+
+use crate::directories;
+use attack::Attack;
+use list::ALL;
+use matrix::{Matrix, Row};
+use trial::{Programs, Who};
+
+/// The steps, in their order.
+const STEPS: [&str; 8] = [
+    "v1-chroot",
+    "v2-mountns",
+    "v3-pidns",
+    "v4-utsns",
+    "v5-netns",
+    "v6-cgroups",
+    "v7-overlay",
+    "v8-pause",
+];
+
+/// Which attacks to carry out.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only these, with an explanation [default: all, in a table]
+    names: Vec<String>,
+    /// Print the parts of the book that are made from the table
+    #[arg(long, hide = true)]
+    book: bool,
+    /// Carry out one attack as this user, and print a line for each cell
+    #[arg(long, hide = true)]
+    row: Option<Who>,
+}
+
+/// Carries out attacks and prints what came of them. As root, also as an ordinary user.
+///
+/// # Errors
+/// If an attack cannot be carried out. An attack that has succeeded nowhere is a failure, too: then
+/// it proves nothing that it has failed in a container.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let named = args.names.iter().map(|name| {
+        attack::find(name).with_context(|| {
+            let all: Vec<_> = ALL.iter().map(|attack| attack.id).collect();
+            format!("there is no attack {name:?} (one of {})", all.join(", "))
+        })
+    });
+    let attacks: Vec<&Attack> = match args.names.is_empty() {
+        true => ALL.iter().collect(),
+        false => named.collect::<Result<_>>()?,
+    };
+    if let Some(who) = args.row {
+        let programs = programs()?;
+        attacks.iter().try_for_each(|attack| Row::print(attack, who, &programs))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    build()?;
+    rootfs::prepare(None)?; // once, and not by all rows at the same time
+    let is_root = geteuid().is_root();
+    let everybody = if is_root { &[Who::Root, Who::User][..] } else { &[Who::User] };
+    let is_watched = io::stderr().is_terminal();
+    let progress = |row: &Row| {
+        if is_watched {
+            eprint!("\r\x1b[K{}", row.attack.id);
+        }
+    };
+    let matrix = Matrix::carry_out(attacks, everybody, progress)?;
+    if is_watched {
+        eprint!("\r\x1b[K");
+    }
+    match args.book {
+        true => print!("{}", report::for_book(&matrix)),
+        false => print!("{}", report::for_terminal(&matrix, !args.names.is_empty())),
+    }
+    Ok(judge(&matrix, is_root))
+}
+
+/// Complains about rows that prove nothing, or something else than the course says.
+fn judge(matrix: &Matrix, is_root: bool) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for claim in matrix.rows.iter().flat_map(Row::broken_claims) {
+        eprintln!("Error: {claim}");
+        code = ExitCode::FAILURE;
+    }
+    for attack in matrix.unproven() {
+        let id = attack.id;
+        match attack.depends_on {
+            _ if !is_root && attack.takes_root => {
+                eprintln!("Note: {id} proves nothing here: it takes root on the host, too");
+            }
+            Some((setting, _)) if !is_root => {
+                eprintln!("Note: {id} proves nothing here: {setting} forbids it on the host, too");
+            }
+            _ => {
+                eprintln!("Error: {id} proves nothing: it has not even succeeded on the host");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}
+
+/// Builds what is to be attacked, if cargo runs us. (Not below sudo: what root builds would be in
+/// the user's way.)
+fn build() -> Result<()> {
+    let Some(cargo) = env::var_os("CARGO").filter(|_| env::var_os("SUDO_UID").is_none()) else {
+        return Ok(());
+    };
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--workspace", "--bins"]);
+    build.current_dir(directories::checkout()?);
+    ensure!(build.status().context("cannot run cargo")?.success(), "the steps do not build");
+    Ok(())
+}
+
+/// Finds what is to be attacked: the steps lie beside this program.
+fn programs() -> Result<Programs> {
+    let attacker = env::current_exe().context("cannot tell where this program lies")?;
+    let steps = attacker.parent().map(PathBuf::from).context("this program has no directory")?;
+    for step in STEPS {
+        ensure!(steps.join(step).is_file(), "there is no {step} yet (cargo build -p {step})");
+    }
+    Ok(Programs {
+        attacker,
+        steps,
+        busybox_rootfs: rootfs::prepare(None)?,
+        is_root: geteuid().is_root(),
+    })
+}

@@ -1,0 +1,88 @@
+//! The attacker's side: what runs inside the container, with no more than system calls.
+//!
+//! It is this program again, copied into the root file system: a command that busybox lacks is no
+//! defence. It is told where its victim is, as a real attacker is who has guessed often enough.
+
+mod files;
+mod kernel;
+mod network;
+mod processes;
+
+use std::fmt::Display;
+use std::io;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+
+use super::attack;
+pub(crate) use files::{FROM_HERE, ITSELF, MARK};
+
+/// What comes before the attacker's answer in its output.
+pub(super) const ANSWER: &str = "attack-answer: ";
+
+/// An attack: from what the attacker is told to what it has got. The error is the kernel's.
+pub(super) type Attacker = fn(&Told) -> Result<String, Errno>;
+
+pub(super) use files::{
+    change_launcher, leaked_descriptor, open_by_handle, read_file, read_shared_file,
+    spoil_shared_files,
+};
+pub(super) use kernel::{
+    eat_memory, fork_without_end, make_device, mount_devices, set_hostname, type_into_terminal,
+    write_core_pattern, write_release_agent,
+};
+pub(super) use network::{listen_to_loopback, reach_abstract, reach_loopback, reach_on_all};
+pub(super) use processes::{
+    kill_process, read_environment, read_memory, read_system_v_memory, read_through_root,
+    see_process,
+};
+
+/// What the attacker is told on its command line.
+pub(super) struct Told<'a>(&'a [String]);
+
+impl Told<'_> {
+    /// The word at this place.
+    fn word(&self, index: usize) -> Result<&str, Errno> {
+        self.0.get(index).map(String::as_str).ok_or(Errno::EINVAL)
+    }
+
+    /// The number at this place.
+    fn number<T: std::str::FromStr>(&self, index: usize) -> Result<T, Errno> {
+        self.word(index)?.parse().map_err(|_| Errno::EINVAL)
+    }
+}
+
+/// How to attack.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The attack
+    id: String,
+    /// What it has to know
+    told: Vec<String>,
+}
+
+/// Carries out an attack on whatever this process can reach, and prints what came of it.
+///
+/// # Errors
+/// If there is no such attack.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let attack = attack::find(&args.id).context("there is no such attack")?;
+    if attack.leaves_first {
+        files::walk_out_of_chroot();
+    }
+    match (attack.attacker)(&Told(&args.told)) {
+        Ok(got) => answer(format_args!("got {got}")),
+        Err(errno) => answer(format_args!("errno {errno:?}")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn answer(text: impl Display) {
+    println!("{ANSWER}{text}");
+}
+
+/// The kernel's reason for an error of the standard library.
+fn errno(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}

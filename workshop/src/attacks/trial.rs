@@ -1,0 +1,181 @@
+//! One attack on one step, as one user, on a host that is made for it.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl::set_dumpable;
+use nix::sys::signal::SigSet;
+use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
+use v1_chroot::command_line::Failure;
+
+use super::attack::Attack;
+use super::attacker::FROM_HERE;
+use super::session::{Session, Terminal};
+use crate::child;
+use crate::exercises::host::Host;
+use crate::exercises::judge::Place;
+use crate::system_calls::give_up_capabilities;
+
+/// Who starts the container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Who {
+    /// The host's root.
+    Root,
+    /// An ordinary user.
+    User,
+}
+
+impl Who {
+    /// For readers.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Who::Root => "as root",
+            Who::User => "without root",
+        }
+    }
+
+    /// For the command line.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Who::Root => "root",
+            Who::User => "user",
+        }
+    }
+}
+
+/// The uid and gid of the ordinary user.
+const USER: u32 = 1000;
+
+/// What came of an attack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Cell {
+    /// The victim was harmed.
+    Leaks,
+    /// It was not. The errno of the call that failed, or what else happened.
+    Stopped(String),
+}
+
+/// The exit status of a session that has something to tell: the cell is the text.
+const TOLD: u8 = 1;
+const LEAKS: &str = "leaks";
+
+impl Cell {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Cell::Leaks => LEAKS,
+            Cell::Stopped(how) => how,
+        }
+    }
+
+    pub(super) fn of(text: String) -> Cell {
+        if text == LEAKS { Cell::Leaks } else { Cell::Stopped(text) }
+    }
+}
+
+/// What a trial needs of the machine.
+pub(super) struct Programs {
+    /// This program, which is the attacker.
+    pub attacker: PathBuf,
+    /// The directory of the steps.
+    pub steps: PathBuf,
+    /// A root file system with busybox in it.
+    pub busybox_rootfs: PathBuf,
+    /// Whether we are the machine's root, and can be an ordinary user too.
+    pub is_root: bool,
+}
+
+/// Carries out an attack in a container of this step; on the host, if there is none.
+///
+/// # Errors
+/// If it cannot be carried out: that says nothing about the step.
+pub(super) fn carry_out(
+    attack: &'static Attack,
+    step: Option<&'static str>,
+    who: Who,
+    programs: &Programs,
+) -> Result<Cell> {
+    let place = Place::make()?;
+    let ended = child::run(|| {
+        let host = Host::make(&place.0, &programs.busybox_rootfs, programs.attacker.clone(), None)?;
+        furnish(&host, &place.0, step, programs)?;
+        let terminal = attack.needs_terminal.then(Terminal::make).transpose()?;
+        let ended = child::run(|| {
+            SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
+            become_user(who, programs.is_root)?;
+            let session = Session::open(&host, &place.0, step, who, terminal)?;
+            let cell = session.attack(attack)?;
+            Err(Failure { code: TOLD, text: cell.text().to_owned() }.into())
+        })?;
+        match ended {
+            Ok(status) => bail!("the session ended with status {status}"),
+            Err(failure) => Err(failure.into()),
+        }
+    })?;
+    match ended {
+        Err(Failure { code: TOLD, text }) => Ok(Cell::of(text)),
+        Err(failure) => {
+            let why = failure.text.split_whitespace().collect::<Vec<_>>().join(" ");
+            Err(anyhow!("cannot try {} on {}: {why}", attack.id, step.unwrap_or("the host")))
+        }
+        Ok(status) => Err(anyhow!("the host of {} ended with status {status}", attack.id)),
+    }
+}
+
+/// Copies the programs in: an attack that harms its launcher harms the copy. Then covers what the
+/// host shares with the machine and a step may write to. (The programs may lie below that.)
+fn furnish(host: &Host, directory: &Path, step: Option<&str>, programs: &Programs) -> Result<()> {
+    let bin = directory.join("bin");
+    fs::create_dir(&bin).context("cannot make a directory")?;
+    let first = step.map(|_| "v1-chroot"); // it makes the root file system
+    let steps = first.into_iter().chain(step.filter(|step| Some(*step) != first));
+    let steps = steps.map(|step| programs.steps.join(step));
+    for program in steps.chain([programs.attacker.clone()]) {
+        let name = program.file_name().context("a program has a name")?;
+        let copied = fs::copy(&program, bin.join(name));
+        copied.with_context(|| format!("cannot copy {}", program.display()))?;
+    }
+    for place in ["/run", "/var/cache", "/dev/shm", "/mnt"] {
+        let (kind, flags) = (Some("tmpfs"), MsFlags::MS_NOSUID);
+        mount(kind, place, kind, flags, Some("mode=1777"))
+            .with_context(|| format!("cannot mount tmpfs on {place}"))?;
+    }
+    // On the host, too, the attacker has a place of its own.
+    fs::create_dir(FROM_HERE)
+        .and_then(|()| fs::set_permissions(FROM_HERE, Permissions::from_mode(0o777)))
+        .with_context(|| format!("cannot make {FROM_HERE}"))?;
+    let mut ip = Command::new(host.busybox());
+    let set_up = ip.args(["ip", "link", "set", "lo", "up"]).status().context("cannot run ip")?;
+    ensure!(set_up.success(), "cannot set up the loopback device of the host");
+    Ok(())
+}
+
+/// Whatever this process does from now on, it does as this user. (An ordinary user's host knows one
+/// id only, and calls it root: there a second user namespace makes an ordinary one of it.)
+fn become_user(who: Who, is_root: bool) -> Result<()> {
+    match (who, is_root) {
+        (Who::Root, true) => return Ok(()),
+        (Who::Root, false) => bail!("an ordinary user has no root to be"),
+        (Who::User, true) => {
+            setgroups(&[]).context("cannot leave the groups of root")?;
+            setgid(Gid::from_raw(USER)).context("cannot change the group")?;
+            setuid(Uid::from_raw(USER)).context("cannot change the user")?;
+        }
+        (Who::User, false) => {
+            unshare(CloneFlags::CLONE_NEWUSER).context("cannot make a user namespace")?;
+            let files = [("setgroups", "deny"), ("uid_map", "1000 0 1"), ("gid_map", "1000 0 1")];
+            for (name, text) in files {
+                let path = format!("/proc/self/{name}");
+                fs::write(&path, text).with_context(|| format!("cannot write to {path}"))?;
+            }
+            // Who makes a user namespace has all capabilities in it; an ordinary user has none.
+            give_up_capabilities().context("cannot give up the capabilities")?;
+        }
+    }
+    // Who has changed the user cannot be looked into; but this process is one of the victims.
+    set_dumpable(true).context("cannot become dumpable")
+}
