@@ -102,8 +102,9 @@ vm_runs() {
             echo "user $1 ::user $once --skip two_hundred_containers" \
                 "--skip a_thousand_connections --skip a_slow_reader"
             ;;
-        # Also its page of the book, which shows cgroup v2, and how xray reads it; and as root what an ordinary user gets:
-        # for root's tests a host has cgroups of its own, of which some can be delegated.
+        # Also its page of the book, which shows cgroup v2, and how xray reads that; and as root
+        # what an ordinary user gets: for root's tests a host has cgroups of its own, of which some
+        # can be delegated.
         v6-*)
             echo "root $1 ::root $once"
             echo "root $1 on_v2_"
