@@ -93,7 +93,7 @@ build_static() {
     local vm=$1
     RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" \
         CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 \
-        cargo build --workspace --bins --test container --test book --locked \
+        cargo build --workspace --bins --test container --test book --test xray --locked \
         --target-dir "$vm/build" --target "$(rustc --print host-tuple)" \
         --message-format json-render-diagnostics |
         sed --quiet 's|.*/\([^/]*\)/Cargo.toml".*"executable":"\([^"]*\)".*|\1 \2|p'
@@ -116,13 +116,15 @@ vm_runs() {
         v[1-5]-* | v7-*)
             echo "user $1 ::user $once $no_load"
             ;;&
-        # Also its page of the book, which shows cgroup v2; and as root what an ordinary user gets:
-        # for root's tests a host has cgroups of its own, of which some can be delegated.
+        # Also its page of the book, which shows cgroup v2, and how xray reads that; and as root
+        # what an ordinary user gets: for root's tests a host has cgroups of its own, of which some
+        # can be delegated.
         v6-*)
             echo "root $1 ::root $once"
             echo "root $1 on_v2_"
             echo "root $1 an_ordinary_user_is_told"
             echo "root testbed page/v6"
+            echo "root workshop limits_are_those_asked_for"
             ;;
         v7-*)
             echo "root $1 layer $no_load"

@@ -170,3 +170,48 @@ fn in_mebibytes(bytes: f64) -> String {
 fn shown(path: &Path) -> String {
     printable(path.as_os_str().as_encoded_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory with files as the kernel has them in a cgroup.
+    fn cgroup(name: &str, files: &[(&str, &str)]) -> PathBuf {
+        let path =
+            std::env::temp_dir().join(format!("workshop-xray-{name}-{}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        for (file, text) in files {
+            fs::write(path.join(file), text).unwrap();
+        }
+        path
+    }
+
+    #[test]
+    fn reads_both_generations() {
+        let v2 = [
+            ("memory.current", "1048576\n"),
+            ("memory.max", "67108864\n"),
+            ("cpu.stat", "usage_usec 1500000\nuser_usec 1\n"),
+            ("cpu.max", "50000 100000\n"),
+            ("pids.max", "max\n"),
+        ];
+        let v1 = [
+            ("memory.usage_in_bytes", "1048576\n"),
+            ("memory.limit_in_bytes", "9223372036854771712\n"),
+            ("cpuacct.usage", "1500000000\n"),
+            ("cpu.cfs_quota_us", "-1\n"),
+            ("cpu.cfs_period_us", "100000\n"),
+        ];
+        for (version, files, limits) in
+            [(Version::V2, v2, (Some(67_108_864.0), Some(0.5))), (Version::V1, v1, (None, None))]
+        {
+            let path = cgroup(if version == Version::V2 { "v2" } else { "v1" }, &files);
+            assert_eq!(memory_used(&path, version).unwrap().as_deref(), Some("1.0 MiB"));
+            assert_eq!(cpu_used(&path, version).unwrap().as_deref(), Some("1.500 s"));
+            let read = (memory_limit(&path, version).unwrap(), cpu_limit(&path, version).unwrap());
+            assert_eq!(read, limits);
+            assert_eq!(number(&path, "pids.max").unwrap(), None);
+            fs::remove_dir_all(path).unwrap();
+        }
+    }
+}
