@@ -3,7 +3,7 @@
 # times slower. Sourced by .ci/run.
 
 # What the kernel needs to reach the root directory. The rest it loads from there when it is asked.
-VM_MODULES=(virtio_pci 9pnet_virtio 9p)
+VM_MODULES=(virtio_pci virtio_blk 9pnet_virtio 9p)
 VM_SECONDS=${VM_SECONDS:-2100}
 
 test_in_virtual_machine() {
@@ -12,6 +12,7 @@ test_in_virtual_machine() {
     mkdir "$vm"
     fetch_kernel "$vm"
     pack_initramfs "$vm"
+    make_disk "$vm"
     collect_tests "$vm"
     cp .ci/vm/init.sh "$vm"
     # What the kernel calls for a module, instead of /sbin/modprobe.
@@ -57,6 +58,12 @@ pack_initramfs() {
     (cd "$root" && find . | "$vm/busybox" cpio -o -H newc) 2>/dev/null | gzip -1 >"$vm/initramfs.gz"
 }
 
+# What the tests write on. On a tmpfs of this kernel no ordinary user can have an overlayfs.
+make_disk() {
+    truncate --size 8G "$1/disk" # it has holes: what is not written takes no place
+    mkfs.ext4 -q "$1/disk"
+}
+
 # The binaries, where every user can read them, and `runs`: who runs what, with which arguments.
 #
 # Linked statically, at fixed addresses: emulated, a dynamic linker takes five times as long as all
@@ -66,7 +73,11 @@ collect_tests() {
     mkdir --parents "$vm/target/deps"
     build_static "$vm" | while read -r stage executable; do
         case $executable in
-            */deps/*) cp "$executable" "$vm/target/deps/$stage" ;;
+            */deps/*)
+                cp "$executable" "$vm/target/deps/$stage"
+                # In there is no network: what the tests fetch, they fetch before they start.
+                [[ $stage != v8-* ]] || (cd "$stage" && "$executable" --list >/dev/null)
+                ;;
             *) cp "$executable" "$vm/target/$stage" ;;
         esac
     done
@@ -90,18 +101,21 @@ build_static() {
 
 # vm_runs STAGE: lines of the form WHO STAGE [ARGUMENT...].
 #
-# All of v6, since cgroups are what is different here. The steps before it once, as the user, for
-# whom everything is harder, without load, and without what repeats one thing for half a minute. (As
-# root they are in v6, whose tests hold all that they keep. v7 and v8 are not tested here yet.)
+# All of v6, since cgroups are what is different here. The steps before it and v7 once, as the user,
+# for whom everything is harder, without load, and without what repeats one thing for half a minute.
+# (As root, v1 to v5 are in v6, whose tests hold all that they keep.) Of v7 as root what is its own:
+# layers, images and hostile archives. v8 as both, since the limits of a pod are cgroups.
 vm_runs() {
     local once="--skip every_exit_status_passes --skip death_by_any_signal"
     once+=" --skip below_a_shell_every_signal --skip the_launchers_end_is_the_end"
     once+=" --skip is_never_missed --skip sigkill_of_the_supervisor_at_any_time"
+    local no_load="--skip two_hundred_containers --skip a_thousand_connections"
+    no_load+=" --skip a_slow_reader --skip killed_while_unpacking --skip fifty_pods"
+    no_load+=" --skip real_image --skip nothing_else"
     case $1 in
-        v[1-5]-*)
-            echo "user $1 ::user $once --skip two_hundred_containers" \
-                "--skip a_thousand_connections --skip a_slow_reader"
-            ;;
+        v[1-5]-* | v7-*)
+            echo "user $1 ::user $once $no_load"
+            ;;&
         # Also its page of the book, which shows cgroup v2; and as root what an ordinary user gets:
         # for root's tests a host has cgroups of its own, of which some can be delegated.
         v6-*)
@@ -109,6 +123,15 @@ vm_runs() {
             echo "root $1 on_v2_"
             echo "root $1 an_ordinary_user_is_told"
             echo "root testbed page/v6"
+            ;;
+        v7-*)
+            echo "root $1 layer $no_load"
+            echo "root $1 upper $no_load"
+            echo "root $1 image::root $no_load"
+            echo "root $1 hostile $no_load"
+            ;;
+        v8-*)
+            echo "root $1 $no_load"
             ;;
     esac
 }
@@ -122,8 +145,9 @@ boot() {
         -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 3G \
         -kernel "$vm"/unpacked/boot/vmlinuz-* -initrd "$vm/initramfs.gz" \
         -append "console=ttyS0 quiet panic=-1 oops=panic no_timer_check CI=true \
-TESTBED_SLOW=10 TESTBED_IS_BUILT=true \
+TESTBED_SLOW=10 TESTBED_IS_BUILT=true TESTBED_DISK=/mnt \
 BUSYBOX=$vm/busybox -- /bin/bash $vm/init.sh $vm" \
+        -drive "file=$vm/disk,format=raw,if=virtio,cache=unsafe" \
         -virtfs local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap \
         -serial stdio -serial "file:$vm/status" </dev/null | sed --unbuffered 's/\r$//'
 }

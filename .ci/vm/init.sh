@@ -41,9 +41,11 @@ mount_everything() {
     mount -t tmpfs -o mode=1777 tmp /tmp
     mount -t tmpfs -o mode=755 run /run
     mount -t tmpfs -o mode=755 cache /var/cache
+    echo "$DIRECTORY/modprobe" >/proc/sys/kernel/modprobe
+    mount -t ext4 -o nosuid,nodev /dev/vda /mnt
+    chmod 1777 /mnt
     mount --make-rshared /
     ip link set lo up
-    echo "$DIRECTORY/modprobe" >/proc/sys/kernel/modprobe
     install --directory --owner "$LEARNER" --group "$LEARNER" /run/learner
 }
 

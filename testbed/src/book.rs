@@ -43,7 +43,8 @@
 //! # What else is checked
 //!
 //! Between `<!-- diff v2-mountns v3-pidns -->` and `<!-- end -->` stands what changed in main.rs,
-//! and it is made from the sources. Rust code and scripts are included from files, by anchor;
+//! and it is made from the sources; the name of an anchor as a third word limits it to that part.
+//! Rust code and scripts are included from files, by anchor;
 //! every anchor of the stages is included somewhere. Links, headings and pictures exist.
 
 pub mod derived;

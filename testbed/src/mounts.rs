@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
+use nix::unistd::mkdtemp;
 
 use crate::host_cgroups;
 use crate::identity::LEARNER;
@@ -17,14 +18,19 @@ use crate::identity::LEARNER;
 const NONE: Option<&str> = None;
 
 /// Directories that are empty in every host, with their modes.
-const FRESH: [(&str, &str); 6] = [
-    ("/tmp", "mode=1777"),
-    ("/run", "mode=755"),
-    ("/var/cache", "mode=755"),
-    ("/home", "mode=755"),
-    ("/root", "mode=700"),
-    ("/dev", "mode=755"),
+const FRESH: [(&str, u32); 6] = [
+    ("/tmp", 0o1777),
+    ("/run", 0o755),
+    ("/var/cache", 0o755),
+    ("/home", 0o755),
+    ("/root", 0o700),
+    ("/dev", 0o755),
 ];
+
+/// Names a directory on a disk, which then holds those of [`FRESH`] that are on a disk on most
+/// machines: a tmpfs has no `user.*` attributes before Linux 6.6. What hosts write there stays:
+/// the disk is one that is thrown away, as a virtual machine's.
+const DISK: &str = "TESTBED_DISK";
 
 /// Devices every host has, with their numbers. Nodes of its own where that is allowed, so that no
 /// test can change those of the machine; without real root, binds.
@@ -81,11 +87,14 @@ pub fn furnish(binds: &[Bind], own_cgroups: bool) -> Result<()> {
         .collect::<Result<_>>()?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), flags, NONE).context("mount /proc")?;
-    for (path, options) in FRESH {
-        let no_devices = if path == "/dev" { MsFlags::empty() } else { MsFlags::MS_NODEV };
-        let flags = MsFlags::MS_NOSUID | no_devices;
-        mount(Some("tmpfs"), path, Some("tmpfs"), flags, Some(options))
-            .with_context(|| format!("mount {path}"))?;
+    let disk = std::env::var_os(DISK).map(|disk| mkdtemp(&Path::new(&disk).join("XXXXXX")));
+    let disk = disk.transpose().context("make a directory on the disk")?;
+    for (path, mode) in FRESH {
+        match &disk {
+            Some(disk) if !["/run", "/dev"].contains(&path) => mount_from(disk, path, mode),
+            _ => mount_tmpfs(path, mode),
+        }
+        .with_context(|| format!("mount {path}"))?;
     }
     furnish_dev(&devices)?;
     for bind in binds {
@@ -100,6 +109,21 @@ pub fn furnish(binds: &[Bind], own_cgroups: bool) -> Result<()> {
     }
     // systemd makes every mount shared: a launcher that forgets to cut itself off is found out.
     change_propagation(MsFlags::MS_SHARED)
+}
+
+fn mount_tmpfs(path: &str, mode: u32) -> Result<()> {
+    let no_devices = if path == "/dev" { MsFlags::empty() } else { MsFlags::MS_NODEV };
+    let options = format!("mode={mode:o}");
+    let flags = MsFlags::MS_NOSUID | no_devices;
+    Ok(mount(Some("tmpfs"), path, Some("tmpfs"), flags, Some(options.as_str()))?)
+}
+
+/// A new directory on the disk, whose mount has the flags.
+fn mount_from(disk: &Path, path: &str, mode: u32) -> Result<()> {
+    let directory = disk.join(path.trim_start_matches('/').replace('/', "-"));
+    fs::create_dir(&directory)?;
+    fs::set_permissions(&directory, Permissions::from_mode(mode))?;
+    Ok(mount(Some(&directory), path, NONE, MsFlags::MS_BIND, NONE)?)
 }
 
 fn change_propagation(propagation: MsFlags) -> Result<()> {

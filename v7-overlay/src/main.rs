@@ -44,6 +44,7 @@ fn run() -> Result<u8> {
     let network = Network::create(&args.network)?;
     let cgroup = Cgroup::create(&args.limits)?;
     let overlay = Overlay::create(&layers, &args.overlay)?;
+    // ANCHOR: recipe
     let container = Child::spawn(|| {
         fork_into_pid_namespace()?;
         cgroup.enter()?;
@@ -60,6 +61,7 @@ fn run() -> Result<u8> {
         root.pivot()?;
         exec_in_image(&layers.config(), &args.process, &args.container.command)
     })?;
+    // ANCHOR_END: recipe
     let status = container.wait()?;
     cgroup.report()?;
     overlay.print_changes()?;

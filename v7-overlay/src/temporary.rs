@@ -31,22 +31,51 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Makes a new directory below `parent`, locked as long as the value lives. What processes have
-/// left there that are dead is removed.
-pub(crate) fn make_locked(parent: &Path) -> Result<(PathBuf, Flock<File>)> {
-    make_closed(parent)?;
-    remove_dead(parent, |_| true)?;
-    loop {
-        let made = mkdtemp(&parent.join("XXXXXX"));
-        let directory = made.map_err(|errno| anyhow!("cannot write to {parent:?}: {errno}"))?;
-        let opened = File::open(&directory);
-        let Ok(opened) = opened else { continue }; // taken for a dead one, before it was locked
-        let lock = Flock::lock(opened, FlockArg::LockExclusive)
-            .map_err(|(_, errno)| anyhow!("cannot lock {directory:?}: {errno}"))?;
-        let inode = lock.metadata().with_context(|| format!("cannot look at {directory:?}"))?.ino();
-        if fs::metadata(&directory).is_ok_and(|found| found.ino() == inode) {
-            return Ok((directory, lock));
+/// A directory that goes with this value.
+#[derive(Debug)]
+pub(crate) struct Temporary {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Temporary {
+    /// Makes a new directory below `parent`, locked as long as the value lives. What processes have
+    /// left there that are dead is removed.
+    pub(crate) fn create(parent: &Path) -> Result<Temporary> {
+        make_closed(parent)?;
+        remove_dead(parent, |_| true)?;
+        loop {
+            let made = mkdtemp(&parent.join("XXXXXX"));
+            let path = made.map_err(|errno| anyhow!("cannot write to {parent:?}: {errno}"))?;
+            // It may have been taken for a dead one, before it was locked.
+            let Ok(opened) = File::open(&path) else { continue };
+            let lock = Flock::lock(opened, FlockArg::LockExclusive)
+                .map_err(|(_, errno)| anyhow!("cannot lock {path:?}: {errno}"))?;
+            let inode = lock.metadata().with_context(|| format!("cannot look at {path:?}"))?.ino();
+            if fs::metadata(&path).is_ok_and(|found| found.ino() == inode) {
+                return Ok(Temporary { path, _lock: lock });
+            }
         }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes all that is in it.
+    pub(crate) fn empty(&self) -> Result<()> {
+        let cannot = || format!("cannot empty {:?}", self.path);
+        for entry in fs::read_dir(&self.path).with_context(cannot)? {
+            fs::remove_dir_all(entry.with_context(cannot)?.path()).with_context(cannot)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // What stays is no harm: the next container removes it.
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::arguments::OverlayArgs;
 use crate::layers::Layers;
 use crate::system_calls::receive_descriptor;
-use crate::temporary::{make_locked, tmpfs_has_user_attributes};
+use crate::temporary::{Temporary, tmpfs_has_user_attributes};
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
@@ -22,21 +22,28 @@ use v1_chroot::command_line::note;
 /// Where the writes go.
 #[derive(Debug)]
 pub struct Upper {
-    /// If it is not in memory.
-    on_disk: Option<OnDisk>,
+    place: Place,
     /// Through these the child hands its upper directory, which only it can see, to the supervisor.
     handover: Option<(UnixDatagram, UnixDatagram)>,
 }
 
-/// An upper directory on disk: `--upper`, or one for a kernel that cannot have it in memory.
 #[derive(Debug)]
-struct OnDisk {
+enum Place {
+    /// In memory, new for each mount.
+    Memory,
+    /// New for each mount too, but on disk: for a kernel that cannot have it in memory.
+    Disk(Temporary),
+    /// `--upper`.
+    Kept(Kept),
+}
+
+/// A directory of the user's.
+#[derive(Debug)]
+struct Kept {
     directory: PathBuf,
     /// Where overlayfs prepares what it then renames into the upper directory. It must be on the
     /// same mount, and not in the upper directory itself: it is beside it.
     work: PathBuf,
-    /// What is removed at the end: of `--upper` the work directory, else all of it.
-    to_remove: PathBuf,
     /// Two overlays with one upper directory would spoil each other.
     _lock: Flock<File>,
 }
@@ -49,46 +56,61 @@ impl Upper {
         top: &Path,
         xattrs: Xattrs,
     ) -> Result<Upper> {
-        let on_disk = match &args.upper {
-            Some(directory) => Some(OnDisk::keep(directory, top, xattrs)?),
+        let place = match &args.upper {
+            Some(directory) => Place::Kept(Kept::lock(directory, top, xattrs)?),
             None if xattrs == Xattrs::User && !tmpfs_has_user_attributes() => {
-                Some(OnDisk::temporary(&layers.cache("upper")?, top, xattrs)?)
+                Place::Disk(on_disk(&layers.cache("upper")?, xattrs)?)
             }
-            None => None,
+            None => Place::Memory,
         };
         let handover = match args.changes {
             true => Some(UnixDatagram::pair().context("cannot make a pair of sockets")?),
             false => None,
         };
-        Ok(Upper { on_disk, handover })
+        Ok(Upper { place, handover })
     }
 
-    /// Opens the directories that are on disk, as overlayfs needs them: the upper and its work
-    /// directory. `None` if they are to be in memory.
-    pub(crate) fn open_on_disk(&self) -> Result<Option<(File, File)>> {
-        let Some(OnDisk { directory, work, .. }) = &self.on_disk else { return Ok(None) };
-        Ok(Some((crate::open(directory)?, crate::open(work)?)))
+    /// Opens the upper and its work directory, if they are on disk. `None` if they are to be in
+    /// memory.
+    pub(crate) fn open_on_disk(&self, top: &File, xattrs: Xattrs) -> Result<Option<(File, File)>> {
+        match &self.place {
+            Place::Memory => Ok(None),
+            Place::Kept(Kept { directory, work, .. }) => {
+                Ok(Some((crate::open(directory)?, crate::open(work)?)))
+            }
+            Place::Disk(temporary) => {
+                temporary.empty()?; // of what the container wrote before it was started again
+                self.make_in(temporary.path(), top, xattrs).map(Some)
+            }
+        }
     }
 
-    /// Makes `upper` and `work` in the current directory, and opens them.
+    /// Makes `upper` and `work` in this directory, and opens them.
     ///
     /// The root directory of a container is the upper one: it gets owner and mode of the layer
     /// below it.
-    pub(crate) fn make_in_memory(&self, top: &File, xattrs: Xattrs) -> Result<(File, File)> {
-        let (upper, work) = (Path::new("upper"), Path::new("work"));
-        fs::create_dir(upper).and_then(|()| fs::create_dir(work)).context("cannot make upper")?;
-        become_alike(upper, &top.metadata().context("cannot look at the top layer")?, xattrs)?;
-        let opened = File::open(upper).context("cannot open the upper directory")?;
+    pub(crate) fn make_in(
+        &self,
+        directory: &Path,
+        top: &File,
+        xattrs: Xattrs,
+    ) -> Result<(File, File)> {
+        let (upper, work) = (directory.join("upper"), directory.join("work"));
+        fs::create_dir(&upper)
+            .and_then(|()| fs::create_dir(&work))
+            .with_context(|| format!("cannot make {upper:?}"))?;
+        become_alike(&upper, &top.metadata().context("cannot look at the top layer")?, xattrs)?;
+        let opened = File::open(&upper).context("cannot open the upper directory")?;
         if let Some((_, child)) = &self.handover {
             hand_over(&opened, child)?;
         }
-        Ok((opened, crate::open(work)?))
+        Ok((opened, crate::open(&work)?))
     }
 
     /// The upper directory, if it is to be read at the end. In the supervisor, once.
     pub(crate) fn directory(&self) -> Result<Option<OwnedFd>> {
         let Some((supervisor, _)) = &self.handover else { return Ok(None) };
-        if let Some(OnDisk { directory, .. }) = &self.on_disk {
+        if let Place::Kept(Kept { directory, .. }) = &self.place {
             let opened = File::open(directory);
             let opened = opened.with_context(|| format!("cannot open {directory:?}"))?;
             return Ok(Some(opened.into()));
@@ -100,7 +122,11 @@ impl Upper {
 
     /// What the file system of the upper directory is, if it is one that cannot be used so.
     pub(crate) fn why_not(&self) -> Option<String> {
-        let directory = &self.on_disk.as_ref()?.directory;
+        let directory = match &self.place {
+            Place::Memory => return None,
+            Place::Kept(kept) => kept.directory.as_path(),
+            Place::Disk(temporary) => temporary.path(),
+        };
         let kind = kind_that_cannot(statfs(directory).ok()?.filesystem_type())?;
         Some(format!(
             "{directory:?} is on {kind}, which cannot hold an upper directory: give one on ext4, \
@@ -118,8 +144,8 @@ fn hand_over(upper: &File, socket: &UnixDatagram) -> Result<()> {
         .map_err(|errno| anyhow!("cannot hand over the upper directory: {errno}"))
 }
 
-impl OnDisk {
-    fn keep(directory: &Path, top: &Path, xattrs: Xattrs) -> Result<OnDisk> {
+impl Kept {
+    fn lock(directory: &Path, top: &Path, xattrs: Xattrs) -> Result<Kept> {
         let cannot = || format!("cannot use {directory:?} as upper directory");
         match fs::create_dir(directory) {
             Ok(()) => become_alike(directory, &fs::metadata(top).with_context(cannot)?, xattrs)?,
@@ -151,33 +177,26 @@ impl OnDisk {
         {
             return Err(error).with_context(|| format!("cannot make the work directory {work:?}"));
         }
-        Ok(OnDisk { directory, to_remove: work.clone(), work, _lock: lock })
-    }
-
-    fn temporary(parent: &Path, top: &Path, xattrs: Xattrs) -> Result<OnDisk> {
-        let (both, lock) = make_locked(parent)?;
-        let (directory, work) = (both.join("upper"), both.join("work"));
-        let on_disk = OnDisk { directory, work, to_remove: both, _lock: lock };
-        let OnDisk { directory, work, .. } = &on_disk;
-        fs::create_dir(directory)
-            .and_then(|()| fs::create_dir(work))
-            .with_context(|| format!("cannot write to {parent:?}"))?;
-        become_alike(directory, &fs::metadata(top).context("cannot look at the layer")?, xattrs)?;
-        if xattrs.set_opaque(work).is_err() {
-            note(format_args!(
-                "no user.* attributes in {parent:?}: a directory of a layer cannot be deleted and \
-                 made again, unless --upper is on ext4, xfs or btrfs"
-            ));
-        }
-        Ok(on_disk)
+        Ok(Kept { directory, work, _lock: lock })
     }
 }
 
-impl Drop for OnDisk {
+impl Drop for Kept {
     fn drop(&mut self) {
-        // What stays is no harm: the next container uses or removes it.
-        let _ = fs::remove_dir_all(&self.to_remove);
+        // If it stays, that is no harm: the next container uses it.
+        let _ = fs::remove_dir_all(&self.work);
     }
+}
+
+fn on_disk(parent: &Path, xattrs: Xattrs) -> Result<Temporary> {
+    let temporary = Temporary::create(parent)?;
+    if xattrs.set_opaque(temporary.path()).is_err() {
+        note(format_args!(
+            "no user.* attributes in {parent:?}: a directory of a layer cannot be deleted and made \
+             again, unless --upper is on ext4, xfs or btrfs"
+        ));
+    }
+    Ok(temporary)
 }
 
 /// Gives a directory the mode of another, and its owner too, where there can be another than root.

@@ -40,14 +40,16 @@ pub fn enter(container: &Running, command: &[OsString]) -> Result<Child> {
         workdir: None,
         user: Some(container.user.unwrap_or(0).to_string()),
     };
-    Child::spawn(|| {
+    Child::spawn(move || {
         if let Err(error) = enter_that_of(pid) {
             note(format_args!("outside of the container's limits: {}", one_line(&error)));
         }
         namespaces.join_all_but_mounts()?;
         harden()?;
+        // Who is born in the container holds nothing of the host but 0, 1, 2 and the report pipe.
+        let mounts = namespaces.only(CloneFlags::CLONE_NEWNS);
         fork_and_stand_between()?;
-        namespaces.join(CloneFlags::CLONE_NEWNS)?; // its root is the container's
+        mounts.join(CloneFlags::CLONE_NEWNS)?; // its root is the container's
         exec_in_image(&ContainerConfig::default(), &process, command)
     })
 }

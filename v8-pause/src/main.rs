@@ -37,8 +37,8 @@ fn run_pod(pod: &Pod, args: PodArgs, shell: Option<&str>) -> Result<u8> {
     become_root()?;
     let publish = args.network.publish.into_iter().chain(ports(pod)).collect();
     let network = Network::create(&NetworkArgs { publish, ..args.network })?;
-    let pause = Pause::start(&network, &pod.hostname)?;
     let cgroup = pod_cgroup(pod)?;
+    let pause = Pause::start(&network, &pod.hostname, &cgroup)?;
     let state = State::create(&runtime, pause.pid())?;
     let containers = Prepared::all(pod, &images, &state)?;
     println!("PAUSE_PID={}", pause.pid());
@@ -59,6 +59,7 @@ fn start(
     cgroup: &Cgroup,
     output: &Ends,
 ) -> Result<Child> {
+    // ANCHOR: recipe
     Child::spawn(|| {
         leave_terminal()?;
         output.connect()?;
@@ -83,5 +84,6 @@ fn start(
         root.pivot()?;
         exec_in_image(&container.config, &container.process, &container.args)
     })
+    // ANCHOR_END: recipe
 }
 // ANCHOR_END: start

@@ -17,6 +17,7 @@ use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
 use v3_pidns::{KILL, fork_into_pid_namespace};
 use v4_utsns::set_hostname;
 use v5_netns::Network;
+use v6_cgroups::{Cgroup, Limits};
 
 /// The program: see `pause/pause.rs` and `build.rs`.
 pub const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pause"));
@@ -27,19 +28,27 @@ pub struct Pause {
     in_between: Child,
     pid: Pid,
     namespaces: Namespaces,
+    _cgroup: Cgroup,
 }
+
+/// The name of its cgroup in the pod's. No container can have it: of the API server's letters for
+/// names, `_` is none.
+const CGROUP: &str = "_pause";
 
 impl Pause {
     // ANCHOR: start
-    /// Starts pause in the network of the pod, and in new UTS, IPC and PID namespaces.
+    /// Starts pause in the network of the pod, in a cgroup in the pod's, and in new UTS, IPC and
+    /// PID namespaces.
     ///
     /// # Errors
     /// Those of the system calls in it.
-    pub fn start(network: &Network, hostname: &str) -> Result<Pause> {
+    pub fn start(network: &Network, hostname: &str, pod: &Cgroup) -> Result<Pause> {
+        let cgroup = pod.create_inner(CGROUP, &Limits::default())?;
         let in_between = Child::spawn(|| {
             leave_terminal()?;
             network.enter()?;
             fork_into_pid_namespace()?;
+            cgroup.enter()?;
             unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWNS)?;
             set_hostname(hostname)?;
             private_mounts()?;
@@ -49,7 +58,7 @@ impl Pause {
             become_pause(&program)
         })?;
         let pid = main_process(&in_between)?;
-        Ok(Pause { in_between, pid, namespaces: Namespaces::of(pid)? })
+        Ok(Pause { in_between, pid, namespaces: Namespaces::of(pid)?, _cgroup: cgroup })
     }
     // ANCHOR_END: start
 

@@ -60,6 +60,13 @@ impl Namespaces {
     }
     // ANCHOR_END: join
 
+    /// Closes all but those of the given kinds.
+    #[must_use]
+    pub fn only(mut self, kinds: CloneFlags) -> Namespaces {
+        self.files.retain(|(kind, _)| kinds.contains(*kind));
+        self
+    }
+
     /// Enters all but the mount namespace. A user namespace cannot be entered from inside.
     ///
     /// # Errors

@@ -32,6 +32,9 @@ const RUNS_WELL: Duration = Duration::from_secs(600);
 /// so we see them gone before pause, and cannot start them again.
 const DYING: Duration = Duration::from_millis(500);
 
+/// The exit status of who was ended by SIGKILL, as all are whose PID namespace ends.
+const KILLED: u8 = 137;
+
 /// How to start a container: the recipe in main.rs.
 pub type Start<'a> = dyn Fn(&Prepared, &Cgroup, &Ends) -> Result<Child> + 'a;
 
@@ -329,6 +332,10 @@ impl<'a> Supervisor<'a> {
             has_changed = true;
             if !self.pod.share_process_namespace {
                 process.namespaces = None; // the kernel has killed all of its PID namespace
+            }
+            if self.pod.share_process_namespace && status == KILLED {
+                // Of a dying PID namespace, process 1 is the last to go.
+                check_pause(self.pause, DYING)?;
             }
             let ran_for = process.started.elapsed();
             if let Some(text) = process.cgroup.out_of_memory()? {

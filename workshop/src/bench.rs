@@ -5,18 +5,28 @@
 
 mod builds;
 mod calls;
+mod content;
+mod guard;
+mod layout;
 mod limits;
 mod memory;
+mod namespaces;
 mod network;
+mod page;
 mod payload;
+mod pods;
 mod programs;
+mod runtimes;
+mod second_start;
 mod table;
 mod times;
+mod unpacking;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 
+use guard::Place;
 use programs::Programs;
 use table::Table;
 
@@ -29,6 +39,15 @@ pub struct Args {
     /// Leave out the figures of the build (they take half a minute)
     #[arg(long)]
     no_builds: bool,
+    /// How large the layer is that is unpacked, compressed
+    #[arg(long, default_value_t = 300, value_name = "MB")]
+    layer: usize,
+    /// Write the tables into the book's page, book/src/costs.md
+    #[arg(long)]
+    page: bool,
+    /// Compare the book's page with everything that is not a time
+    #[arg(long, conflicts_with = "page")]
+    check_page: bool,
     /// Be the server that a container runs while its published port is measured
     #[arg(long, hide = true)]
     serve: bool,
@@ -41,20 +60,41 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         network::serve_in_container()?;
     }
     ensure!(args.runs >= 100, "--runs {}: a median of fewer than 100 runs is noise", args.runs);
+    ensure!(args.layer >= 8, "--layer {}: less than 8 MB is nothing to measure", args.layer);
     let programs = Programs::build()?;
-    println!("Measured {}; medians of {} runs, interleaved.", programs.caller()?, args.runs);
-    println!("The static build is linked with {}.\n", programs.static_libc);
+    guard::run(&programs, |place| measure(args, &programs, place))
+}
+
+fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> {
+    let machine = format!(
+        "{}; medians of {} runs, interleaved; the static build is linked with {}; load before it: \
+         {}",
+        programs.caller()?,
+        args.runs,
+        programs.static_libc,
+        programs.load
+    );
+    println!("Measured {machine}.\n");
 
     let mut table = Table::default();
-    times::measure(&programs, args.runs, &mut table)?;
-    calls::count(&programs, &mut table)?;
-    memory::measure(&programs, &mut table)?;
-    network::measure(&programs, args.runs, &mut table)?;
-    limits::measure(&programs, args.runs, &mut table)?;
-    builds::count_crates(&programs, &mut table)?;
+    times::measure(programs, place, args.runs, &mut table)?;
+    calls::count(programs, place, &mut table)?;
+    memory::measure(programs, &mut table)?;
+    network::measure(programs, args.runs, &mut table)?;
+    limits::measure(programs, args.runs, &mut table)?;
+    second_start::measure(programs, place, args.runs, &mut table)?;
+    unpacking::measure(programs, place, args.layer, &mut table)?;
+    pods::measure(programs, place, args.runs, &mut table)?;
+    builds::count_crates(programs, &mut table)?;
     if !args.no_builds {
-        builds::measure(&programs, &mut table)?;
+        builds::measure(programs, place, &mut table)?;
     }
     print!("{table}");
+    if args.page {
+        page::write(&programs.workspace, &machine, &table)?;
+    }
+    if args.check_page {
+        page::check(&programs.workspace, &table)?;
+    }
     Ok(if table.broken_promise() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -45,7 +45,7 @@ pub(crate) fn mounts_below(directory: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The kernel writes a space in a path as \040, and so on.
-fn unescape(text: &str) -> PathBuf {
+pub(crate) fn unescape(text: &str) -> PathBuf {
     let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
     let text = escapes.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
     PathBuf::from(text)

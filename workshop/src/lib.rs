@@ -5,6 +5,7 @@
 //! | [`doctor`] | tells what of the course runs on this machine, and mends what it can |
 //! | [`exercises`] | exercises that check themselves |
 //! | [`trace`] | shows the system calls that make a container |
+//! | [`xray`] | shows every container on the machine, and all about one process |
 //! | [`bench`] | measures what a container costs |
 
 pub mod bench;
@@ -13,3 +14,4 @@ mod directories;
 pub mod doctor;
 pub mod exercises;
 pub mod trace;
+pub mod xray;

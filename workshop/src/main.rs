@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use workshop::{bench, doctor, exercises, trace};
+use workshop::{bench, doctor, exercises, trace, xray};
 
 /// The tools of the course. Without a tool: the exercises, and how far you are.
 #[derive(Parser)]
@@ -21,6 +21,8 @@ enum Tool {
     Exercises(exercises::Verb),
     /// Run a step and show the system calls that make the container
     Trace(trace::Args),
+    /// Show every container on this machine, or all about one process
+    Xray(xray::Args),
     /// Measure what a container costs, and what building it costs
     Bench(bench::Args),
 }
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Some(Tool::Doctor(args)) => doctor::run(&args),
         Some(Tool::Exercises(verb)) => exercises::run(&verb),
         Some(Tool::Trace(args)) => trace::run(&args),
+        Some(Tool::Xray(args)) => xray::run(&args),
         Some(Tool::Bench(args)) => bench::run(&args),
     };
     match done {

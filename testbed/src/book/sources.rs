@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::derived::Diff;
 use super::page::{Fence, Page};
 
 /// All that is wrong with the blocks, includes and links of the book, one line each.
@@ -20,6 +21,11 @@ pub fn problems(pages: &[Page], workspace: &Path) -> Result<Vec<String>> {
             if let Err(error) = check_include(page, include, workspace, &mut used) {
                 found.push(format!("{}: {error:#}", page.place(index)));
             }
+        }
+        for line in &page.lines {
+            let shown = Diff::asked_for(line)?.map(|diff| diff.anchors().collect::<Vec<_>>());
+            let shown = shown.into_iter().flatten();
+            used.extend(shown.map(|(file, anchor)| (workspace.join(file), anchor.to_owned())));
         }
         found.extend(problems_of_links(page, pages, workspace)?);
     }

@@ -27,6 +27,7 @@ pub fn is_attacker() -> bool {
 /// has seen before they executed anything, and how many of them it could look into.
 pub fn attack() -> ! {
     let (mut seen, mut reached) = (BTreeSet::new(), BTreeSet::new());
+    let mut held = BTreeSet::new();
     let end = Instant::now() + Duration::from_secs(6);
     let all = || {
         fs::read_dir("/proc").unwrap().flatten().filter_map(|it| it.file_name().into_string().ok())
@@ -48,12 +49,21 @@ pub fn attack() -> ! {
                 if is_reached {
                     reached.insert(pid.clone());
                 }
+                held.extend(open_files(&pid).filter(|target| !target.starts_with("pipe:")));
                 seen.insert(pid);
             }
         }
     }
+    println!("held {held:?}");
     println!("seen {} reached {}", seen.len(), reached.len());
     std::process::exit(0);
+}
+
+/// What the descriptors of a process lead to, as far as it can be seen.
+fn open_files(pid: &str) -> impl Iterator<Item = String> {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let targets = files.filter_map(|file| fs::read_link(file.path()).ok());
+    targets.map(|target| target.to_string_lossy().into_owned())
 }
 
 /// Starts the attacker in the PID namespace of the pod: with or without the one capability.
@@ -105,6 +115,9 @@ fn a_joining_process_cannot_be_looked_at(host: &Host) {
         let numbers: Vec<u32> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
         let [seen, reached] = numbers[..] else { panic!("{text}") };
         results.push((seen, reached));
+        for kind in ["user", "cgroup", "ipc", "uts", "net", "pid"] {
+            assert!(!text.contains(&format!("{kind}:[")), "a namespace is still open: {text}");
+        }
     }
     let [(_, with), (seen, without)] = results[..] else { panic!("{results:?}") };
     // Of a user's pod, the memory of the joining process belongs to the namespace outside: no

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use testbed::running::{descendants, is_alive, send, within};
-use testbed::{Host, Suite};
+use testbed::{Host, Outcome, Running, Suite};
 
-use crate::pod::{Pod, run, scripts};
+use crate::pod::{Pod, get, launcher, run, scripts};
 
 const NEVER: &str = "  restartPolicy: Never\n";
 const ON_FAILURE: &str = "  restartPolicy: OnFailure\n";
@@ -29,6 +29,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("if_pause_dies_the_pod_ends", if_pause_dies_the_pod_ends)
         .both("a_killed_supervisor_takes_all_along", a_killed_supervisor_takes_all_along)
         .both("output_has_the_names_before_it", output_has_the_names_before_it)
+        .both("fifty_pods_at_once", fifty_pods_at_once)
 }
 
 fn exit_status_is_0_if_all_are(host: &Host) {
@@ -66,9 +67,16 @@ fn always_restarts_everybody(host: &Host) {
 fn a_restarted_container_starts_anew(host: &Host) {
     let script = "ls /mark 2>/dev/null; touch /mark; [ -e /v/x ] || { touch /v/x; exit 1; }";
     let spec = scripts(&format!("{ON_FAILURE}  volumes: [{{name: v}}]\n"), &[("a", script)]);
-    let outcome = run(host, &(spec + VOLUME));
-    assert_eq!(outcome.code(), 0, "{outcome:?}");
-    assert_eq!(outcome.stdout.iter().filter(|&&byte| byte == b'\n').count(), 1, "{outcome:?}");
+    let now = launcher(host, &(spec.clone() + VOLUME));
+    // With an old kernel, a user's writable layer is on disk.
+    let mut old = host.command("setarch");
+    let now_again = launcher(host, &(spec + VOLUME));
+    old.arg("--uname-2.6").arg(now_again.get_program()).args(now_again.get_args());
+    for mut launcher in [now, old] {
+        let outcome = Outcome::of(&mut launcher);
+        assert_eq!(outcome.code(), 0, "{outcome:?}");
+        assert_eq!(outcome.stdout.iter().filter(|&&byte| byte == b'\n').count(), 1, "{outcome:?}");
+    }
 }
 
 fn init_containers_come_first(host: &Host) {
@@ -164,6 +172,7 @@ fn if_pause_dies_the_pod_ends(host: &Host) {
         let mut stderr = pod.running.supervisor.stderr.take().unwrap();
         std::io::Read::read_to_string(&mut stderr, &mut told).unwrap();
         assert!(told.contains("Error: pause has ended (exit status 137)"), "{told}");
+        assert!(!told.contains("started again"), "nobody is: {told}");
         assert!(!all.into_iter().any(is_alive));
     }
 }
@@ -209,4 +218,27 @@ fn output_has_the_names_before_it(host: &Host) {
     assert!(stdout.contains("0no end\n"), "{stdout}");
     let lines: Vec<_> = stdout.lines().filter(|line| line.starts_with("eleven | 0")).collect();
     assert_eq!(lines.len(), 2, "20000 bytes are cut into two lines");
+}
+
+fn fifty_pods_at_once(host: &Host) {
+    let ports = 8000..8050;
+    sweep(host); // and makes the rootfs
+    let mut pods: Vec<_> = ports.clone().map(|port| web_server(host, port)).collect();
+    for port in ports {
+        assert_eq!(get(port), format!("I am {port}\n"));
+    }
+    for pod in &pods {
+        pod.signal(Signal::SIGTERM);
+    }
+    for pod in &mut pods {
+        // Each server was asked to end, ignored it as a process 1 does, and was killed.
+        assert_eq!(pod.code(), 137);
+    }
+}
+
+/// A pod that says its port, there.
+fn web_server(host: &Host, port: u16) -> Running {
+    let script = format!("echo I am {port} > /index.html; exec httpd -f -p 80 -h /");
+    let port = format!("    ports: [{{containerPort: 80, hostPort: {port}}}]\n");
+    host.follow(&mut launcher(host, &(scripts("", &[("web", &script)]) + &port)))
 }

@@ -104,6 +104,8 @@ fn limits_of_container_and_pod(host: &Host) {
         .collect::<Vec<_>>();
     let mib = |count: u64| (count << 20).to_string();
     assert_eq!(memory, [[mib(32), mib(48)], [mib(16), mib(48)]]);
+    let [_, of_pod] = limits(pod.pause, "memory", "memory.limit_in_bytes", "memory.max");
+    assert_eq!(of_pod, mib(48), "pause is the pod's too");
     let cpu = limits(containers[0], "cpu", "cpu.cfs_quota_us", "cpu.max");
     let expected = ["25000", "50000"];
     assert!(cpu.iter().zip(expected).all(|(cpu, it)| cpu.split(' ').next() == Some(it)), "{cpu:?}");

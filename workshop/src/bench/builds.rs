@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::calls::Scratch;
+use super::guard::Place;
 use super::programs::{Programs, cargo, succeed};
 use super::table::Table;
 
@@ -26,8 +26,8 @@ pub fn count_crates(programs: &Programs, table: &mut Table) -> Result<()> {
 }
 
 /// A build from nothing, and one after a change: in a copy, so that the checkout stays untouched.
-pub fn measure(programs: &Programs, table: &mut Table) -> Result<()> {
-    let scratch = Scratch::new("build")?;
+pub fn measure(programs: &Programs, place: &Place, table: &mut Table) -> Result<()> {
+    let scratch = place.make("build")?;
     copy_sources(&programs.workspace, scratch.path())?;
     // Downloads are not what is measured.
     succeed(cargo(scratch.path()).args(["fetch", "--quiet"]))?;

@@ -7,19 +7,22 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::guard::Place;
 use super::programs::{self, Programs, find, is_root, succeed};
 use super::table::Table;
 
 /// Counts both builds of the stage.
-pub fn count(programs: &Programs, table: &mut Table) -> Result<()> {
+pub fn count(programs: &Programs, place: &Place, table: &mut Table) -> Result<()> {
     for (figure, stage, limit) in [
         ("system calls to execve", &programs.dynamic, 160),
         ("system calls to execve, static", &programs.fixed, 120),
     ] {
         match find("strace") {
-            Some(strace) if is_root()? => table.counted(figure, most_of(&strace, stage)?, limit),
+            Some(strace) if is_root()? => {
+                table.counted(figure, most_of(&strace, stage, place)?, limit)
+            }
             // Devices cannot be made in a user namespace; binding the host's takes more calls.
-            Some(strace) => table.shown(figure, most_of(&strace, stage)?),
+            Some(strace) => table.shown(figure, most_of(&strace, stage, place)?),
             None => {
                 let why = "strace is not installed (package strace)";
                 table.absent(figure, &format!("at most {limit}"), why);
@@ -30,8 +33,8 @@ pub fn count(programs: &Programs, table: &mut Table) -> Result<()> {
 }
 
 /// Supervisor and children run side by side, so the number varies by a few: the worst of five.
-fn most_of(strace: &Path, stage: &Path) -> Result<usize> {
-    let directory = Scratch::new("calls")?;
+fn most_of(strace: &Path, stage: &Path, place: &Place) -> Result<usize> {
+    let directory = place.make("calls")?;
     let log = directory.path().join("strace");
     let mut most = 0;
     for _ in 0..5 {
@@ -63,31 +66,6 @@ fn calls_before_command(log: &str) -> Result<usize> {
 fn pid_and_event(line: &str) -> Option<(&str, &str)> {
     let (pid, event) = line.split_once(' ')?;
     Some((pid, event.trim_start()))
-}
-
-/// A directory below the system's temporary one, gone when the value is.
-pub struct Scratch(std::path::PathBuf);
-
-impl Scratch {
-    /// Makes it; the name carries our PID, so that two benchmarks do not meet.
-    pub fn new(purpose: &str) -> Result<Self> {
-        let name = format!("container-steps-bench-{purpose}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Scratch(path))
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("Note: {} stays behind: {error}", self.0.display());
-        }
-    }
 }
 
 #[cfg(test)]

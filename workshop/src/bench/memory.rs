@@ -58,7 +58,8 @@ fn echo(container: &mut Child) -> Result<()> {
     Ok(())
 }
 
-fn high_water_mark(pid: u32) -> Result<u64> {
+/// The largest memory that a process had, in kB.
+pub fn high_water_mark(pid: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let mark = mark.and_then(|mark| mark.split_whitespace().next());

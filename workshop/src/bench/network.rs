@@ -2,7 +2,6 @@
 //! a published port.
 //!
 //! All of it happens in a network namespace of this benchmark, never in the machine's own network.
-//! A namespace belongs to a thread: what this module starts, it starts from its own.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use v2_mountns::CloneFlags;
 use v5_netns::{Mode, Network, NetworkArgs, Subnet};
 
+use super::namespaces::in_own;
 use super::programs::{Programs, find, is_root, stage, succeed};
 use super::table::Table;
 use super::times::median_in_ms;
@@ -34,19 +34,16 @@ pub fn measure(programs: &Programs, runs: usize, table: &mut Table) -> Result<()
     let why = match needed {
         _ if !is_root()? => "a bridge needs root".to_owned(),
         Some(name) => format!("there is no {name}"),
-        None => return in_own_namespaces(|| measure_here(programs, runs, table)),
+        None => return in_own_network(|| measure_here(programs, runs, table)),
     };
     table.absent("network", "-", why);
     Ok(())
 }
 
-/// Runs `body` in a thread with network and mounts of its own, and a fresh /run: there `ip netns`
-/// writes down its names.
-fn in_own_namespaces<T: Send>(body: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let enter = || -> Result<()> {
-        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context("unshare")?;
-        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).context("private mounts")?;
+/// Runs `body` with network and mounts of its own, and a fresh /run: there `ip netns` writes down
+/// its names.
+pub(super) fn in_own_network<T: Send>(body: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    in_own(CloneFlags::CLONE_NEWNET, || {
         mount(Some("run"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>)
             .context("a /run of its own")?;
         // A way out that leads nowhere: pasta wants one to exist.
@@ -60,11 +57,7 @@ fn in_own_namespaces<T: Send>(body: impl FnOnce() -> Result<T> + Send) -> Result
         ] {
             ip(words)?;
         }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let thread = scope.spawn(|| enter().and_then(|()| body()));
-        thread.join().map_err(|_| anyhow!("the thread of the network benchmark panicked"))?
+        body()
     })
 }
 
@@ -264,7 +257,7 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
 }
 
 /// A container that runs until it is dropped.
-struct Container {
+pub(super) struct Container {
     supervisor: Child,
 }
 
@@ -286,7 +279,8 @@ impl Container {
         Container::spawn(stage.args(["/tmp/server", "bench", "--serve"]))
     }
 
-    fn spawn(command: &mut Command) -> Result<Container> {
+    /// Returns when a line `ready` has come from it.
+    pub(super) fn spawn(command: &mut Command) -> Result<Container> {
         let mut supervisor = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -385,7 +379,7 @@ impl Drop for Forwarder {
 }
 
 /// Asks until there is an answer, for three seconds at most.
-fn wait_for<T>(ask: impl Fn() -> Option<T>) -> Option<T> {
+pub(super) fn wait_for<T>(ask: impl Fn() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(3) {
         if let Some(answer) = ask() {

@@ -46,6 +46,11 @@ impl Payload {
         other.mounts.difference(&self.mounts).cloned().collect()
     }
 
+    /// Every mount but that of the root: mount point and type of file system.
+    pub fn file_systems(&self) -> impl Iterator<Item = &(String, String)> {
+        self.mounts.iter().filter(|(point, _)| point != "/")
+    }
+
     /// What differs between two payloads, in words; nothing when they are alike.
     pub fn differences(&self, other: &Payload, names: [&str; 2]) -> Vec<String> {
         let mounts = |a: &Payload, b: &Payload, name: &str| -> Vec<String> {

@@ -30,8 +30,14 @@ pub struct Programs {
     pub network: PathBuf,
     /// `v6-cgroups`, in the same way.
     pub limits: PathBuf,
+    /// `v7-overlay`, in the same way.
+    pub overlay: PathBuf,
+    /// `v8-pause`, in the same way.
+    pub pod: PathBuf,
     /// Which libc that is.
     pub static_libc: &'static str,
+    /// How many processes ran or waited to run, in the minute before we began (proc_loadavg(5)).
+    pub load: String,
     /// The busybox root file system of stages v1 to v6, which the first run has made.
     pub rootfs: PathBuf,
 }
@@ -39,12 +45,14 @@ pub struct Programs {
 impl Programs {
     /// Builds the stage twice, and starts it once so that its root file system is there.
     pub fn build() -> Result<Self> {
+        let load = fs::read_to_string("/proc/loadavg").context("cannot read /proc/loadavg")?;
+        let load = load.split(' ').next().unwrap_or_default().to_owned();
         let workspace = directories::checkout()?;
         let target = workspace.join("target");
 
         let mut ordinary = cargo(&workspace);
         ordinary.args(["build", "--quiet", "--release", "-p", "v4-utsns", "-p", "v5-netns"]);
-        ordinary.args(["-p", "v6-cgroups", "--target-dir"]);
+        ordinary.args(["-p", "v6-cgroups", "-p", "v7-overlay", "-p", "v8-pause", "--target-dir"]);
         succeed(ordinary.arg(&target))?;
 
         let (fixed, static_libc) = build_static(&workspace)?;
@@ -53,7 +61,10 @@ impl Programs {
             fixed: install(&target, &fixed, "static")?,
             network: install(&target, &target.join("release/v5-netns"), "dynamic")?,
             limits: install(&target, &target.join("release/v6-cgroups"), "dynamic")?,
+            overlay: install(&target, &target.join("release/v7-overlay"), "dynamic")?,
+            pod: install(&target, &target.join("release/v8-pause"), "dynamic")?,
             static_libc,
+            load,
             rootfs: v1_chroot::rootfs::default_path()?,
             workspace,
         };

@@ -10,6 +10,16 @@ enum Verdict {
     Absent(String),
 }
 
+impl Verdict {
+    fn text(&self) -> &str {
+        match self {
+            Verdict::Met => "yes",
+            Verdict::Missed => "NO",
+            Verdict::Absent(why) => why,
+        }
+    }
+}
+
 struct Row {
     figure: String,
     target: String,
@@ -19,9 +29,23 @@ struct Row {
     timeless: bool,
 }
 
-/// The rows measured so far.
+/// Somebody who takes part in the start of a container.
+pub struct Start {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, beside v4-utsns.
+    pub does: &'static str,
+    /// The fastest time and the median, in milliseconds, or why it takes no part.
+    pub times: Result<[f64; 2], String>,
+}
+
+/// What has been measured so far.
 #[derive(Default)]
-pub struct Table(Vec<Row>);
+pub struct Table {
+    rows: Vec<Row>,
+    /// All who have started a container.
+    pub starts: Vec<Start>,
+}
 
 impl Table {
     /// A figure that depends on the speed of the machine.
@@ -34,9 +58,20 @@ impl Table {
         self.push(figure, value as f64, limit as f64, "", true);
     }
 
-    /// A figure without a target.
+    /// A ratio without a target.
+    pub fn compared(&mut self, figure: &str, value: f64) {
+        self.rows.push(Row {
+            figure: figure.to_owned(),
+            target: "-".to_owned(),
+            result: format!("{value:.2}"),
+            verdict: Verdict::Absent("shown only".to_owned()),
+            timeless: false,
+        });
+    }
+
+    /// A count without a target.
     pub fn shown(&mut self, figure: &str, value: usize) {
-        self.0.push(Row {
+        self.rows.push(Row {
             figure: figure.to_owned(),
             target: "-".to_owned(),
             result: value.to_string(),
@@ -47,7 +82,7 @@ impl Table {
 
     /// A figure that could not be measured.
     pub fn absent(&mut self, figure: &str, target: &str, why: impl Into<String>) {
-        self.0.push(Row {
+        self.rows.push(Row {
             figure: figure.to_owned(),
             target: target.to_owned(),
             result: "-".to_owned(),
@@ -56,9 +91,14 @@ impl Table {
         });
     }
 
+    /// The rows as text: figure, target, result, whether it is met.
+    pub fn rows(&self) -> impl Iterator<Item = [&str; 4]> {
+        self.rows.iter().map(|row| [&row.figure, &row.target, &row.result, row.verdict.text()])
+    }
+
     /// Whether a figure that does not depend on time missed its target.
     pub fn broken_promise(&self) -> bool {
-        self.0.iter().any(|row| row.timeless && matches!(row.verdict, Verdict::Missed))
+        self.rows.iter().any(|row| row.timeless && matches!(row.verdict, Verdict::Missed))
     }
 
     fn push(&mut self, figure: &str, value: f64, limit: f64, unit: &str, timeless: bool) {
@@ -67,7 +107,7 @@ impl Table {
             format!("{number} {unit}").trim_end().to_owned()
         };
         let verdict = if value <= limit { Verdict::Met } else { Verdict::Missed };
-        self.0.push(Row {
+        self.rows.push(Row {
             figure: figure.to_owned(),
             target: format!("at most {}", shown(limit)),
             result: shown(value),
@@ -80,7 +120,12 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = |column: fn(&Row) -> &str, title: &str| {
-            self.0.iter().map(|row| column(row).chars().count()).max().unwrap_or(0).max(title.len())
+            self.rows
+                .iter()
+                .map(|row| column(row).chars().count())
+                .max()
+                .unwrap_or(0)
+                .max(title.len())
         };
         let (a, b, c) = (
             width(|row| &row.figure, "figure"),
@@ -88,13 +133,8 @@ impl fmt::Display for Table {
             width(|row| &row.result, "result"),
         );
         writeln!(f, "{:a$}  {:b$}  {:>c$}  met", "figure", "target", "result")?;
-        for Row { figure, target, result, verdict, .. } in &self.0 {
-            let met = match verdict {
-                Verdict::Met => "yes",
-                Verdict::Missed => "NO",
-                Verdict::Absent(why) => why,
-            };
-            writeln!(f, "{figure:a$}  {target:b$}  {result:>c$}  {met}")?;
+        for Row { figure, target, result, verdict, .. } in &self.rows {
+            writeln!(f, "{figure:a$}  {target:b$}  {result:>c$}  {}", verdict.text())?;
         }
         Ok(())
     }

@@ -1,14 +1,39 @@
 //! How long a container takes from start to end, beside programs that do the same or less.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use v2_mountns::CloneFlags;
 
+use super::guard::Place;
+use super::namespaces::in_own;
 use super::payload::{DESCRIBE, Payload};
 use super::programs::{self, ENVIRONMENT, Programs, find, is_root, with_environment};
-use super::table::Table;
+use super::runtimes;
+use super::table::{Start, Table};
+
+/// What the others do more and less than v4-utsns, in the order of the table.
+const OTHERS: [(&str, &str); 8] = [
+    ("fork and exec", "no container: busybox is started and waited for"),
+    ("v4-utsns", "mount, PID and UTS namespace, pivot_root, /proc, /dev, a report of errors"),
+    ("v4-utsns, static", "the same; no dynamic linker runs"),
+    ("v4-utsns as bwrap", "the same, and the mounts that only bwrap makes"),
+    ("bwrap", "the same mounts and namespaces; more: no_new_privs; less: passes no signals on"),
+    (
+        "unshare + chroot",
+        "less: no /proc, no /dev, no hostname, chroot in place of pivot_root; \
+                          more: two programs are executed on the way",
+    ),
+    (
+        "crun",
+        "more: reads config.json, keeps the state of the container in files, no \
+              capabilities; told to make no cgroup",
+    ),
+    ("runc", "more: as crun, and a cgroup; it executes itself anew, and waits for `start`"),
+];
 
 /// Somebody who takes part: a name, and how its command line is made.
 struct Contender {
@@ -50,24 +75,75 @@ pub fn median_in_ms(times: &[Duration]) -> f64 {
 }
 
 /// Measures every contender in one batch and fills in the ratios.
-pub fn measure(programs: &Programs, runs: usize, table: &mut Table) -> Result<()> {
+pub fn measure(programs: &Programs, place: &Place, runs: usize, table: &mut Table) -> Result<()> {
+    if !is_root()? {
+        return measure_here(programs, place, runs, table);
+    }
+    in_own(CloneFlags::empty(), || {
+        runtimes::show_one_version_of_cgroups()?;
+        measure_here(programs, place, runs, table)
+    })
+}
+
+fn measure_here(programs: &Programs, place: &Place, runs: usize, table: &mut Table) -> Result<()> {
     let mut field = vec![
         Contender::new("fork and exec", floor(programs)),
         Contender::new("v4-utsns", stage(programs, &Extras::default(), &["true"])),
         Contender::new("v4-utsns, static", fixed(programs)),
     ];
-    let pair = pair_with_bwrap(programs)?;
-    if let Ok(extras) = &pair {
-        field.push(Contender::new("bwrap", bwrap(programs, extras, &["true"])));
-        field.push(Contender::new("v4-utsns as bwrap", stage(programs, extras, &["true"])));
+    let mut absent = BTreeMap::new();
+    match pair_with_bwrap(programs)? {
+        Ok(extras) => {
+            field.push(Contender::new("v4-utsns as bwrap", stage(programs, &extras, &["true"])));
+            field.push(Contender::new("bwrap", bwrap(programs, &extras, &["true"])));
+        }
+        Err(why) => {
+            absent.insert("v4-utsns as bwrap", why.clone());
+            absent.insert("bwrap", why);
+        }
     }
-    if let Some(unshare) = find("unshare") {
-        field.push(Contender::new("unshare + chroot", unshare_chroot(&unshare, programs)?));
+    match find("unshare") {
+        Some(unshare) => {
+            field.push(Contender::new("unshare + chroot", unshare_chroot(&unshare, programs)?));
+        }
+        None => {
+            let why = "unshare is not installed (package util-linux)";
+            absent.insert("unshare + chroot", why.to_owned());
+        }
+    }
+    let bundles = place.make("bundles")?;
+    let mut described = stage(programs, &Extras::default(), &["sh", "-c", DESCRIBE]);
+    let seen = Payload::of(&mut described)?;
+    for name in ["crun", "runc"] {
+        match runtimes::prepare(name, programs, bundles.path(), &place.cgroup, &seen)? {
+            Ok(command) => field.push(Contender::new(name, command)),
+            Err(why) => {
+                println!("{name} takes no part: {why}");
+                absent.insert(name, why);
+            }
+        }
     }
     interleave(&mut field, runs)?;
-    print_times(&field);
-    ratios(&field, pair.err(), table);
+    table.starts = OTHERS.map(|(name, does)| start(name, does, &field, &absent)).into();
+    print_times(&table.starts);
+    ratios(&field, &absent, table);
     Ok(())
+}
+
+fn start(
+    name: &'static str,
+    does: &'static str,
+    field: &[Contender],
+    absent: &BTreeMap<&str, String>,
+) -> Start {
+    let times = match field.iter().find(|contender| contender.name == name) {
+        Some(contender) => {
+            let fastest = contender.times.iter().min().copied().unwrap_or_default();
+            Ok([fastest, contender.median()].map(|time| time.as_secs_f64() * 1e3))
+        }
+        None => Err(absent.get(name).cloned().unwrap_or_default()),
+    };
+    Start { name, does, times }
 }
 
 /// A B C, A B C, ...: whatever else the machine does meanwhile hits all of them alike.
@@ -84,31 +160,46 @@ fn interleave(field: &mut [Contender], runs: usize) -> Result<()> {
     Ok(())
 }
 
-fn print_times(field: &[Contender]) {
+fn print_times(starts: &[Start]) {
     println!("{:20} {:>9} {:>9}", "start to end, ms", "fastest", "median");
-    for contender in field {
-        let fastest = contender.times.iter().min().copied().unwrap_or_default();
-        let [fastest, median] = [fastest, contender.median()].map(|t| t.as_secs_f64() * 1e3);
-        println!("{:20} {fastest:>9.3} {median:>9.3}", contender.name);
+    for start in starts {
+        if let Ok([fastest, median]) = &start.times {
+            println!("{:20} {fastest:>9.3} {median:>9.3}", start.name);
+        }
+    }
+    println!("\nWhat each does, beside v4-utsns:");
+    for start in starts {
+        println!("{:20} {}", start.name, start.does);
     }
     println!();
 }
 
-fn ratios(field: &[Contender], no_bwrap: Option<String>, table: &mut Table) {
+fn ratios(field: &[Contender], absent: &BTreeMap<&str, String>, table: &mut Table) {
     let median = |name: &str| {
         field.iter().find(|contender| contender.name == name).map(|found| found.median())
     };
-    let missing = "unshare is not installed (package util-linux)";
-    for (figure, ours, theirs, limit, absent) in [
-        ("time / bwrap, same mounts", "v4-utsns as bwrap", "bwrap", 0.8, no_bwrap.as_deref()),
-        ("time / unshare + chroot", "v4-utsns", "unshare + chroot", 1.0, None),
-        ("time, static / unshare + chroot", "v4-utsns, static", "unshare + chroot", 0.7, None),
-        ("time / fork and exec", "v4-utsns", "fork and exec", 3.0, None),
-        ("time, static / fork and exec", "v4-utsns, static", "fork and exec", 3.0, None),
+    for (figure, ours, theirs, limit) in [
+        ("time / bwrap, same mounts", "v4-utsns as bwrap", "bwrap", 0.8),
+        ("time / unshare + chroot", "v4-utsns", "unshare + chroot", 1.0),
+        ("time, static / unshare + chroot", "v4-utsns, static", "unshare + chroot", 0.7),
+        ("time / fork and exec", "v4-utsns", "fork and exec", 3.0),
+        ("time, static / fork and exec", "v4-utsns, static", "fork and exec", 3.0),
     ] {
         match (median(ours), median(theirs)) {
             (Some(a), Some(b)) => table.timed(figure, a.as_secs_f64() / b.as_secs_f64(), limit, ""),
-            _ => table.absent(figure, &format!("at most {limit:.2}"), absent.unwrap_or(missing)),
+            _ => {
+                let why = absent.get(theirs).map_or("", String::as_str);
+                table.absent(figure, &format!("at most {limit:.2}"), why);
+            }
+        }
+    }
+    for theirs in ["crun", "runc"] {
+        if let (Some(a), Some(b)) = (median("v4-utsns"), median(theirs)) {
+            let figure = format!("time of {theirs} / v4-utsns'");
+            table.compared(&figure, b.as_secs_f64() / a.as_secs_f64());
+        } else {
+            let why = absent.get(theirs).map_or("", String::as_str);
+            table.absent(&format!("time of {theirs} / v4-utsns'"), "-", why);
         }
     }
 }

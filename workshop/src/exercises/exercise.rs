@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result};
 
-use super::checks::{v1_chroot, v2_mountns, v3_pidns, v4_utsns, v5_netns, v6_cgroups};
+use super::checks::{
+    v1_chroot, v2_mountns, v3_pidns, v4_utsns, v5_netns, v6_cgroups, v7_overlay, v8_pause,
+};
 use super::host::Host;
 
 /// One exercise.
@@ -53,6 +55,10 @@ pub const ALL: &[Exercise] = &[
     v5_netns::PUBLISHED_PORT,
     v6_cgroups::PIDS_LIMIT,
     v6_cgroups::LAST_ONE_OUT,
+    v7_overlay::LAYER_ORDER,
+    v7_overlay::WHITEOUT,
+    v8_pause::KEPT_NAMESPACE,
+    v8_pause::ENTER_POD,
 ];
 
 /// The exercise with this id.
@@ -79,7 +85,10 @@ mod tests {
 
     #[test]
     fn every_step_has_two_and_every_exercise_two_faults() {
-        for step in ["v1-chroot", "v2-mountns", "v3-pidns", "v4-utsns", "v5-netns", "v6-cgroups"] {
+        let mut steps: Vec<_> = ALL.iter().map(|it| it.step).collect();
+        steps.dedup();
+        assert_eq!(steps.len(), 8, "{steps:?}");
+        for step in steps {
             assert!(ALL.iter().filter(|it| it.step == step).count() >= 2, "{step}");
         }
         assert!(ALL.is_sorted_by_key(|it| it.step), "the order of the book");

@@ -1,0 +1,181 @@
+//! Whatever ends the benchmark, nothing of it stays: no process, no cgroup, no directory.
+//!
+//! The measuring is done in a child, as root with process numbers and mounts of its own. Ctrl-C
+//! reaches only the parent, which kills that child, and with it the kernel kills the rest.
+
+use std::convert::Infallible;
+use std::env;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, anyhow};
+use nix::mount::{MsFlags, mount};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::unistd::setsid;
+use v1_chroot::child::{Child, Event};
+use v1_chroot::command_line::{note, one_line};
+use v1_chroot::exit_now;
+use v1_chroot::signals::hold_signals;
+use v2_mountns::{CloneFlags, private_mounts, unshare};
+use v3_pidns::{KILL, fork_into_pid_namespace};
+
+use super::programs::{Programs, is_root, stage, succeed};
+
+/// Where the measuring leaves its traces, all of which are removed at its end.
+pub struct Place {
+    directory: Scratch,
+    /// A name that no cgroup of another has.
+    pub cgroup: String,
+}
+
+impl Place {
+    /// Makes the directory, on disk: /tmp may be in memory. The name carries our PID, so that two
+    /// benchmarks do not meet.
+    fn make_first() -> Result<Place> {
+        let name = format!("container-steps-bench-{}", std::process::id());
+        let parent = env::var_os("TMPDIR").map_or_else(|| "/var/tmp".into(), PathBuf::from);
+        Ok(Place { directory: Scratch::new(parent.join(&name))?, cgroup: name })
+    }
+
+    /// Makes a directory for one measurement; dropped, it is removed.
+    ///
+    /// # Errors
+    /// Those of mkdir(2).
+    pub fn make(&self, purpose: &str) -> Result<Scratch> {
+        Scratch::new(self.directory.path().join(purpose))
+    }
+
+    /// v7, with a cache of its own for layers. (Root's cache is in /var/cache, whatever the
+    /// environment says: there the directory is covered by ours.)
+    pub fn overlay(&self, programs: &Programs) -> Command {
+        let mut overlay = stage(&programs.overlay);
+        overlay.env("XDG_CACHE_HOME", self.directory.path());
+        overlay
+    }
+
+    fn layers(&self) -> PathBuf {
+        self.directory.path().join("container-steps/layers")
+    }
+
+    /// Forgets the layers that v7 has unpacked.
+    ///
+    /// # Errors
+    /// Those of removing them.
+    pub fn empty_layers(&self) -> Result<()> {
+        for layer in fs::read_dir(self.layers())? {
+            fs::remove_dir_all(layer?.path())?;
+        }
+        Ok(())
+    }
+}
+
+/// A directory that is gone when the value is.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(path: PathBuf) -> Result<Self> {
+        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Scratch(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            note(format_args!("{} stays behind: {error}", self.0.display()));
+        }
+    }
+}
+
+/// Does `work` in a child, waits for it, and tidies up.
+///
+/// # Errors
+/// Those of making the child, and of tidying up. An error of `work` is printed by the child.
+pub fn run(programs: &Programs, work: impl FnOnce(&Place) -> Result<ExitCode>) -> Result<ExitCode> {
+    let mask = SigSet::thread_get_mask().context("cannot read the signal mask")?;
+    let place = Place::make_first()?;
+    let signals = hold_signals()?;
+    io::stdout().flush().context("cannot write to stdout")?;
+    let Some(child) = Child::fork(&signals.taken)? else {
+        let Err(error) = in_child(&place, mask, work);
+        eprintln!("Error: {}", one_line(&error));
+        exit_now(1);
+    };
+    let ended = wait(&child);
+    mask.thread_swap_mask(SigmaskHow::SIG_SETMASK).context("cannot set the signal mask")?;
+    let (status, was_interrupted) = ended?;
+    if was_interrupted && is_root()? {
+        // It removes the cgroups of those that were killed.
+        succeed(stage(&programs.limits).args(["--net", "none", "--pids-limit", "9", "true"]))?;
+    }
+    remove_cgroups(Path::new("/sys/fs/cgroup"), &place.cgroup);
+    Ok(ExitCode::from(status))
+}
+
+fn wait(child: &Child) -> Result<(u8, bool)> {
+    loop {
+        match child.next_event()? {
+            Event::Ended(status) => return Ok((status, false)),
+            Event::FromTerminal(signal) | Event::FromProcess(signal, _) => {
+                if matches!(signal, Signal::SIGUSR1 | Signal::SIGUSR2) {
+                    continue;
+                }
+                // As root it stands between us and PID 1, and ends when all in there have ended.
+                child.kill(if is_root()? { KILL } else { Signal::SIGKILL })?;
+                child.reap()?;
+                let number = u8::try_from(signal as i32).context("a signal's number")?;
+                return Ok((128 + number, true));
+            }
+        }
+    }
+}
+
+fn in_child(
+    place: &Place,
+    mask: SigSet,
+    work: impl FnOnce(&Place) -> Result<ExitCode>,
+) -> Result<Infallible> {
+    setsid().context("cannot leave the terminal's session")?;
+    if is_root()? {
+        fork_into_pid_namespace()?;
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        private_mounts()?;
+        mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), None::<&str>)
+            .context("cannot mount /proc")?;
+        cover_cache(place)?;
+    }
+    mask.thread_swap_mask(SigmaskHow::SIG_SETMASK).context("cannot set the signal mask")?;
+    let status = work(place)?;
+    io::stdout().flush().context("cannot write to stdout")?;
+    exit_now(u8::from(status != ExitCode::SUCCESS))
+}
+
+/// The layers of the benchmark's images go to its own directory.
+fn cover_cache(place: &Place) -> Result<()> {
+    let cache = crate::directories::cache()?.join("layers");
+    for directory in [&cache, &place.layers()] {
+        fs::create_dir_all(directory).with_context(|| format!("cannot make {directory:?}"))?;
+    }
+    mount(Some(&place.layers()), &cache, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .map_err(|errno| anyhow!("cannot bind a directory on {cache:?}: {errno}"))
+}
+
+/// Removes cgroups that begin with our name: those of programs that were killed.
+fn remove_cgroups(below: &Path, name: &str) {
+    let Ok(entries) = fs::read_dir(below) else { return };
+    for directory in entries.flatten().filter(|it| it.file_type().is_ok_and(|kind| kind.is_dir())) {
+        remove_cgroups(&directory.path(), name);
+        if directory.file_name().as_encoded_bytes().starts_with(name.as_bytes())
+            && let Err(error) = fs::remove_dir(directory.path())
+        {
+            note(format_args!("{} stays behind: {error}", directory.path().display()));
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What it costs to unpack an image, beside programs that do the same or less.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+use super::content;
+use super::guard::Place;
+use super::layout::{self, Layer};
+use super::memory::high_water_mark;
+use super::programs::{Programs, find, is_root};
+use super::table::Table;
+
+/// How often each of them unpacks.
+const ROUNDS: usize = 3;
+
+/// Into how many layers the same content is divided, the second time.
+const PARTS: usize = 4;
+
+/// Measures, if this is root: without, the owners are lost, which is less work.
+///
+/// # Errors
+/// If somebody fails.
+pub fn measure(
+    programs: &Programs,
+    place: &Place,
+    megabytes: usize,
+    table: &mut Table,
+) -> Result<()> {
+    let needed = ["tar", "gzip"].into_iter().find(|name| find(name).is_none());
+    match needed {
+        _ if !is_root()? => table.absent("unpacking an image", "-", "as root only"),
+        Some(name) => table.absent("unpacking an image", "-", format!("there is no {name}")),
+        None => measure_here(programs, place, megabytes, table)?,
+    }
+    Ok(())
+}
+
+fn measure_here(
+    programs: &Programs,
+    place: &Place,
+    megabytes: usize,
+    table: &mut Table,
+) -> Result<()> {
+    let work = place.make("unpacking")?;
+    let tree = work.path().join("tree");
+    fs::create_dir_all(tree.join("bin"))?;
+    fs::copy(programs.busybox(), tree.join("bin/busybox"))?;
+    let mut parts = Vec::new();
+    for part in 0..PARTS {
+        let name = format!("part{part}");
+        content::fill(&tree.join(&name), part, megabytes / PARTS)?;
+        let names = if part == 0 { vec!["bin", &name] } else { vec![name.as_str()] };
+        parts.push(Layer::pack(&tree, &names, &work.path().join(format!("{name}.gz")))?);
+    }
+    let one = Layer::pack(&tree, &["."], &work.path().join("one.gz"))?;
+    fs::remove_dir_all(&tree)?;
+    let peaks = [
+        compare(programs, place, ("one layer", &[one]), work.path(), table)?,
+        compare(programs, place, ("four layers", &parts), work.path(), table)?,
+    ];
+    let peak = peaks.into_iter().max().unwrap_or(0) as f64 / 1024.0;
+    table.timed("peak memory while unpacking", peak, 64.0, "MB");
+    Ok(())
+}
+
+/// Everybody unpacks the same layers, by turns. Returns our largest peak of memory, in kB.
+fn compare(
+    programs: &Programs,
+    place: &Place,
+    (name, layers): (&str, &[Layer]),
+    work: &Path,
+    table: &mut Table,
+) -> Result<u64> {
+    let image = work.join(name.replace(' ', "-"));
+    layout::write(&image, layers)?;
+    let mut field = vec![Contender::new(Program::Stage), Contender::new(Program::Tar)];
+    if find("umoci").is_some() {
+        field.push(Contender::new(Program::Umoci));
+    } else {
+        println!("umoci takes no part: it is not installed");
+    }
+    for _ in 0..ROUNDS {
+        for contender in &mut field {
+            let taken = contender.program.unpack(programs, place, &image, layers)?;
+            contender.taken.push(taken);
+        }
+    }
+
+    let megabytes = |size: fn(&Layer) -> u64| layers.iter().map(size).sum::<u64>() / 1_000_000;
+    println!("{name}, {} MB, {} MB unpacked", megabytes(|it| it.size), megabytes(|it| it.unpacked));
+    println!("{:20} {:>9} {:>9} {:>9}", "", "wall, s", "CPU, s", "peak, MB");
+    for it in &field {
+        let [wall, cpu] = [it.median(|taken| taken.wall), it.median(|taken| taken.cpu)];
+        let peak = it.peak() as f64 / 1024.0;
+        println!("{:20} {wall:>9.2} {cpu:>9.2} {peak:>9.1}", it.program.name());
+    }
+    println!();
+
+    let wall = |program: Program| {
+        let found = field.iter().find(|it| it.program == program);
+        found.map(|it| it.median(|taken| taken.wall))
+    };
+    for program in [Program::Tar, Program::Umoci] {
+        let figure = format!("unpacking {name} / {}", program.name());
+        match (wall(Program::Stage), wall(program)) {
+            (Some(ours), Some(theirs)) => table.timed(&figure, ours / theirs, 1.0, ""),
+            _ => table.absent(&figure, "at most 1.00", "umoci is not installed (package umoci)"),
+        }
+    }
+    Ok(field.first().map_or(0, Contender::peak))
+}
+
+/// What unpacking has taken.
+struct Taken {
+    wall: Duration,
+    /// Of all its processes.
+    cpu: Duration,
+    /// Of the process that unpacks, in kB.
+    peak: u64,
+}
+
+struct Contender {
+    program: Program,
+    taken: Vec<Taken>,
+}
+
+impl Contender {
+    fn new(program: Program) -> Contender {
+        Contender { program, taken: Vec::new() }
+    }
+
+    /// The middle one, in seconds.
+    fn median(&self, of: fn(&Taken) -> Duration) -> f64 {
+        super::times::median(&self.taken.iter().map(of).collect::<Vec<_>>()).as_secs_f64()
+    }
+
+    fn peak(&self) -> u64 {
+        self.taken.iter().map(|taken| taken.peak).max().unwrap_or(0)
+    }
+}
+
+/// Who takes part.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Program {
+    Stage,
+    Tar,
+    Umoci,
+}
+
+impl Program {
+    fn name(self) -> &'static str {
+        match self {
+            Program::Stage => "v7-overlay",
+            Program::Tar => "tar -xzf",
+            Program::Umoci => "umoci raw unpack",
+        }
+    }
+
+    /// Unpacks once, and removes what came out.
+    fn unpack(
+        self,
+        programs: &Programs,
+        place: &Place,
+        image: &Path,
+        layers: &[Layer],
+    ) -> Result<Taken> {
+        let target = place.make("target")?;
+        let tagged = PathBuf::from(format!("{}:{}", image.display(), layout::TAG));
+        let commands: Vec<Command> = match self {
+            Program::Stage => {
+                place.empty_layers()?;
+                let mut stage = place.overlay(programs);
+                stage.args(["--net", "none", "--image"]).arg(tagged);
+                stage.args(["/bin/busybox", "true"]);
+                vec![stage]
+            }
+            // Layer after layer: which files a layer replaces is told by those below it.
+            Program::Tar => layers.iter().map(|layer| tar(&layer.blob, target.path())).collect(),
+            Program::Umoci => {
+                let mut umoci = Command::new("umoci");
+                umoci.args(["--log=warn", "raw", "unpack", "--image"]).arg(tagged);
+                umoci.arg(target.path().join("rootfs"));
+                vec![umoci]
+            }
+        };
+        let before = cpu_of_children()?;
+        let start = Instant::now();
+        let mut peak = 0;
+        for mut command in commands {
+            let of_this = run(&mut command, &image.with_extension("log"));
+            peak = peak.max(of_this.with_context(|| self.name())?);
+        }
+        Ok(Taken { wall: start.elapsed(), cpu: cpu_of_children()?.saturating_sub(before), peak })
+    }
+}
+
+fn tar(archive: &Path, target: &Path) -> Command {
+    let mut tar = Command::new("tar");
+    tar.args(["--numeric-owner", "-xzf"]).arg(archive).arg("--directory").arg(target);
+    tar
+}
+
+/// Runs it to its end, and returns its peak of memory in kB, which is asked for while it lives.
+/// What it prints goes to a file, and is shown if it fails.
+fn run(command: &mut Command, log: &Path) -> Result<u64> {
+    let output = File::create(log).context("cannot make a file for the output")?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
+    let mut child = command.spawn()?;
+    let mut peak = 0;
+    loop {
+        // A process that has ended and was not waited for has no memory: the one before counts.
+        peak = high_water_mark(child.id()).unwrap_or(peak);
+        if let Some(status) = child.try_wait()? {
+            ensure!(status.success(), "{status}: {}", fs::read_to_string(log)?.trim());
+            return Ok(peak);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The time that all children took which were waited for (getrusage(2)).
+fn cpu_of_children() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("getrusage")?;
+    let microseconds =
+        usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Ok(Duration::from_micros(u64::try_from(microseconds)?))
+}

@@ -1,0 +1,145 @@
+//! Which layer wins, and what a deleted file is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::exercises::exercise::{Exercise, Fault};
+use crate::exercises::host::Host;
+use crate::exercises::judge::expect;
+
+pub(in crate::exercises) const LAYER_ORDER: Exercise = Exercise {
+    id: "layer-order",
+    was: &[],
+    step: "v7-overlay",
+    title: "Which layer wins?",
+    minutes: 10,
+    source: include_str!("../../../exercises/layer-order.rs"),
+    hints: [
+        "Two lists of the same layers, and both have an order. Which end is the top in an image? \
+         And in lowerdir, of which mount(8) and the kernel's overlayfs document tell?",
+        "In lowerdir the first directory is on top. The launcher has the rootfs first, which is to \
+         be at the bottom.",
+        "Turn the list around: all.iter().rev().map(...).",
+    ],
+    starter_fails: "the page is the one of the layer below",
+    faults: &[
+        Fault { name: "top-only", fails: "Error: " },
+        Fault { name: "written", fails: "has changed: it has a file `written`" },
+    ],
+    needs_cgroup: false,
+    check: layer_order,
+};
+
+/// A directory of the host with these files in it.
+fn layer(host: &Host, name: &str, files: &[(&str, &str)]) -> Result<PathBuf> {
+    let directory = host.outside().join(name);
+    fs::create_dir(&directory).context("cannot make a layer")?;
+    write(&directory, files)?;
+    Ok(directory)
+}
+
+fn write(directory: &Path, files: &[(&str, &str)]) -> Result<()> {
+    files.iter().try_for_each(|(name, content)| {
+        fs::write(directory.join(name), content).context("cannot write a file of a layer")
+    })
+}
+
+/// The learner's program with these layers.
+fn on_layers(host: &Host, layers: &[&Path], words: &[&str]) -> Command {
+    let mut command = host.program();
+    command.arg("--rootfs").arg(host.rootfs());
+    for layer in layers {
+        command.arg("--layer").arg(layer);
+    }
+    command.args(words);
+    command
+}
+
+fn layer_order(host: &Host) -> Result<()> {
+    write(&host.rootfs(), &[("page", "of the rootfs")])?;
+    let below = layer(host, "below", &[("page", "of below"), ("only-below", "x")])?;
+    let above = layer(host, "above", &[("page", "of above"), ("only-above", "x")])?;
+    let run = |script: &str| {
+        let mut command = on_layers(host, &[&below, &above], &["sh", "-c", script]);
+        host.run_to_end(&mut command, script)
+    };
+    let page = run("cat /page")?;
+    let expected = "--layer below --layer above: the page is the one of `above`";
+    let seen = match page.stdout.as_str() {
+        "" => page.stderr,
+        "of above" => String::new(),
+        other => format!("the page is the one of the layer below: \"{other}\""),
+    };
+    let look = "the order of lowerdir";
+    expect(page.stdout == "of above", expected, &seen, look)?;
+    let all = run("ls /only-below /only-above /bin/busybox")?;
+    let expected = "what only one layer has can be seen through the others";
+    expect(all.status == 0, expected, &all.stderr, "whether all layers are in lowerdir")?;
+    let written = run("echo x > /written && cat /written")?;
+    let expected = "the container can write";
+    expect(written.stdout == "x", expected, &written.stderr, "upperdir and workdir")?;
+    for layer in [&below, &above, &host.rootfs()] {
+        let name = layer.file_name().unwrap_or_default().display();
+        let seen = format!("the layer `{name}` has changed: it has a file `written`");
+        let expected = "what the container writes is in none of the layers";
+        expect(!layer.join("written").exists(), expected, &seen, "which directory is the upper")?;
+    }
+    Ok(())
+}
+
+pub(in crate::exercises) const WHITEOUT: Exercise = Exercise {
+    id: "whiteout",
+    was: &[],
+    step: "v7-overlay",
+    title: "How to delete what one cannot change",
+    minutes: 20,
+    source: include_str!("../../../exercises/whiteout.rs"),
+    hints: [
+        "Delete a file in a container of v7 with --upper DIR, and look into DIR with ls -l: what \
+         does overlayfs itself make?",
+        "A character device with the number 0:0, with the name of what is deleted: a whiteout. It \
+         takes no privilege to make one. And the mark is then of no use any more.",
+        "fs::remove_file of layer/.wh.NAME, then mknod(&layer.join(name), SFlag::S_IFCHR, \
+         Mode::empty(), 0) of nix::sys::stat.",
+    ],
+    starter_fails: "the file is still there",
+    faults: &[
+        Fault { name: "deleted-below", fails: "the layer below has lost its file" },
+        Fault { name: "empty-file", fails: "there is an empty file of its name" },
+        Fault { name: "mark-stays", fails: "the mark is there, too" },
+    ],
+    needs_cgroup: false,
+    check: whiteout,
+};
+
+fn whiteout(host: &Host) -> Result<()> {
+    write(&host.rootfs(), &[("greeting", "hello")])?;
+    let above = layer(host, "layer", &[(".wh.greeting", ""), ("new", "x")])?;
+    let run = |words: &[&str]| {
+        let ended = host.run_to_end(&mut on_layers(host, &[&above], words), &words.join(" "))?;
+        expect(ended.status != 125, "a container that starts", &ended.stderr, "what it names")?;
+        Ok::<_, anyhow::Error>(ended)
+    };
+    let expected = "with .wh.greeting in the layer, the container has no /greeting";
+    let greeting = run(&["sh", "-c", "test -e /greeting && wc -c < /greeting"])?;
+    let seen = match greeting.stdout.as_str() {
+        "0" => "there is an empty file of its name",
+        _ => "the file is still there",
+    };
+    expect(greeting.stdout.is_empty(), expected, seen, "what overlayfs takes for deleted")?;
+    let below = host.rootfs().join("greeting").exists();
+    let expected = "the layer below has its file, as other containers see it";
+    let seen = "the layer below has lost its file";
+    expect(below, expected, seen, "in which directory something is deleted")?;
+    let names = run(&["ls", "-A", "/"])?.stdout;
+    let expected = "of the mark .wh.greeting, nothing is seen inside";
+    let seen = "the mark is there, too";
+    expect(!names.contains(".wh."), expected, seen, "what becomes of the mark")?;
+    let expected = "what else is in the layer is seen, and what is below it";
+    let has = |name| names.lines().any(|line| line == name);
+    let shown = names.lines().collect::<Vec<_>>().join(" ");
+    expect(has("new") && has("bin"), expected, &shown, "what was removed beside the mark")
+}

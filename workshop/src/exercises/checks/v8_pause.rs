@@ -1,0 +1,122 @@
+//! Who holds a PID namespace, and how one gets into it.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::exercises::exercise::{Exercise, Fault};
+use crate::exercises::host::Host;
+use crate::exercises::judge::expect;
+
+pub(in crate::exercises) const KEPT_NAMESPACE: Exercise = Exercise {
+    id: "kept-namespace",
+    was: &[],
+    step: "v8-pause",
+    title: "Who keeps the process numbers?",
+    minutes: 20,
+    source: include_str!("../../../exercises/kept-namespace.rs"),
+    hints: [
+        "pid_namespaces(7) tells what happens when process 1 of a namespace ends. Who is process 1 \
+         here, and how long does it live?",
+        "The first child after unshare is process 1. So before the commands, fork one that stays. \
+         What should it do all day?",
+        "Child::fork(&taken)? is None in the child. There: loop { pause(); }, with \
+         nix::unistd::pause. In the parent it is Some(...), and goes on to the commands.",
+    ],
+    starter_fails: "the second run fails",
+    faults: &[
+        Fault { name: "each-its-own", fails: "each run is process 1" },
+        Fault { name: "awake", fails: "somebody runs all the time" },
+    ],
+    needs_cgroup: false,
+    check: kept_namespace,
+};
+
+fn kept_namespace(host: &Host) -> Result<()> {
+    let times = |count: &str, script: &str| {
+        let mut command = host.program();
+        command.arg("--rootfs").arg(host.rootfs()).args(["--times", count, "sh", "-c", script]);
+        command
+    };
+    let ended = host.run_to_end(&mut times("3", "echo $$; exit 7"), "sh -c 'echo $$; exit 7'")?;
+    let numbers: Vec<_> = ended.stdout.lines().collect();
+    let expected = "three runs in one PID namespace, beside a process 1 that stays: 2, 3, 4";
+    let seen = match numbers[..] {
+        ["1", "1", "1"] => "each run is process 1".to_owned(),
+        [_] => format!("the second run fails: {}", ended.stderr),
+        _ => format!("{} {}", numbers.join(", "), ended.stderr),
+    };
+    let look = "who is born first in the namespace, and whether it still lives";
+    expect(numbers == ["2", "3", "4"], expected, &seen, look)?;
+    let expected = "the launcher ends as the last run, with status 7";
+    let seen = format!("status {}: {}", ended.status, ended.stderr);
+    expect(ended.status == 7, expected, &seen, "what is done with the status of the command")?;
+    let running = host.start_command(times("1", "echo ready; exec sleep 100"))?;
+    let mut busy = 0;
+    for _ in 0..20 {
+        sleep(Duration::from_millis(10));
+        busy += u32::from(somebody_runs()?);
+    }
+    drop(running);
+    let seen = "somebody runs all the time";
+    expect(busy < 15, "process 1 sleeps while it waits", seen, "what it does all day")
+}
+
+/// Whether a process of the host, other than this one, has or wants the CPU (state R of
+/// proc_pid_stat(5)).
+fn somebody_runs() -> Result<bool> {
+    for entry in fs::read_dir("/proc").context("cannot list /proc")? {
+        let entry = entry.context("cannot list /proc")?;
+        let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+        if pid.is_none_or(|pid| pid == std::process::id()) {
+            continue;
+        }
+        let Ok(text) = fs::read_to_string(entry.path().join("stat")) else { continue }; // it ended
+        if text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R')) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+pub(in crate::exercises) const ENTER_POD: Exercise = Exercise {
+    id: "enter-pod",
+    was: &[],
+    step: "v8-pause",
+    title: "To join is not to be there",
+    minutes: 15,
+    source: include_str!("../../../exercises/enter-pod.rs"),
+    hints: [
+        "setns(2) has a paragraph of its own about PID namespaces: who is moved?",
+        "Only the next child. So there is one fork too few between setns and the command; who \
+         forks has to wait, and to pass on how the command ended. Step 3 has something for that.",
+        "v3_pidns::fork_and_stand_between()?, behind the loop. It makes no namespace, and returns \
+         in the child.",
+    ],
+    starter_fails: "it has a number of the host",
+    faults: &[
+        Fault { name: "another", fails: "it is process 1 of another namespace" },
+        Fault { name: "lost-status", fails: "the launcher ended with status 0" },
+    ],
+    needs_cgroup: false,
+    check: enter_pod,
+};
+
+fn enter_pod(host: &Host) -> Result<()> {
+    let ended = host.run(&["sh", "-c", "echo $$ $(hostname); exit 7"])?;
+    let (number, name) = ended.stdout.split_once(' ').unwrap_or((&ended.stdout, ""));
+    let expected = "beside process 1, the command is process 2";
+    let seen = match number {
+        "1" => "it is process 1 of another namespace".to_owned(),
+        _ => format!("it has a number of the host: {number}"),
+    };
+    let look = "which process setns(2) moves into a PID namespace";
+    expect(number == "2", expected, &seen, look)?;
+    let seen = format!("the hostname is {name}");
+    expect(name == "pod", "the hostname is the container's", &seen, "what was joined")?;
+    let expected = "the launcher ends as the command ends, with status 7";
+    let seen = format!("the launcher ended with status {}", ended.status);
+    expect(ended.status == 7, expected, &seen, "who waits for the command, and what it does then")
+}
