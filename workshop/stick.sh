@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fills DIRECTORY (on a USB stick, say) with what a room without internet needs. Run it in the
+# Fills DIRECTORY (a USB stick; not in here) with what a room without internet needs. Run it in the
 # checkout, as an ordinary user, on a machine like those in the room, that has internet:
 #
 #     sh workshop/stick.sh DIRECTORY
@@ -9,6 +9,11 @@ mkdir -p "$1"
 stick=$(cd "$1" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+rust=$(rustc --print sysroot)
+if [ "$rust" = /usr ]; then
+    echo "this Rust is a part of the system: take one from rustup, which has a directory" >&2
+    exit 1
+fi
 
 # A busybox: the one that the steps use here. (If there is none, this fetches it.)
 cargo run --quiet --package v1-chroot -- true
@@ -23,7 +28,7 @@ tar -cf - --exclude=./.git --exclude=./target --exclude=./exercises . | tar -xf 
 tar -czf "$stick/steps.tar.gz" -C "$work" steps
 
 # The Rust that is used here, as a plain directory: it needs no rustup.
-tar -czf "$stick/rust.tar.gz" -C "$(rustc --print sysroot)" --exclude=./share .
+tar -czf "$stick/rust.tar.gz" -C "$rust" --exclude=./share .
 
 # The book, to be opened in a browser: book/index.html.
 if command -v mdbook >/dev/null; then
