@@ -123,6 +123,7 @@ fn wrapped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::table::Start;
 
     #[test]
     fn times_do_not_last_and_counts_do() {
@@ -133,6 +134,36 @@ mod tests {
             lasting("| crates | at most 30 | 20 | yes |"),
             lasting("| crates | at most 30 | 21 | yes |")
         );
+    }
+
+    fn table(time: f64, crates: usize) -> Table {
+        let mut table = Table::default();
+        let times = Ok([time, time]);
+        table.starts.push(Start { name: "bwrap", does: "the same", times });
+        table.timed("time", time, 3.0, "ms");
+        table.counted("crates", crates, 30);
+        table
+    }
+
+    #[test]
+    fn what_is_written_is_right_until_something_else_than_a_time_changes() {
+        let workspace = std::env::temp_dir().join(format!("costs-page-{}", std::process::id()));
+        let page = workspace.join(PAGE);
+        fs::create_dir_all(page.parent().unwrap()).unwrap();
+        fs::write(&page, format!("# Costs\n{BEGIN}\nold\n{END}\nText.\n")).unwrap();
+        write(&workspace, "here", &table(1.0, 20)).unwrap();
+        let text = fs::read_to_string(&page).unwrap();
+        let checked = [table(9.0, 20), table(1.0, 21)].map(|table| check(&workspace, &table));
+        fs::write(&page, text.replace("the same", "less")).unwrap();
+        let altered = check(&workspace, &table(1.0, 20));
+        fs::remove_dir_all(&workspace).unwrap();
+
+        assert!(text.starts_with("# Costs\n") && text.ends_with("\nText.\n"), "{text}");
+        assert!(text.contains("\n| crates | at most 30 | 20 | yes |\n"), "{text}");
+        let [other_time, other_count] = checked;
+        other_time.unwrap();
+        assert!(other_count.unwrap_err().to_string().contains("crates"));
+        assert!(altered.unwrap_err().to_string().contains("less"));
     }
 
     #[test]
