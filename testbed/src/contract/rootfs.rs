@@ -30,7 +30,18 @@ pub fn add(suite: Suite) -> Suite {
 fn first_start_makes_a_rootfs(host: &Host) {
     assert!(!host.cache().exists());
     assert_eq!(host.run(["echo", "hello"]).text(), "hello\n");
-    assert_eq!(entries(&host.cache()), ["rootfs"], "nothing else is left in the cache");
+    assert_eq!(in_cache(host), ["rootfs"], "nothing else is left in the cache");
+}
+
+/// What is in the cache, but for the place of writable layers, where the kernel wants one on disk:
+/// that must be empty.
+fn in_cache(host: &Host) -> Vec<String> {
+    let cache = host.cache();
+    if !cache.exists() {
+        return Vec::new();
+    }
+    let is_left = |name: &String| name != "upper" || !entries(&cache.join(name)).is_empty();
+    entries(&cache).into_iter().filter(is_left).collect()
 }
 
 fn entries(directory: &Path) -> Vec<String> {
@@ -106,7 +117,7 @@ fn first_runs_at_the_same_moment(host: &Host) {
         running.expect_line(&n.to_string());
         assert_eq!(running.code(), 0);
     }
-    assert_eq!(entries(&host.cache()), ["rootfs"]);
+    assert_eq!(in_cache(host), ["rootfs"]);
 }
 
 fn the_callers_umask_does_not_matter(host: &Host) {
@@ -151,7 +162,7 @@ fn own_rootfs(host: &Host) {
         let outcome = host.run([&format!("--rootfs={directory}"), "/bin/busybox", "cat", "marker"]);
         assert_eq!(outcome.text(), "mine\n", "{directory}");
     }
-    assert!(!host.cache().exists(), "the cache is not needed then");
+    assert_eq!(in_cache(host), [""; 0], "the cache is not needed then");
 }
 
 fn xdg_cache_home_is_respected(host: &Host) {
