@@ -57,6 +57,8 @@ pub const ALL: &[Exercise] = &[
     v6_cgroups::LAST_ONE_OUT,
     v7_overlay::LAYER_ORDER,
     v7_overlay::WHITEOUT,
+    v7_overlay::MANY_LAYERS,
+    v8_pause::WHO_IS_LOCALHOST,
     v8_pause::KEPT_NAMESPACE,
     v8_pause::ENTER_POD,
 ];

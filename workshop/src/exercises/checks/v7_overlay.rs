@@ -1,4 +1,4 @@
-//! Which layer wins, and what a deleted file is.
+//! Which layer wins, what a deleted file is, and how many layers there may be.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -142,4 +142,53 @@ fn whiteout(host: &Host) -> Result<()> {
     let has = |name| names.lines().any(|line| line == name);
     let shown = names.lines().collect::<Vec<_>>().join(" ");
     expect(has("new") && has("bin"), expected, &shown, "what was removed beside the mark")
+}
+
+pub(in crate::exercises) const MANY_LAYERS: Exercise = Exercise {
+    id: "many-layers",
+    was: &[],
+    step: "v7-overlay",
+    title: "The options that are cut",
+    minutes: 30,
+    source: include_str!("../../../exercises/many-layers.rs"),
+    hints: [
+        "Only the text has to be short, not the names. What other names can a directory have, for \
+         this one process?",
+        "A directory that is open has a short name: the number of its descriptor, as a link in \
+         /proc/self/fd. And lowerdir takes relative paths.",
+        "Open every layer as a File and keep them all; set_current_dir(\"/proc/self/fd\"); join \
+         their as_raw_fd() with \":\".",
+    ],
+    starter_fails: "cannot mount 101 layers",
+    faults: &[
+        Fault { name: "only-what-fits", fails: "it sees less: " },
+        Fault { name: "renamed", fails: "the layers have other names now" },
+    ],
+    needs_cgroup: false,
+    check: many_layers,
+};
+
+fn many_layers(host: &Host) -> Result<()> {
+    let layers = layer(host, "layers", &[])?;
+    let names: Vec<_> = (1001..=1100).map(|number| format!("{number:064}")).collect();
+    for name in &names {
+        layer(host, &format!("layers/{name}"), &[(&format!("of-{name}"), "x"), ("top", name)])?;
+    }
+    let mut launcher = host.program();
+    launcher.arg("--rootfs").arg(host.rootfs()).arg("--layers").arg(&layers);
+    let script = "ls / | grep -c ^of-; cat /top";
+    let ended = host.run_to_end(launcher.args(["sh", "-c", script]), script)?;
+    let expected = "a container with a hundred layers";
+    expect(ended.status != 125, expected, &ended.stderr, "the step that the message names")?;
+    let expected = "the layers stay as they are: other containers use them too";
+    let is_there = names.iter().all(|name| layers.join(name).exists());
+    let seen = "the layers have other names now";
+    expect(is_there, expected, seen, "which names are only this process's own")?;
+    let (count, top) = ended.stdout.split_once('\n').unwrap_or((&ended.stdout, ""));
+    let expected = "the container sees the files of all 100 layers";
+    let seen = format!("it sees less: those of {count} layers. {}", ended.stderr);
+    expect(count == "100", expected, &seen, "which layers are in lowerdir")?;
+    let seen = format!("on top is {top}");
+    let last = names.last().is_some_and(|last| last == top);
+    expect(last, "the layer with the last name is on top", &seen, "the order of lowerdir")
 }

@@ -1,6 +1,7 @@
-//! Who holds a PID namespace, and how one gets into it.
+//! What containers of a pod share, who holds it, and how one gets into it.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -9,6 +10,77 @@ use anyhow::{Context, Result};
 use crate::exercises::exercise::{Exercise, Fault};
 use crate::exercises::host::Host;
 use crate::exercises::judge::expect;
+
+pub(in crate::exercises) const WHO_IS_LOCALHOST: Exercise = Exercise {
+    id: "who-is-localhost",
+    was: &[],
+    step: "v8-pause",
+    title: "Who is localhost?",
+    minutes: 15,
+    source: include_str!("../../../exercises/who-is-localhost.rs"),
+    hints: [
+        "A network namespace has a loopback device of its own. How often does run make one?",
+        "The file that make_network returns stands for one namespace, and any number of processes \
+         can enter by it: setns(2) does not use it up.",
+        "let network = make_network(&rootfs)?; and &network in both calls of start.",
+    ],
+    starter_fails: "each of them is in a network of its own",
+    faults: &[
+        Fault { name: "the-hosts", fails: "both are in the network of the host" },
+        Fault { name: "wrong-number", fails: "the command is in the network of the host" },
+        Fault { name: "no-loopback", fails: "the command gets no answer" },
+    ],
+    needs_cgroup: false,
+    check: who_is_localhost,
+};
+
+fn who_is_localhost(host: &Host) -> Result<()> {
+    const ASK: &str = "for i in 1 2 3 4 5 6 7 8 9 10; do
+        wget -q -O - http://127.0.0.1/www/page 2>&1 && break; sleep 0.2; done";
+    fs::write(host.rootfs().join("www/page"), "hello from the pod\n")
+        .context("cannot write the page")?;
+    let script = format!("echo $$; {ASK}; exec sleep 100");
+    let mut running = host.start(&["sh", "-c", &script])?;
+    let expected = "the web server and the command are in one network, which is not the host's";
+    let look = "which network each of the two enters, and who has made it";
+    let web = process_called("httpd")?;
+    let seen = "the web server does not run";
+    let web = network_of(&web.with_context(|| seen)?)?;
+    let (command, own) = (network_of(&running.first)?, network_of("self")?);
+    let seen = match (web == own, command == own) {
+        (true, true) => "both are in the network of the host",
+        (true, false) => "the web server is in the network of the host",
+        (false, true) => "the command is in the network of the host",
+        (false, false) => "each of them is in a network of its own",
+    };
+    expect(web == command && web != own, expected, seen, look)?;
+    let answer = running.line()?;
+    let expected = "the command asks 127.0.0.1, and the web server answers";
+    let seen = format!("the command gets no answer: {answer}");
+    let look = "whether the loopback of this network is up";
+    expect(answer == "hello from the pod", expected, &seen, look)
+}
+
+/// The number of a process that runs a program of this name.
+fn process_called(name: &str) -> Result<Option<String>> {
+    // It executes a little after its parent is told so, and has its new name then.
+    for _ in 0..100 {
+        for entry in fs::read_dir("/proc").context("cannot list /proc")? {
+            let entry = entry.context("cannot list /proc")?;
+            let called = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            if called.trim_end() == name {
+                return Ok(Some(entry.file_name().to_string_lossy().into_owned()));
+            }
+        }
+        sleep(Duration::from_millis(20));
+    }
+    Ok(None)
+}
+
+fn network_of(pid: &str) -> Result<PathBuf> {
+    let path = Path::new("/proc").join(pid).join("ns/net");
+    fs::read_link(&path).with_context(|| format!("cannot read {path:?}"))
+}
 
 pub(in crate::exercises) const KEPT_NAMESPACE: Exercise = Exercise {
     id: "kept-namespace",
