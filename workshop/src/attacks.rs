@@ -34,23 +34,12 @@ use anyhow::{Context, Result, ensure};
 use nix::unistd::geteuid;
 use v1_chroot::rootfs;
 
+use crate::STEPS;
 use crate::directories;
 use attack::Attack;
 use list::ALL;
 use matrix::{Matrix, Row};
 use trial::{Programs, Who};
-
-/// The steps, in their order.
-const STEPS: [&str; 8] = [
-    "v1-chroot",
-    "v2-mountns",
-    "v3-pidns",
-    "v4-utsns",
-    "v5-netns",
-    "v6-cgroups",
-    "v7-overlay",
-    "v8-pause",
-];
 
 /// Which attacks to carry out.
 #[derive(clap::Args)]

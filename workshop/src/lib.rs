@@ -18,3 +18,15 @@ pub mod exercises;
 mod system_calls;
 pub mod trace;
 pub mod xray;
+
+/// The programs of the steps, in their order.
+pub const STEPS: [&str; 8] = [
+    "v1-chroot",
+    "v2-mountns",
+    "v3-pidns",
+    "v4-utsns",
+    "v5-netns",
+    "v6-cgroups",
+    "v7-overlay",
+    "v8-pause",
+];

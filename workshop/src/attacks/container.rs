@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::STEPS;
 use super::attacker::{FROM_HERE, ITSELF};
 use super::trial::Who;
+use crate::STEPS;
 
 /// What root's containers get from v6 on.
 const LIMITS: [&str; 4] = ["--memory", "64m", "--pids-limit", "40"];

@@ -8,9 +8,9 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::STEPS;
 use super::attack::Attack;
 use super::trial::{Cell, Programs, Who, carry_out};
+use crate::STEPS;
 
 /// One attack by one user.
 #[derive(Clone)]

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::STEPS;
 use super::attack::Attack;
 use super::matrix::{Matrix, Row};
 use super::trial::{Cell, Who};
+use crate::STEPS;
 
 /// How wide a cell is: the longest errno, and a space.
 const WIDTH: usize = 13;

@@ -13,6 +13,7 @@ use v6_cgroups::{Cgroup, Limits};
 
 use super::finding::{Finding, SETUP};
 use super::network;
+use crate::STEPS;
 use crate::child::attempt;
 use crate::directories;
 
@@ -136,18 +137,6 @@ fn clean_cache() -> Result<()> {
     println!("removed {}", cache.display());
     Ok(())
 }
-
-/// The programs of the steps.
-const STEPS: [&str; 8] = [
-    "v1-chroot",
-    "v2-mountns",
-    "v3-pidns",
-    "v4-utsns",
-    "v5-netns",
-    "v6-cgroups",
-    "v7-overlay",
-    "v8-pause",
-];
 
 /// Who uses the cache: a process of a container that has its root in there, or a launcher. (From
 /// outside one cannot see of which directories an overlay is made, but its launcher one can see.)

@@ -87,10 +87,7 @@ mod tests {
 
     #[test]
     fn every_step_has_two_and_every_exercise_two_faults() {
-        let mut steps: Vec<_> = ALL.iter().map(|it| it.step).collect();
-        steps.dedup();
-        assert_eq!(steps.len(), 8, "{steps:?}");
-        for step in steps {
+        for step in crate::STEPS {
             assert!(ALL.iter().filter(|it| it.step == step).count() >= 2, "{step}");
         }
         assert!(ALL.is_sorted_by_key(|it| it.step), "the order of the book");
