@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 /// Content that gzip makes one megabyte of.
-const PER_COMPRESSED_MEGABYTE: usize = 2_500_000;
+const PER_COMPRESSED_MEGABYTE: usize = 2_240_000;
 
 /// How many files are in a directory.
 const FILES: usize = 100;

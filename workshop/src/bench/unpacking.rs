@@ -20,7 +20,7 @@ use super::table::Table;
 /// How often each of them unpacks.
 const ROUNDS: usize = 3;
 
-/// Into how many layers the same content is divided, the second time.
+/// How many layers there are, the second time: together half of the first one's content.
 const PARTS: usize = 4;
 
 /// Measures, if this is root: without, the owners are lost, which is less work.
@@ -52,10 +52,11 @@ fn measure_here(
     let tree = work.path().join("tree");
     fs::create_dir_all(tree.join("bin"))?;
     fs::copy(programs.busybox(), tree.join("bin/busybox"))?;
+    content::fill(&tree.join("rest"), PARTS, megabytes / 2)?;
     let mut parts = Vec::new();
     for part in 0..PARTS {
         let name = format!("part{part}");
-        content::fill(&tree.join(&name), part, megabytes / PARTS)?;
+        content::fill(&tree.join(&name), part, megabytes / 2 / PARTS)?;
         let names = if part == 0 { vec!["bin", &name] } else { vec![name.as_str()] };
         parts.push(Layer::pack(&tree, &names, &work.path().join(format!("{name}.gz")))?);
     }
