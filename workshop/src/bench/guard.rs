@@ -1,4 +1,5 @@
-//! Whatever ends the benchmark, nothing of it stays: no process, no cgroup, no directory.
+//! When the benchmark has ended, by Ctrl-C too, nothing of it stays: no process, no cgroup, no
+//! directory. (Only who sends SIGKILL to the parent leaves the directory behind.)
 //!
 //! The measuring is done in a child, as root with process numbers and mounts of its own. Ctrl-C
 //! reaches only the parent, which kills that child, and with it the kernel kills the rest.
