@@ -81,9 +81,11 @@ impl Programs {
     /// Who measures, on what: the line above the tables.
     pub fn caller(&self) -> Result<String> {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+        // Its version: what follows is who built it.
+        let kernel = kernel.trim().split('-').next().unwrap_or_default();
         let who = if is_root()? { "root" } else { "an ordinary user" };
         let cores = std::thread::available_parallelism()?;
-        Ok(format!("as {who}, Linux {}, {cores} cores", kernel.trim()))
+        Ok(format!("as {who}, Linux {kernel}, {cores} cores"))
     }
 }
 
