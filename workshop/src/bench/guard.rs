@@ -102,6 +102,7 @@ impl Drop for Scratch {
 pub fn run(programs: &Programs, work: impl FnOnce(&Place) -> Result<ExitCode>) -> Result<ExitCode> {
     let mask = SigSet::thread_get_mask().context("cannot read the signal mask")?;
     let place = Place::make_first()?;
+    let passed_on = PassedOn::now();
     let signals = hold_signals()?;
     io::stdout().flush().context("cannot write to stdout")?;
     let Some(child) = Child::fork(&signals.taken)? else {
@@ -116,8 +117,36 @@ pub fn run(programs: &Programs, work: impl FnOnce(&Place) -> Result<ExitCode>) -
         // It removes the cgroups of those that were killed.
         succeed(stage(&programs.limits).args(["--net", "none", "--pids-limit", "9", "true"]))?;
     }
-    remove_cgroups(Path::new("/sys/fs/cgroup"), &place.cgroup);
+    remove_cgroups(Path::new(CGROUPS), &place.cgroup);
+    passed_on.restore();
     Ok(ExitCode::from(status))
+}
+
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// The controllers that the top cgroup of version 2 passes on. runc lets it pass on all, for good.
+struct PassedOn(Vec<(PathBuf, String)>);
+
+impl PassedOn {
+    fn now() -> PassedOn {
+        let files = [CGROUPS, "/sys/fs/cgroup/unified"]
+            .map(|top| Path::new(top).join("cgroup.subtree_control"));
+        let read = |file: PathBuf| {
+            let text = fs::read_to_string(&file).ok()?;
+            Some((file, text))
+        };
+        PassedOn(files.into_iter().filter_map(read).collect())
+    }
+
+    /// Takes back what has been added. If others use it by now, the kernel refuses (EBUSY).
+    fn restore(&self) {
+        for ((file, before), (_, after)) in self.0.iter().zip(PassedOn::now().0) {
+            let before: Vec<_> = before.split_whitespace().collect();
+            for added in after.split_whitespace().filter(|name| !before.contains(name)) {
+                let _ = fs::write(file, format!("-{added}"));
+            }
+        }
+    }
 }
 
 fn wait(child: &Child) -> Result<(u8, bool)> {
