@@ -103,7 +103,8 @@ impl Child {
 
     // ANCHOR: wait
     /// Waits for the end of the container, and passes on what other processes send us meanwhile.
-    /// Returns the exit status of the command.
+    /// Returns the exit status of the command. After a [`Child::fork`] it hears of the end only if
+    /// the signals are held since before: [`crate::signals::hold_signals`].
     ///
     /// What the terminal sends (Ctrl-C) is not passed on: the terminal sends it to every process of
     /// its foreground group, so the command has it already. Only the third Ctrl-C within two

@@ -4,7 +4,8 @@
 //! command has left something running, that does not work: EBUSY, and both the process and the
 //! cgroup stay, for ever. Try it as root (with cgroup v2; else in /sys/fs/cgroup/pids):
 //!
-//!     last-one-out --cgroup /sys/fs/cgroup sh -c 'sleep 100 & echo'
+//!     cd exercises && cargo root -q --bin last-one-out -- \
+//!         --cgroup /sys/fs/cgroup sh -c 'sleep 100 & echo'
 //!     cat /sys/fs/cgroup/container/cgroup.procs
 //!
 //! What is in the cgroup is the container. Let it end, and then remove the cgroup.

@@ -4,8 +4,9 @@
 //! It says that it does. Try it as root, with a cgroup of your own (on a machine with cgroup v2; on
 //! an older one it lies in /sys/fs/cgroup/pids):
 //!
-//!     mkdir /sys/fs/cgroup/mine
-//!     pids-limit --cgroup /sys/fs/cgroup/mine --pids 5 sh -c 'cat | cat | cat | cat | cat | cat'
+//!     sudo mkdir /sys/fs/cgroup/mine
+//!     cd exercises && cargo root -q --bin pids-limit -- \
+//!         --cgroup /sys/fs/cgroup/mine --pids 5 sh -c 'cat | cat | cat | cat | cat | cat'
 //!     cat /sys/fs/cgroup/mine/pids.max
 //!
 //! All six start, and the file says "max". Let the limit hold, and let an error be one.

@@ -37,7 +37,8 @@ fn run() -> Result<u8> {
     become_root()?;
     //[ starter
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
-    // YOUR TURN: v1_chroot::Child has a fork and a wait.
+    // YOUR TURN: v1_chroot::Child has a fork and a wait. Both want the signals that
+    // v1_chroot::signals::hold_signals has taken before: else wait never hears of the end.
     start(&rootfs, &args.container)
     //[ solution
     let taken = hold_signals()?.taken;

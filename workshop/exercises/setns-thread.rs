@@ -4,7 +4,7 @@
 //! shall run the command in the UTS and network namespaces of that process. Try it as root, with a
 //! container in a second terminal:
 //!
-//!     setns-thread PID hostname
+//!     cd exercises && cargo root -q --bin setns-thread -- PID hostname
 //!
 //! It prints the name of the host. Let the command run where it belongs.
 

@@ -48,7 +48,7 @@ pub enum Verb {
     Check(Which),
     /// Show one more hint
     Hint(Which),
-    /// Put the starter back in place of your file, which is kept beside it
+    /// Put the starter back in place of your file, which goes to exercises/kept
     Reset {
         /// The exercise [default: the one you began last]
         id: Option<String>,

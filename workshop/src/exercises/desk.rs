@@ -19,8 +19,14 @@ use crate::directories;
 /// The manifest of a package with programs of learners, in a directory of the checkout.
 pub const MANIFEST: &str = include_str!("../../exercises/manifest.toml");
 
-/// For a `cargo run` by hand in there.
-const SETTINGS: &str = "[build]\ntarget-dir = \"../target\"\n";
+/// For a `cargo run` by hand in there, and for `cargo workshop` after it: the checkout's alias asks
+/// for a package of the workspace that one stands in.
+const SETTINGS: &str = r#"[build]
+target-dir = "../target"
+
+[alias]
+workshop = "run --quiet --manifest-path ../Cargo.toml --package workshop --"
+"#;
 
 /// The learner's package.
 pub(super) struct Desk {

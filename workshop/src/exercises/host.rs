@@ -172,7 +172,12 @@ impl Host {
             }
             let seen = format!("it still runs after {} seconds", TIME_LIMIT.as_secs());
             let is_in_time = start.elapsed() < TIME_LIMIT;
-            expect(is_in_time, &format!("`{name}` ends"), &seen, "who waits for whom")?;
+            expect(
+                is_in_time,
+                &format!("`{name}` ends"),
+                &seen,
+                "who waits for whom, and for which signal",
+            )?;
             sleep(Duration::from_millis(5));
         };
         let read = |path: &Path| fs::read(path).context("cannot read the output");

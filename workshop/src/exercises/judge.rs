@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::geteuid;
 use v1_chroot::command_line::{Failure, note};
 use v1_chroot::{exit_now, rootfs};
@@ -35,7 +36,8 @@ pub fn judge_with_sudo(exercise: &Exercise, program: &Path) -> Result<Result<(),
     sudo.arg("-E").arg(&own).args(["judge", exercise.id]).arg(program);
     let output = match sudo.stdin(Stdio::inherit()).stderr(Stdio::inherit()).output() {
         Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-            "cannot run sudo: ENOENT: No such file or directory (as root: {} judge {} {})",
+            "cannot run sudo: ENOENT: No such file or directory (as root, \
+             in a shell of your own: {} judge {} {}; it prints nothing if the program is right)",
             own.display(),
             exercise.id,
             program.display()
@@ -78,6 +80,9 @@ pub fn expect(is_so: bool, expected: &str, seen: &str, look_at: &str) -> Result<
 /// The exit status of a check whose program is not right yet.
 const NOT_RIGHT: u8 = 1;
 
+/// The exit status of one that Ctrl-C has ended.
+const INTERRUPTED: u8 = 128 + Signal::SIGINT as u8;
+
 /// Checks `program` on a new host.
 ///
 /// # Errors
@@ -89,11 +94,17 @@ pub fn judge(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFail
     let cgroup = exercise.needs_cgroup.then(CheckCgroup::make).transpose()?;
     let cgroup = cgroup.as_ref().map(CheckCgroup::path);
     let ended = crate::child::run(|| {
+        // The parent reads the report pipe until the check has ended, and hears no Ctrl-C: whoever
+        // waits for a program that hangs must be able to end it, and the place be removed.
+        let mut interrupt = SigSet::empty();
+        interrupt.add(Signal::SIGINT);
+        interrupt.thread_unblock().context("cannot let Ctrl-C through")?;
         let host = Host::make(&place.0, &busybox_rootfs, program, cgroup)?;
         check(exercise, &host)
     })?;
     match ended {
         Ok(0) => Ok(Ok(())),
+        Ok(INTERRUPTED) => bail!("the check of {} was interrupted", exercise.id),
         Ok(status) => Err(anyhow!("the check of {} ended with status {status}", exercise.id)),
         Err(Failure { code: NOT_RIGHT, text }) => Ok(Err(CheckFailed(text))),
         Err(failure) => Err(anyhow!("cannot check {}: {failure}", exercise.id)),

@@ -10,20 +10,23 @@ use super::exercise::{ALL, Exercise};
 use super::judge::{CheckFailed, judge_with_sudo};
 use super::progress::Progress;
 use super::source::{self, Variant};
+use crate::directories;
 
 pub(super) fn start(exercise: &'static Exercise) -> Result<()> {
     let desk = Desk::open()?;
     let file = desk.file_of(exercise);
+    let chapter = directories::checkout()?.join(format!("book/src/{}.md", exercise.step));
     let working = std::env::current_dir().unwrap_or_default();
-    let file = file.strip_prefix(working).unwrap_or(&file);
+    let [file, chapter] =
+        [&file, &chapter].map(|path| path.strip_prefix(&working).unwrap_or(path).display());
     let is_new = desk.lay_out(exercise)?;
     let mut progress = Progress::load()?;
     progress.set_current(exercise.id);
     progress.save()?;
     println!("{}\n", source::text(exercise));
-    let Exercise { id, minutes, step, .. } = exercise;
-    println!("Your file:  {}{}", file.display(), if is_new { "" } else { " (as you left it)" });
-    println!("To read:    book/src/{step}.md");
+    let Exercise { id, minutes, .. } = exercise;
+    println!("Your file:  {file}{}", if is_new { "" } else { " (as you left it)" });
+    println!("To read:    {chapter}");
     println!("Time:       about {minutes} minutes");
     println!("When you think it is right: cargo workshop check {id}");
     println!("When you are stuck:         cargo workshop hint {id}");
