@@ -11,9 +11,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
+use testbed::pace::slowed;
+use testbed::running::{children, descendants, program, send, within};
 use testbed::{BIN, Host, Outcome, Suite};
 
 fn main() -> ExitCode {
@@ -25,6 +29,7 @@ fn main() -> ExitCode {
         .both("the_solution_comes_when_asked_twice", the_solution_comes_when_asked_twice)
         .both("what_does_not_compile_is_not_checked", what_does_not_compile_is_not_checked)
         .both("the_first_failure_is_told_in_plain_words", the_first_failure_is_told)
+        .both("ctrl_c_ends_a_check", ctrl_c_ends_a_check)
         .both("progress_is_kept_by_id", progress_is_kept_by_id)
         .user("root_is_asked_for_where_it_is_needed", root_is_asked_for)
         .both("the_page_shows_what_is_printed", the_page_shows_what_is_printed)
@@ -230,6 +235,33 @@ fn what_cannot_be_done_is_one_line(host: &Host) {
     let mut command = host.command(Path::new(BIN).join("workshop"));
     let outcome = Outcome::of(command.args(["start", "zombies"]).current_dir(elsewhere));
     outcome.assert_refused(1, &["cannot find the checkout"]);
+}
+
+/// A learner's program may hang, and the check would wait long for it.
+fn ctrl_c_ends_a_check(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    course.workshop(&["start", "close-the-door"]).text();
+    course.program("#!/bin/sh\nexec sleep 1000\n");
+    let mut command = host.command(Path::new(BIN).join("workshop"));
+    command.arg("check").current_dir(&course.directory);
+    command.env("CARGO", course.directory.join("cargo"));
+    let mut check = command.stdout(Stdio::null()).spawn().unwrap();
+    let place = std::env::temp_dir().join(format!("workshop-check-{}", check.id()));
+    within(Duration::from_secs(5), "the program runs", || {
+        descendants(check.id()).into_iter().any(|pid| program(pid) == "sleep")
+    });
+    assert!(place.exists());
+    let start = Instant::now();
+    // As a terminal does it: to every process of the foreground group, at once.
+    for pid in children(check.id()).into_iter().chain([check.id()]) {
+        send(pid, libc::SIGINT);
+    }
+    // It may hear of the end of the check first, or of the signal.
+    let status = check.wait().unwrap();
+    assert!(status.code() == Some(1) || status.signal() == Some(libc::SIGINT), "{status}");
+    assert!(start.elapsed() < slowed(Duration::from_secs(5)), "it has waited for the program");
+    assert!(!place.exists(), "left behind: {place:?}");
 }
 
 /// sudo is a script here: nobody in this host may become root.

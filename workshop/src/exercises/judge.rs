@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::geteuid;
 use v1_chroot::command_line::{Failure, note};
 use v1_chroot::{exit_now, rootfs};
@@ -83,6 +83,28 @@ const NOT_RIGHT: u8 = 1;
 /// The exit status of one that Ctrl-C has ended.
 const INTERRUPTED: u8 = 128 + Signal::SIGINT as u8;
 
+/// What ends a check that takes too long: Ctrl-C, kill(1), the end of the terminal.
+const ENDINGS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// As long as it lives, these signals wait: what is to be removed is removed first.
+struct EndingsWait(SigSet);
+
+impl EndingsWait {
+    fn new() -> Result<EndingsWait> {
+        let endings: SigSet = ENDINGS.into_iter().collect();
+        let before = endings.thread_swap_mask(SigmaskHow::SIG_BLOCK);
+        Ok(EndingsWait(before.context("cannot block signals")?))
+    }
+}
+
+impl Drop for EndingsWait {
+    fn drop(&mut self) {
+        if let Err(errno) = self.0.thread_set_mask() {
+            note(format_args!("signals stay blocked: {errno}"));
+        }
+    }
+}
+
 /// Checks `program` on a new host.
 ///
 /// # Errors
@@ -90,15 +112,14 @@ const INTERRUPTED: u8 = 128 + Signal::SIGINT as u8;
 pub fn judge(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFailed>> {
     let program = fs::canonicalize(program).with_context(|| format!("cannot find {program:?}"))?;
     let busybox_rootfs = rootfs::prepare(None)?;
+    let _until_all_is_removed = EndingsWait::new()?;
     let place = Place::make()?;
     let cgroup = exercise.needs_cgroup.then(CheckCgroup::make).transpose()?;
     let cgroup = cgroup.as_ref().map(CheckCgroup::path);
     let ended = crate::child::run(|| {
-        // The parent reads the report pipe until the check has ended, and hears no Ctrl-C: whoever
-        // waits for a program that hangs must be able to end it, and the place be removed.
-        let mut interrupt = SigSet::empty();
-        interrupt.add(Signal::SIGINT);
-        interrupt.thread_unblock().context("cannot let Ctrl-C through")?;
+        // A terminal sends Ctrl-C to this process as well. It ends, and with it the check.
+        let endings: SigSet = ENDINGS.into_iter().collect();
+        endings.thread_unblock().context("cannot unblock signals")?;
         let host = Host::make(&place.0, &busybox_rootfs, program, cgroup)?;
         check(exercise, &host)
     })?;
