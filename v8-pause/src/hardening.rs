@@ -24,6 +24,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// Capabilities, by their numbers (linux/capability.h).
 const CAP_SYS_PTRACE: u8 = 19;
@@ -103,11 +105,23 @@ pub fn sealed(name: &CStr, mut content: impl io::Read) -> Result<File> {
     })?);
     io::copy(&mut content, &mut file).context("cannot copy a program into memory")?;
     file.flush().context("cannot copy a program into memory")?;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(all_seals()))
-        .map_err(|errno| anyhow!("cannot seal a program in memory: {errno}"))?;
+    seal(&file).map_err(|errno| anyhow!("cannot seal a program in memory: {errno}"))?;
     // A file that is open for writing cannot be executed (ETXTBSY).
     let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
     File::open(&path).with_context(|| format!("cannot open {path}"))
+}
+
+/// Adds all seals. While the kernel itself still holds a page that was written, it says EBUSY. It
+/// waits for some time before, on a slow machine not long enough (seen with Linux 6.1).
+fn seal(file: &File) -> nix::Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let start = Instant::now();
+    loop {
+        match fcntl(file, FcntlArg::F_ADD_SEALS(all_seals())) {
+            Err(Errno::EBUSY) if start.elapsed() < PATIENCE => sleep(Duration::from_millis(1)),
+            result => return result.map(drop),
+        }
+    }
 }
 
 fn is_sealed(file: &File) -> bool {
