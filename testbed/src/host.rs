@@ -198,6 +198,11 @@ impl Host {
         self.own.borrow_mut().insert(path.into());
     }
 
+    /// What belongs to the test so far.
+    pub(crate) fn owned(&self) -> BTreeSet<PathBuf> {
+        self.own.borrow().clone()
+    }
+
     /// Ends the trial as ignored, for a reason that lies in the machine.
     pub fn skip(&self, reason: impl Display) -> ! {
         eprintln!("{SKIP_MARK}{reason}");

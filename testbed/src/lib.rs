@@ -64,6 +64,7 @@ pub mod book;
 mod cgroups;
 pub mod contract;
 pub mod elsewhere;
+pub mod faults;
 mod host;
 mod host_cgroups;
 mod identity;

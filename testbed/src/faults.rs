@@ -1,0 +1,164 @@
+//! Every system call of a launcher fails once, and every system call of it is its last.
+//!
+//! A launcher is traced once, then started again for each call that was seen: of the supervisor
+//! and of its children, from the beginning of `main` to the execve(2) of the command. In each of
+//! these runs one call fails. What must be so then is in `judge`.
+
+mod calls;
+mod table;
+mod tracer;
+
+use std::collections::BTreeSet;
+use std::env;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use crate::host::Host;
+use crate::leaks::{Allowed, Snapshot};
+use crate::pace::slowed;
+use crate::suite::Suite;
+use table::{FALL_BACKS, IGNORED};
+use tracer::{Fault, Point, Traced};
+
+/// Each call brings the host to where it was, and gives a launcher to start. Dropped, it takes
+/// back what it needed for that.
+pub type Starts<'a> = Box<dyn Fn() -> Command + 'a>;
+
+/// Prepares a host for launchers that shall have faults.
+pub type Prepare = for<'a> fn(&'a Host) -> Starts<'a>;
+
+/// Which faults a trial is about.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// The same errno for every call.
+    Any(Errno),
+    /// For each call what it can fail with by itself.
+    Own,
+}
+
+/// FAULTS=all: every call, not one of each name in each process.
+fn is_whole() -> bool {
+    env::var_os("FAULTS").is_some_and(|value| value == "all")
+}
+
+/// Adds a trial for each kind of fault, with `name` before it.
+pub fn add(suite: Suite, name: &str, prepare: Prepare) -> Suite {
+    let suite = with_time(suite);
+    let add = |suite: Suite, name: String, kind| {
+        suite.both(name, move |host| each_call_fails(host, prepare, kind))
+    };
+    kinds().into_iter().fold(suite, |suite, (word, kind)| {
+        add(suite, format!("{name}_each_call_fails_with_{word}"), kind)
+    })
+}
+
+/// The same, but for root only.
+pub fn add_for_root(suite: Suite, name: &str, prepare: Prepare) -> Suite {
+    kinds().into_iter().fold(with_time(suite), |suite, (word, kind)| {
+        let name = format!("{name}_each_call_fails_with_{word}");
+        suite.root(name, move |host| each_call_fails(host, prepare, kind))
+    })
+}
+
+fn with_time(suite: Suite) -> Suite {
+    if is_whole() { suite.time_limit(Duration::from_secs(1800)) } else { suite }
+}
+
+fn kinds() -> Vec<(String, Kind)> {
+    let any = calls::ANY.map(|errno| (format!("{errno:?}").to_lowercase(), Kind::Any(errno)));
+    any.into_iter().chain([("its_own_errno".to_owned(), Kind::Own)]).collect()
+}
+
+fn each_call_fails(host: &Host, prepare: Prepare, kind: Kind) {
+    let starts = prepare(host);
+    let mut bench = Bench::new(host, &starts);
+    let mut wrong = Vec::new();
+    let mut runs = 0;
+    for point in &bench.points() {
+        let errno = match kind {
+            Kind::Any(errno) => Some(errno),
+            Kind::Own => calls::own(&point.call),
+        };
+        let Some(errno) = errno else { continue };
+        runs += 1;
+        if let Err(fault) = bench.try_point(point, errno) {
+            wrong.push(format!("{point} {errno:?} {fault}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {runs} runs:\n{}", wrong.len(), wrong.join("\n"));
+    println!("{runs} runs");
+}
+
+/// A host, and what a launcher does on it when nothing fails.
+struct Bench<'a> {
+    starts: &'a Starts<'a>,
+    normal: Traced,
+    allowed: Allowed,
+    before: Snapshot,
+}
+
+impl<'a> Bench<'a> {
+    fn new(host: &Host, starts: &'a Starts<'a>) -> Bench<'a> {
+        // The first start may differ from all others. (One thing is ours: the first thread of a
+        // process makes the C library use two signals, which are ignored by children before.)
+        tracer::run(&mut starts(), None);
+        let normal = tracer::run(&mut starts(), None);
+        let allowed = Allowed { cache: host.cache(), own: host.owned() };
+        let before = Snapshot::take(&allowed).expect("look at the host");
+        Bench { starts, normal, allowed, before }
+    }
+
+    /// The calls that shall fail. In the short form, the first of each name in each process.
+    fn points(&self) -> BTreeSet<Point> {
+        let calls = self.normal.calls.iter().map(|(point, _)| point);
+        let calls = calls.filter(|point| !IGNORED.iter().any(|row| row.call == point.call));
+        calls.filter(|point| is_whole() || point.count == 1).cloned().collect()
+    }
+
+    fn try_point(&mut self, point: &Point, errno: Errno) -> Result<(), String> {
+        let mut launcher = (self.starts)();
+        let traced = tracer::run(&mut launcher, Some((point, Fault::Fails(errno))));
+        let verdict = self.judge(point, errno, &traced);
+        let leaks = self.before.leaks_since(&self.allowed).expect("look at the host");
+        let said = &traced.outcome.stderr;
+        let path = traced.hit.unwrap_or_default();
+        let whole = |fault: String| format!("{path:?}: {fault}\n    stderr: {said:?}");
+        verdict.map_err(whole)?;
+        if !leaks.is_empty() {
+            // What is new now is no fault of the next ones.
+            self.before = Snapshot::take(&self.allowed).expect("look at the host");
+            return Err(whole(format!("left behind: {}", leaks.join("; "))));
+        }
+        Ok(())
+    }
+
+    fn judge(&self, point: &Point, errno: Errno, traced: &Traced) -> Result<(), String> {
+        let Some(path) = &traced.hit else { return Err("there was no such call".to_owned()) };
+        let outcome = &traced.outcome;
+        if traced.hung {
+            return Err("it did not end".to_owned());
+        }
+        if traced.took > slowed(Duration::from_secs(2)) {
+            return Err(format!("it took {:?}", traced.took));
+        }
+        let normal = &self.normal.outcome;
+        if outcome.status == normal.status && outcome.stdout == normal.stdout {
+            let known = FALL_BACKS.iter().any(|row| row.is_about(point, path, errno));
+            return if known { Ok(()) } else { Err("nobody noticed".to_owned()) };
+        }
+        let own = match &*point.call {
+            "execve" => 126,
+            _ => 125,
+        };
+        if outcome.status.code() != Some(own) {
+            return Err(format!("{}, stdout {:?}", outcome.status, outcome.stdout.escape_ascii().to_string()));
+        }
+        let [line] = outcome.complaints()[..] else {
+            return Err("not one line".to_owned());
+        };
+        let is_clear = line.starts_with("Error: ") && line.contains(&format!("{errno:?}"));
+        if is_clear { Ok(()) } else { Err("not a clear line".to_owned()) }
+    }
+}

@@ -1,0 +1,335 @@
+//! A tracer: it sees every system call of a launcher and of its children, and can let one fail.
+//!
+//! strace(1) can do that too (`-e inject=openat:error=EPERM:when=3`), but it counts for each
+//! process from that process's own beginning. The third openat(2) of a child is then also the
+//! third of its parent, which is the dynamic loader's: the parent would never get to its fork. So
+//! this one counts what comes after `main` begins, and one process can be told from the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::ptrace::{self, Event, Options};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use super::calls::{self, has_path};
+use crate::pace::slowed;
+use crate::running::Outcome;
+
+/// How long a launcher may take before it is killed.
+const HANG: Duration = Duration::from_secs(4);
+
+/// One system call of one process.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Point {
+    /// Whose: "launcher", its first child "1", the second child of that "1.2".
+    pub(super) process: String,
+    pub(super) call: String,
+    /// The how-manieth of its name in this process, from 1.
+    pub(super) count: usize,
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}#{}", self.process, self.call, self.count)
+    }
+}
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault {
+    /// It does nothing and fails.
+    Fails(Errno),
+    /// It never happens: its process is killed.
+    Killed,
+}
+
+/// What a tracer has seen.
+pub(super) struct Traced {
+    /// The calls, in their order, with the path in each, if there is one.
+    pub(super) calls: Vec<(Point, String)>,
+    pub(super) outcome: Outcome,
+    pub(super) took: Duration,
+    /// The path of the call that got the fault; none if there was no such call.
+    pub(super) hit: Option<String>,
+    /// It was ended by us, because it would not end.
+    pub(super) hung: bool,
+}
+
+/// Runs a launcher to its end. `point` gets the fault.
+pub(super) fn run(command: &mut Command, point: Option<(&Point, Fault)>) -> Traced {
+    let output = || File::options().read(true).write(true).create_new(true).open("/tmp/.traced");
+    let [stdout, stderr] = [(); 2].map(|()| {
+        let file = output().expect("make a file");
+        fs::remove_file("/tmp/.traced").expect("remove its name");
+        file
+    });
+    let copy = |file: &File| file.try_clone().expect("copy a descriptor");
+    command.stdout(copy(&stdout)).stderr(copy(&stderr));
+    // SAFETY: ptrace(PTRACE_TRACEME) touches no memory.
+    unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
+    let start = Instant::now();
+    let launcher = command.spawn().expect("start the launcher");
+    let launcher = Pid::from_raw(launcher.id().cast_signed());
+    let mut tracer = Tracer::new(launcher, point);
+    let watch = Watch::over(&tracer.alive);
+    tracer.follow();
+    let hung = watch.end();
+    let text = |file: File| {
+        let mut bytes = vec![0; file.metadata().expect("its size").len() as usize];
+        file.read_exact_at(&mut bytes, 0).expect("read the output");
+        bytes
+    };
+    Traced {
+        calls: tracer.calls,
+        outcome: Outcome {
+            status: tracer.status,
+            stdout: text(stdout),
+            stderr: String::from_utf8_lossy(&text(stderr)).into_owned(),
+        },
+        took: tracer.launcher_ended.unwrap_or(start).duration_since(start),
+        hit: tracer.hit,
+        hung,
+    }
+}
+
+/// Kills what is traced when the time is up.
+struct Watch {
+    over: mpsc::Sender<()>,
+    thread: thread::JoinHandle<bool>,
+}
+
+impl Watch {
+    fn over(alive: &Arc<Mutex<BTreeSet<Pid>>>) -> Watch {
+        let (over, ended) = mpsc::channel();
+        let alive = Arc::clone(alive);
+        let thread = thread::spawn(move || {
+            if ended.recv_timeout(slowed(HANG)).is_ok() {
+                return false;
+            }
+            for pid in alive.lock().expect("nobody panics").iter() {
+                let _ = kill(*pid, Signal::SIGKILL);
+            }
+            true
+        });
+        Watch { over, thread }
+    }
+
+    /// Whether the time was up.
+    fn end(self) -> bool {
+        let _ = self.over.send(());
+        self.thread.join().expect("it does not panic")
+    }
+}
+
+/// A traced process, or thread.
+#[derive(Default)]
+struct Task {
+    name: String,
+    children: usize,
+    /// Its calls count: `main` has begun.
+    is_in_main: bool,
+    /// Between entry and exit of a call.
+    is_in_call: bool,
+    counts: BTreeMap<String, usize>,
+    /// What the call that it is in has to return.
+    errno: Option<Errno>,
+    /// The call that it is in is the last before `main`.
+    is_about_to_begin: bool,
+}
+
+struct Tracer<'a> {
+    launcher: Pid,
+    fault: Option<(&'a Point, Fault)>,
+    tasks: BTreeMap<Pid, Task>,
+    /// Stopped at their birth, before their parent's stop has told whose children they are.
+    early: BTreeSet<Pid>,
+    alive: Arc<Mutex<BTreeSet<Pid>>>,
+    calls: Vec<(Point, String)>,
+    hit: Option<String>,
+    status: ExitStatus,
+    launcher_ended: Option<Instant>,
+}
+
+impl<'a> Tracer<'a> {
+    fn new(launcher: Pid, fault: Option<(&'a Point, Fault)>) -> Tracer<'a> {
+        let task = Task { name: "launcher".to_owned(), ..Task::default() };
+        Tracer {
+            launcher,
+            fault,
+            tasks: BTreeMap::from([(launcher, task)]),
+            early: BTreeSet::new(),
+            alive: Arc::new(Mutex::new(BTreeSet::from([launcher]))),
+            calls: Vec::new(),
+            hit: None,
+            status: ExitStatus::from_raw(0),
+            launcher_ended: None,
+        }
+    }
+
+    /// Goes on until nothing is traced any more.
+    fn follow(&mut self) {
+        let mut is_first = true;
+        loop {
+            let status = match waitpid(None, Some(WaitPidFlag::__WALL)) {
+                Ok(status) => status,
+                Err(Errno::ECHILD) => return,
+                Err(Errno::EINTR) => continue,
+                Err(errno) => panic!("waitpid: {errno}"),
+            };
+            let Some(pid) = status.pid() else { continue };
+            if is_first {
+                // The stop of PTRACE_TRACEME, after execve(2).
+                is_first = false;
+                let all = Options::PTRACE_O_TRACESYSGOOD
+                    | Options::PTRACE_O_TRACEFORK
+                    | Options::PTRACE_O_TRACEVFORK
+                    | Options::PTRACE_O_TRACECLONE
+                    | Options::PTRACE_O_TRACEEXEC
+                    | Options::PTRACE_O_EXITKILL;
+                ptrace::setoptions(pid, all).expect("set the options of the tracer");
+                go_on(pid, None);
+                continue;
+            }
+            match status {
+                WaitStatus::Exited(_, code) => self.ended(pid, code << 8),
+                WaitStatus::Signaled(_, signal, _) => self.ended(pid, signal as i32),
+                _ if !self.tasks.contains_key(&pid) => {
+                    self.early.insert(pid);
+                }
+                WaitStatus::PtraceSyscall(_) => self.call(pid),
+                WaitStatus::PtraceEvent(_, _, event) => self.event(pid, event),
+                WaitStatus::Stopped(_, signal) => {
+                    go_on(pid, (signal != Signal::SIGSTOP).then_some(signal));
+                }
+                other => panic!("an unexpected stop: {other:?}"),
+            }
+        }
+    }
+
+    fn ended(&mut self, pid: Pid, status: i32) {
+        if pid == self.launcher {
+            self.status = ExitStatus::from_raw(status);
+            self.launcher_ended = Some(Instant::now());
+        }
+        self.forget(pid);
+    }
+
+    fn forget(&mut self, pid: Pid) {
+        self.tasks.remove(&pid);
+        self.alive.lock().expect("nobody panics").remove(&pid);
+    }
+
+    fn event(&mut self, pid: Pid, event: i32) {
+        if event == Event::PTRACE_EVENT_EXEC as i32 {
+            return self.executes(pid);
+        }
+        if let Ok(child) = ptrace::getevent(pid) {
+            self.born(pid, Pid::from_raw(child as i32));
+        }
+        go_on(pid, None);
+    }
+
+    fn born(&mut self, parent: Pid, child: Pid) {
+        let Some(of_parent) = self.tasks.get_mut(&parent) else { return };
+        of_parent.children += 1;
+        let name = match &*of_parent.name {
+            "launcher" => of_parent.children.to_string(),
+            name => format!("{name}.{}", of_parent.children),
+        };
+        let is_in_main = of_parent.is_in_main;
+        self.tasks.insert(child, Task { name, is_in_main, ..Task::default() });
+        self.alive.lock().expect("nobody panics").insert(child);
+        if self.early.remove(&child) {
+            go_on(child, None);
+        }
+    }
+
+    /// A program that is not the launcher's is none of our business: it is left alone. A launcher
+    /// that executes itself once more has a second beginning of `main`.
+    fn executes(&mut self, pid: Pid) {
+        let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        let program = program.to_string_lossy();
+        let is_launcher = pid == self.launcher && program.contains("v8-pause");
+        if !is_launcher {
+            let _ = ptrace::detach(pid, None);
+            return self.forget(pid);
+        }
+        if let Some(task) = self.tasks.get_mut(&pid) {
+            task.is_in_main = false;
+        }
+        go_on(pid, None);
+    }
+
+    fn call(&mut self, pid: Pid) {
+        let Ok(mut registers) = ptrace::getregs(pid) else { return go_on(pid, None) };
+        let Some(task) = self.tasks.get_mut(&pid) else { return go_on(pid, None) };
+        task.is_in_call = !task.is_in_call;
+        if !task.is_in_call {
+            if let Some(errno) = task.errno.take() {
+                registers.rax = (-(errno as i64)).cast_unsigned();
+                let _ = ptrace::setregs(pid, registers);
+            }
+            task.is_in_main |= std::mem::take(&mut task.is_about_to_begin);
+            return go_on(pid, None);
+        }
+        let call = calls::name(registers.orig_rax.cast_signed());
+        if !task.is_in_main {
+            // The last thing that Rust does before it calls `main` (std, stack_overflow.rs): it
+            // installs handlers for SIGSEGV and then for SIGBUS, which look for overflows.
+            task.is_about_to_begin = call == "rt_sigaction"
+                && registers.rdi == libc::SIGBUS as u64
+                && registers.rsi != 0;
+            return go_on(pid, None);
+        }
+        let count = task.counts.entry(call.clone()).or_default();
+        *count += 1;
+        let point = Point { process: task.name.clone(), call, count: *count };
+        let path = match has_path(&point.call) {
+            Some(0) => path_at(pid, registers.rdi),
+            Some(_) => path_at(pid, registers.rsi),
+            None => String::new(),
+        };
+        if let Some((at, fault)) = self.fault
+            && *at == point
+        {
+            self.hit = Some(path.clone());
+            match fault {
+                Fault::Killed => _ = kill(pid, Signal::SIGKILL),
+                Fault::Fails(errno) => {
+                    task.errno = Some(errno);
+                    registers.orig_rax = u64::MAX; // no call has this number
+                    ptrace::setregs(pid, registers).expect("change the number of the call");
+                }
+            }
+        }
+        self.calls.push((point, path));
+        go_on(pid, None);
+    }
+}
+
+/// Lets a stopped process go on to its next system call. If it has been killed, that is fine.
+fn go_on(pid: Pid, signal: Option<Signal>) {
+    let _ = ptrace::syscall(pid, signal);
+}
+
+/// The text that a process has at this address.
+fn path_at(pid: Pid, address: u64) -> String {
+    let mut bytes = vec![0; 256];
+    let read = File::open(format!("/proc/{pid}/mem")).and_then(|mem| {
+        // Memory may end with the page: then this reads what is there.
+        mem.read_at(&mut bytes, address)
+    });
+    bytes.truncate(read.unwrap_or(0));
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}

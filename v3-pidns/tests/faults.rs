@@ -1,0 +1,21 @@
+//! v3-pidns, while one of its system calls fails.
+
+use std::process::ExitCode;
+
+use testbed::faults::{self, Starts};
+use testbed::{Host, Stage, Suite};
+
+const SCRIPT: &str = "echo $$; ls /dev; grep -v ' /dev/[nzfrut]' /proc/mounts; exit 7";
+
+fn main() -> ExitCode {
+    faults::add(Suite::of(&Stage::V3), "start", start).run()
+}
+
+fn start(host: &Host) -> Starts<'_> {
+    host.warm_up();
+    Box::new(|| {
+        let mut launcher = host.launcher();
+        launcher.args(["sh", "-c", SCRIPT]);
+        launcher
+    })
+}

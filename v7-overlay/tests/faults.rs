@@ -1,0 +1,61 @@
+//! v7-overlay, while one of its system calls fails.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(dead_code, reason = "what other tests need beside images and archives")]
+
+#[path = "container/archive.rs"]
+mod archive;
+#[path = "container/image.rs"]
+mod image;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use serde_json::json;
+use testbed::faults::{self, Starts};
+use testbed::{Host, Stage, Suite};
+
+use crate::archive::Archive;
+
+const SCRIPT: &str = "cat /greeting; ls / /bin; echo written > /greeting; cat /greeting; exit 7";
+
+fn main() -> ExitCode {
+    let suite = Suite::of(&Stage::V7);
+    let suite = faults::add(suite, "unpack", unpack);
+    faults::add(suite, "layers", layers).run()
+}
+
+/// The image is unpacked.
+fn unpack(host: &Host) -> Starts<'_> {
+    let image = image(host);
+    Box::new(move || {
+        let layers = host.cache().join("layers");
+        match fs::remove_dir_all(&layers) {
+            Err(error) if layers.exists() => panic!("{error}"),
+            _ => launcher(host, &image),
+        }
+    })
+}
+
+/// It has been unpacked before.
+fn layers(host: &Host) -> Starts<'_> {
+    let image = image(host);
+    Box::new(move || launcher(host, &image))
+}
+
+/// Two layers. The upper one hides a file of the lower one, and adds another.
+fn image(host: &Host) -> PathBuf {
+    let lower = image::base(host).file("old", "old\n").file("greeting", "hello\n");
+    let upper = Archive::new().file(".wh.old", "").file("new", "new\n");
+    let directory = host.dir("image");
+    let config = json!({"Env": ["PATH=/bin"]});
+    image::layout(&directory, &[lower.finish(), upper.finish()], &config).path
+}
+
+fn launcher(host: &Host, image: &PathBuf) -> Command {
+    let mut launcher = host.launcher();
+    launcher.args(["--net", "none", "--changes", "--image"]).arg(image);
+    launcher.args(["sh", "-c", SCRIPT]);
+    launcher
+}
