@@ -9,9 +9,9 @@ use crate::elf_file::ElfFile;
 use anyhow::{Context, Result, anyhow, bail};
 use std::env;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Where distributions put it. The static one has a name of its own on some of them.
 const USUAL_PLACES: [&str; 6] = [
@@ -52,9 +52,16 @@ pub fn find_or_fetch(cache: &Path) -> Result<PathBuf> {
 
 /// The names of all commands that `busybox` can be, as it lists them.
 pub(crate) fn applets(busybox: &Path) -> Result<Vec<String>> {
-    let output = Command::new(busybox).arg("--list").output();
-    let output = output.with_context(|| format!("cannot run {busybox:?} --list"))?;
-    let names = String::from_utf8_lossy(&output.stdout);
+    let cannot = || format!("cannot run {busybox:?} --list");
+    let mut child = Command::new(busybox)
+        .arg("--list")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .with_context(cannot)?;
+    let names = read_to_end(child.stdout.take()).with_context(cannot)?;
+    child.wait().with_context(cannot)?;
     let names: Vec<_> =
         names.lines().filter(|name| !name.contains('/')).map(str::to_owned).collect();
     if !names.iter().any(|name| name == "sh") {
@@ -70,10 +77,13 @@ fn check(path: &Path) -> Result<(), String> {
         Ok(metadata) if !metadata.is_file() => return Err("it is not a file".into()),
         Ok(_) => {}
     }
-    let own = ElfFile::open(Path::new("/proc/self/exe")).map(|own| own.architecture());
-    let file = ElfFile::open(path).filter(|file| Some(file.architecture()) == own);
+    let unread = |error: io::Error| one_line(&error.into());
+    let own = ElfFile::open(Path::new("/proc/self/exe")).map_err(unread)?;
+    let own = own.map(|own| own.architecture());
+    let file = ElfFile::open(path).map_err(unread)?;
+    let file = file.filter(|file| Some(file.architecture()) == own);
     let file = file.ok_or("it is not a program for this machine's architecture")?;
-    if let Some(loader) = file.loader() {
+    if let Some(loader) = file.loader().map_err(unread)? {
         return Err(format!(
             "it is dynamically linked and needs {loader:?}, which a rootfs does not have (take the \
              static one: package busybox-static)"
@@ -131,13 +141,22 @@ fn download(work: &Path) -> Result<()> {
 /// Runs a command in silence; its last words become the error.
 fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_owned();
-    let output = command.output().with_context(|| format!("cannot run {name:?}"))?;
-    if output.status.success() {
+    let cannot = || format!("cannot run {name:?}");
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = child.with_context(cannot)?;
+    let words = read_to_end(child.stderr.take()).with_context(cannot)?;
+    if child.wait().with_context(cannot)?.success() {
         return Ok(());
     }
-    let words = String::from_utf8_lossy(&output.stderr);
     let last = words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given");
     bail!("{name:?} failed: {last}")
+}
+
+/// All that comes through a pipe. (std's own `output` waits for two, and panics if poll(2) fails.)
+fn read_to_end(pipe: Option<impl Read>) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// How to install a static busybox here: os-release(5) tells the distribution.

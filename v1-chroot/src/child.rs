@@ -13,7 +13,7 @@ use nix::unistd::{ForkResult, Pid, getpgid, getpid, setpgid};
 use std::convert::Infallible;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
@@ -23,6 +23,16 @@ pub struct Child {
     pid: Pid,
     taken: SigSet,
     terminal: Option<Terminal>,
+}
+
+/// Where one is after a fork.
+#[derive(Debug)]
+pub enum Forked {
+    /// In the parent.
+    Parent(Child),
+    /// In the child, which dies with its parent; an error says why it would not. Whoever gets that
+    /// must end here, and never return to what is the parent's to clean up.
+    Child(Result<()>),
 }
 
 /// What a waiting parent can learn.
@@ -49,18 +59,17 @@ impl Child {
         let HeldSignals { taken, ignored } = hold_signals()?;
         let (mut report, mut reporter) = io::pipe().context("cannot make a pipe")?;
         let terminal = Terminal::of_caller();
-        let Some(mut child) = Child::fork(&taken)? else {
-            default_actions(ignored)?;
-            if terminal.is_none() {
-                // Without a terminal nobody needs us in one process group; and `kill 0`, which
-                // signals a whole group, cannot reach from the container to our caller then.
-                setpgid(Pid::from_raw(0), Pid::from_raw(0)).context("cannot leave the group")?;
+        let mut child = match Child::fork(&taken)? {
+            Forked::Parent(child) => child,
+            Forked::Child(bound) => {
+                let Err(error) = bound
+                    .and_then(|()| leave_caller(ignored, terminal.is_some()))
+                    .and_then(|()| prepare());
+                let failure = Failure::from(error);
+                // Nobody reads this if the supervisor is gone, and then nobody is left to tell.
+                let _ = reporter.write_all(&failure.to_bytes());
+                exit_now(failure.code);
             }
-            let Err(error) = prepare();
-            let failure = Failure::from(error);
-            // Nobody reads this if the supervisor is gone, and then nobody is left to tell.
-            let _ = reporter.write_all(&failure.to_bytes());
-            exit_now(failure.code);
         };
         drop(reporter);
         child.terminal = terminal;
@@ -76,27 +85,18 @@ impl Child {
     }
     // ANCHOR_END: spawn
 
-    /// fork(2), such that the child is killed when its parent ends, in whatever way: `None` in the
-    /// child. (Not if it changes its user later: that clears the death signal, prctl(2).)
+    /// fork(2), such that the child is killed when its parent ends, in whatever way. (Not if it
+    /// changes its user later: that clears the death signal, prctl(2).)
     /// The signals in `taken` are to be blocked already; they stay so until [`crate::exec`].
     ///
     /// # Errors
-    /// Those of fork(2), pidfd_open(2) and prctl(2).
-    pub fn fork(taken: &SigSet) -> Result<Option<Child>> {
+    /// Those of fork(2) and pidfd_open(2): there is no child then.
+    pub fn fork(taken: &SigSet) -> Result<Forked> {
         let parent = system_calls::pidfd_open(getpid()).context("cannot open a pidfd")?;
         match system_calls::fork()? {
-            ForkResult::Child => {
-                set_pdeathsig(Signal::SIGKILL).context("cannot ask for a parent-death signal")?;
-                // The parent may have ended before the line above; a pidfd is readable then.
-                // (getppid(2) cannot tell: in a new PID namespace it is 0 in any case.)
-                let mut ended = [PollFd::new(parent.as_fd(), PollFlags::POLLIN)];
-                if poll(&mut ended, PollTimeout::ZERO).context("cannot poll the parent")? > 0 {
-                    exit_now(128 + Signal::SIGKILL as u8);
-                }
-                Ok(None)
-            }
+            ForkResult::Child => Ok(Forked::Child(die_with(parent.as_fd()))),
             ForkResult::Parent { child: pid } => {
-                Ok(Some(Child { pid, taken: *taken, terminal: None }))
+                Ok(Forked::Parent(Child { pid, taken: *taken, terminal: None }))
             }
         }
     }
@@ -230,6 +230,29 @@ impl Child {
             }
         }
     }
+}
+
+/// Asks to be killed when the parent ends, and ends if it has ended already.
+fn die_with(parent: BorrowedFd) -> Result<()> {
+    set_pdeathsig(Signal::SIGKILL).context("cannot ask for a parent-death signal")?;
+    // The parent may have ended before the line above; a pidfd is readable then.
+    // (getppid(2) cannot tell: in a new PID namespace it is 0 in any case.)
+    let mut ended = [PollFd::new(parent, PollFlags::POLLIN)];
+    if poll(&mut ended, PollTimeout::ZERO).context("cannot poll the parent")? > 0 {
+        exit_now(128 + Signal::SIGKILL as u8);
+    }
+    Ok(())
+}
+
+/// Undoes what our caller has left to us: ignored signals, and its process group.
+fn leave_caller(ignored: u64, has_terminal: bool) -> Result<()> {
+    default_actions(ignored)?;
+    if !has_terminal {
+        // Without a terminal nobody needs us in one process group; and `kill 0`, which signals a
+        // whole group, cannot reach from the container to our caller then.
+        setpgid(Pid::from_raw(0), Pid::from_raw(0)).context("cannot leave the group")?;
+    }
+    Ok(())
 }
 
 /// The number of every child of a process with one thread (proc_pid_task(5)).

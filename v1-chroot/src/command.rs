@@ -133,5 +133,5 @@ fn interpreter(path: &Path) -> Option<PathBuf> {
         let name = words.find(|word| !word.is_empty())?;
         return Some(PathBuf::from(OsStr::from_bytes(name)));
     }
-    ElfFile::open(path)?.loader()
+    ElfFile::open(path).ok()??.loader().ok()?
 }

@@ -73,14 +73,18 @@ pub fn finish(result: Result<u8>) -> ! {
 
 /// Prints what failed.
 pub fn report(failure: &dyn fmt::Display) {
-    // With stderr gone there is nobody to tell; the exit status still says it.
-    let _ = writeln!(io::stderr(), "Error: {failure:#}");
+    print_line(&format!("Error: {failure:#}\n"));
 }
 
 /// Tells the user about something that works, but less well than it could.
 pub fn note(text: fmt::Arguments) {
-    // With stderr gone there is nobody to tell.
-    let _ = writeln!(io::stderr(), "Note: {text}");
+    print_line(&format!("Note: {text}\n"));
+}
+
+/// One write(2): the line of another process cannot come between.
+fn print_line(line: &str) {
+    // With stderr gone there is nobody to tell; the exit status still says it.
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// An error with the exit status that it leads to.

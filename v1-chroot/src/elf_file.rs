@@ -10,6 +10,7 @@ use elf::file::{Class, ELF64_EHDR_TAILSIZE, FileHeader, parse_ident};
 use elf::segment::SegmentTable;
 use std::ffi::OsString;
 use std::fs::File;
+use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -26,12 +27,10 @@ pub(crate) struct ElfFile {
 
 impl ElfFile {
     /// Reads the file header of `path`; `None` if it has none that makes sense.
-    pub(crate) fn open(path: &Path) -> Option<ElfFile> {
-        let file = File::open(path).ok()?;
+    pub(crate) fn open(path: &Path) -> io::Result<Option<ElfFile>> {
+        let file = File::open(path)?;
         let start = read(&file, 0, EI_NIDENT + ELF64_EHDR_TAILSIZE)?;
-        let (ident, tail) = start.split_at_checked(EI_NIDENT)?;
-        let header = FileHeader::parse_tail(parse_ident(ident).ok()?, tail).ok()?;
-        Some(ElfFile { file, header })
+        Ok(parse(&start).map(|header| ElfFile { file, header }))
     }
 
     /// Machine and word size: the same for two files if one machine runs both.
@@ -40,37 +39,48 @@ impl ElfFile {
     }
 
     /// The dynamic loader that it asks for (PT_INTERP); `None` if it is static.
-    pub(crate) fn loader(&self) -> Option<PathBuf> {
+    pub(crate) fn loader(&self) -> io::Result<Option<PathBuf>> {
         let size = usize::from(self.header.e_phnum) * usize::from(self.header.e_phentsize);
         let headers = read(&self.file, self.header.e_phoff, size.min(MAX_HEADERS))?;
         let headers = SegmentTable::new(self.header.endianness, self.header.class, &headers);
-        let loader = headers.iter().find(|segment| segment.p_type == PT_INTERP)?;
+        let Some(loader) = headers.iter().find(|segment| segment.p_type == PT_INTERP) else {
+            return Ok(None);
+        };
         let size = usize::try_from(loader.p_filesz).unwrap_or(MAX_NAME).min(MAX_NAME);
         let mut name = read(&self.file, loader.p_offset, size)?;
         name.truncate(name.iter().position(|&byte| byte == 0).unwrap_or(name.len()));
-        Some(PathBuf::from(OsString::from_vec(name)))
+        Ok(Some(PathBuf::from(OsString::from_vec(name))))
     }
 }
 
+fn parse(start: &[u8]) -> Option<FileHeader<AnyEndian>> {
+    let (ident, tail) = start.split_at_checked(EI_NIDENT)?;
+    FileHeader::parse_tail(parse_ident(ident).ok()?, tail).ok()
+}
+
 /// Up to `size` bytes of the file, from `offset` on.
-fn read(file: &File, offset: u64, size: usize) -> Option<Vec<u8>> {
+fn read(file: &File, offset: u64, size: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; size];
-    let length = file.read_at(&mut bytes, offset).ok()?;
+    let length = file.read_at(&mut bytes, offset)?;
     bytes.truncate(length);
-    Some(bytes)
+    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn open(path: &str) -> Option<ElfFile> {
+        ElfFile::open(Path::new(path)).unwrap()
+    }
+
     #[test]
     fn a_program_of_this_machine_asks_for_a_loader() {
-        let own = ElfFile::open(Path::new("/proc/self/exe")).unwrap();
-        let shell = ElfFile::open(Path::new("/bin/sh")).unwrap();
+        let own = open("/proc/self/exe").unwrap();
+        let shell = open("/bin/sh").unwrap();
         assert_eq!(own.architecture(), shell.architecture());
-        assert!(shell.loader().is_some_and(|loader| loader.is_absolute()));
-        assert!(ElfFile::open(Path::new("/etc/passwd")).is_none());
+        assert!(shell.loader().unwrap().is_some_and(|loader| loader.is_absolute()));
+        assert!(open("/etc/passwd").is_none());
     }
 
     #[test]
@@ -84,8 +94,8 @@ mod tests {
             entry[32..40].copy_from_slice(&(1_u64 << 40).to_ne_bytes());
         }
         std::fs::write(&path, &bytes).unwrap();
-        let loader = ElfFile::open(&path).and_then(|file| file.loader());
+        let loader = open(path.to_str().unwrap()).unwrap().loader().unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(loader, ElfFile::open(Path::new("/bin/sh")).and_then(|file| file.loader()));
+        assert_eq!(loader, open("/bin/sh").unwrap().loader().unwrap());
     }
 }

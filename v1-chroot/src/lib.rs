@@ -30,7 +30,7 @@ pub mod signals;
 mod system_calls;
 pub mod terminal;
 
-pub use child::Child;
+pub use child::{Child, Forked};
 pub use command::exec;
 pub use command_line::{ContainerArgs, finish, parse};
 pub use rootless::become_root;

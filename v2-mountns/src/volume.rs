@@ -86,7 +86,9 @@ impl NewRoot {
                 system_calls::make_read_only(&mounts)
                     .with_context(|| format!("cannot make {source:?} read-only"))?;
             }
-            let mount_point = self.volume_target(target, source.is_dir())?;
+            let found = fs::metadata(source);
+            let found = found.with_context(|| format!("cannot look at {source:?}"))?;
+            let mount_point = self.volume_target(target, found.is_dir())?;
             system_calls::attach(&mounts, &mount_point, Path::new(""))
                 .with_context(|| format!("cannot mount {source:?} on {target:?}"))?;
         }

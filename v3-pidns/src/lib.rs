@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::getppid;
-use v1_chroot::child::{Child, Event};
+use v1_chroot::child::{Child, Event, Forked};
 use v1_chroot::command_line::{one_line, report};
 use v1_chroot::exit_now;
 use v1_chroot::signals::taken_of;
@@ -36,8 +36,11 @@ pub fn fork_and_stand_between() -> Result<()> {
     let blocked = taken.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("cannot block signals")?;
     taken.extend(&taken_of(&blocked));
     match Child::fork(&taken)? {
-        None => Ok(()),
-        Some(pid1) => exit_now(stand_in_between(&pid1)),
+        Forked::Child(bound) => bound,
+        Forked::Parent(pid1) => {
+            leave_to(&pid1)?;
+            exit_now(stand_in_between(&pid1))
+        }
     }
 }
 // ANCHOR_END: fork_into_pid_namespace
@@ -49,24 +52,28 @@ const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
 /// sends it when the supervisor dies.
 pub const KILL: Signal = Signal::SIGPWR;
 
+/// Closes what PID 1 has now: among it the report pipe, which must close when the command runs, and
+/// whatever lock the supervisor holds, which must open when it ends.
+///
+/// If it fails, the report pipe is still there to tell it, and our end is that of PID 1.
+fn leave_to(_pid1: &Child) -> Result<()> {
+    // Until here the supervisor's death was ours (SIGKILL), and ours is PID 1's. But a command that
+    // changes its user loses its death signal. So from here on we live to kill it ourselves.
+    set_pdeathsig(KILL).context("cannot change the parent-death signal")?;
+    // SAFETY: this process never returns to code that owns a descriptor, and `_pid1` has none.
+    unsafe { system_calls::close_from_3() }.context("cannot close descriptors")
+}
+
 // ANCHOR: stand_in_between
 /// The whole life of the process between supervisor and PID 1: signals go in, the exit status out.
 fn stand_in_between(pid1: &Child) -> u8 {
-    // Among them the report pipe, which must close when the command runs, and whatever lock the
-    // supervisor holds, which must open when it ends.
-    // SAFETY: this process never returns to code that owns a descriptor, and `pid1` has none.
-    let closed = unsafe { system_calls::close_from_3() };
-    let status = closed.context("cannot close descriptors").and_then(|()| wait_for(pid1));
-    status.unwrap_or_else(|error| {
+    wait_for(pid1).unwrap_or_else(|error| {
         report(&one_line(&error));
         125
     })
 }
 
 fn wait_for(pid1: &Child) -> Result<u8> {
-    // Until here the supervisor's death was ours (SIGKILL), and ours is PID 1's. But a command that
-    // changes its user loses its death signal. So from here on we live to kill it ourselves.
-    set_pdeathsig(KILL).context("cannot change the parent-death signal")?;
     loop {
         match pid1.next_event()? {
             Event::Ended(status) => return Ok(status),

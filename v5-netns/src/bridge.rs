@@ -247,7 +247,8 @@ impl Sweeper {
     /// # Errors
     /// The first of the things that could not be removed.
     pub(crate) fn sweep() -> Result<()> {
-        if if_nametoindex(BRIDGE).is_err() && !Lock::exists() {
+        // The cheap question first. Whatever else it fails with, the other one tells.
+        if if_nametoindex(BRIDGE) == Err(Errno::ENODEV) && !Lock::exists() {
             return Ok(());
         }
         let host = open_host()?;

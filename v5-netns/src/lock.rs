@@ -24,7 +24,7 @@ impl Lock {
     /// Whether somebody holds the lock, or was killed while holding it: then its directory stays
     /// until somebody else takes the lock and drops it.
     pub(crate) fn exists() -> bool {
-        Path::new(DIRECTORY).exists()
+        Path::new(DIRECTORY).try_exists().unwrap_or(true)
     }
 
     /// Takes the lock of the bridge, and waits for it as long as that takes.

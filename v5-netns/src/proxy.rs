@@ -29,15 +29,12 @@ const STACK: usize = 64 * 1024;
 /// How long to wait before accepting again, when it did not work.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts connections for ever, and carries each to where its port leads.
+/// Accepts connections for ever, and carries each to where its port leads. The listeners are not to
+/// block.
 ///
 /// # Errors
 /// Those of poll(2): none is expected.
 pub(crate) fn serve(routes: &[(&TcpListener, SocketAddrV4)]) -> Result<Infallible> {
-    for (listener, _) in routes {
-        // Whoever connected may be gone by the time we accept; then there is nobody to wait for.
-        listener.set_nonblocking(true).context("cannot set O_NONBLOCK")?;
-    }
     let mut ready: Vec<_> = routes
         .iter()
         .map(|(listener, _)| PollFd::new(listener.as_fd(), PollFlags::POLLIN))

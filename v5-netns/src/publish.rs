@@ -2,7 +2,7 @@
 
 use crate::namespace::Namespace;
 use crate::proxy;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::errno::Errno;
 use nix::sys::prctl::set_name;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -12,11 +12,11 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket,
 };
 use std::convert::Infallible;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::os::fd::AsRawFd;
-use v1_chroot::Child;
 use v1_chroot::command_line::{one_line, report};
-use v1_chroot::exit_now;
+use v1_chroot::{Child, Forked, exit_now};
 
 /// One `-p [IP:]HOST:CONTAINER`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,9 @@ impl Listeners {
 
 fn listen_at(place: SocketAddr) -> nix::Result<TcpListener> {
     let family = if place.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // Whoever connected may be gone by the time we accept; then there is nobody to wait for.
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(family, SockType::Stream, flags, None)?;
     // Else the port of a container that has ended is in use for another minute (TIME_WAIT).
     setsockopt(&socket, ReuseAddr, &true)?;
     if place.is_ipv6() {
@@ -141,24 +143,33 @@ impl Proxy {
     /// which it was made. It itself enters the container's, so what it connects to is in there.
     ///
     /// # Errors
-    /// Those of fork(2).
+    /// Those of fork(2), and whatever keeps the process from serving.
     pub(crate) fn start(
         listeners: &Listeners,
         namespace: &Namespace,
         target: Ipv4Addr,
     ) -> Result<Proxy> {
-        let Some(child) = Child::fork(&SigSet::empty())? else {
-            // All signals but SIGKILL wait for ever: Ctrl-C is not for us, and our end is not ours
-            // to choose.
-            let Err(error) = SigSet::all()
-                .thread_block()
-                .context("cannot block signals")
-                .and_then(|()| namespace.enter())
-                .and_then(|()| serve(listeners, target));
-            report(&format!("published ports: {}", one_line(&error)));
-            exit_now(125);
-        };
-        Ok(Proxy(child))
+        let (mut ready, mut reporter) = io::pipe().context("cannot make a pipe")?;
+        match Child::fork(&SigSet::empty())? {
+            Forked::Parent(child) => {
+                let proxy = Proxy(child);
+                drop(reporter);
+                let report = io::read_to_string(&mut ready).context("cannot read from the proxy")?;
+                ensure!(report.is_empty(), "cannot publish ports: {report}");
+                Ok(proxy)
+            }
+            Forked::Child(bound) => {
+                if let Err(error) = bound.and_then(|()| prepare(namespace)) {
+                    // If nobody reads it, nobody is left to tell.
+                    let _ = reporter.write_all(one_line(&error).as_bytes());
+                    exit_now(125);
+                }
+                drop(reporter);
+                let Err(error) = serve(listeners, target);
+                report(&format!("published ports: {}", one_line(&error)));
+                exit_now(125);
+            }
+        }
     }
     // ANCHOR_END: start
 }
@@ -170,12 +181,19 @@ impl Drop for Proxy {
     }
 }
 
-fn serve(Listeners(listeners): &Listeners, target: Ipv4Addr) -> Result<Infallible> {
+fn prepare(namespace: &Namespace) -> Result<()> {
+    // All signals but SIGKILL wait for ever: Ctrl-C is not for us, and our end is not ours to
+    // choose.
+    SigSet::all().thread_block().context("cannot block signals")?;
+    namespace.enter()?;
     set_name(c"proxy").context("cannot set the name of the proxy")?;
     // Two descriptors for each connection, and up to four more while something is under way. The
     // limit is this process's own, not the container's.
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limits")?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot raise the limit of files")?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot raise the limit of files")
+}
+
+fn serve(Listeners(listeners): &Listeners, target: Ipv4Addr) -> Result<Infallible> {
     let routes: Vec<_> = listeners
         .iter()
         .map(|(listener, port)| (listener, SocketAddrV4::new(target, *port)))

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use testbed::faults::{self, Starts};
 use testbed::{Host, Stage, Suite};
 
-const SCRIPT: &str = "ip addr | grep -v link/; ip route; cat /etc/hosts /etc/hostname; \
+const SCRIPT: &str = "ip -4 addr | grep inet; ip route; cat /etc/hosts /etc/hostname; \
                       grep -v ' /dev/[nzfrut]' /proc/mounts; exit 7";
 
 fn main() -> ExitCode {

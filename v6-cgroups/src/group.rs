@@ -131,6 +131,15 @@ impl Drop for Remove<'_> {
     }
 }
 
+/// Removes a cgroup when it goes out of scope, if there is none in it.
+struct RemoveIfEmpty<'a>(&'a Path);
+
+impl Drop for RemoveIfEmpty<'_> {
+    fn drop(&mut self) {
+        remove_if_empty(self.0);
+    }
+}
+
 /// A cgroup that cannot be removed stops nobody, but is not passed over in silence either.
 fn report_failure(result: Result<()>) {
     if let Err(error) = result {
@@ -148,6 +157,7 @@ fn make_and_lock(parent: &Path) -> Result<(PathBuf, Flock<OwnedFd>)> {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => bail!("cannot make the cgroup {parent:?}: {errno}"),
         }
+        let removed_on_failure = RemoveIfEmpty(parent);
         let Some(parent_lock) = lock(AT_FDCWD, parent, FlockArg::LockExclusive)? else { continue };
         // The number may be taken: another PID namespace has a launcher of the same number.
         let names = (0..).map(|other| match other {
@@ -158,8 +168,11 @@ fn make_and_lock(parent: &Path) -> Result<(PathBuf, Flock<OwnedFd>)> {
             let (name, path) = (Path::new(&name), parent.join(&name));
             match mkdirat(&*parent_lock, name, mode) {
                 Ok(()) => {
+                    let removed_on_failure_too = Remove(&path);
                     let lock = lock(&*parent_lock, name, FlockArg::LockExclusiveNonblock)?;
-                    return Ok((path.clone(), lock.with_context(|| format!("{path:?} is gone"))?));
+                    let lock = lock.with_context(|| format!("{path:?} is gone"))?;
+                    std::mem::forget((removed_on_failure, removed_on_failure_too));
+                    return Ok((path.clone(), lock));
                 }
                 Err(Errno::EEXIST) => {}
                 Err(Errno::ENOENT) => break, // the last container in `parent` has removed it

@@ -6,6 +6,7 @@
 //! system is asked for its magic number (statfs(2)).
 
 use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, statfs};
 use std::fmt;
 use std::fs;
@@ -88,9 +89,11 @@ impl Hierarchies {
         let known: Vec<_> = known.lines().filter_map(|line| line.split('\t').next()).collect();
         let mut all: Vec<Hierarchy> = Vec::new();
         for mut found in mounts.lines().filter_map(|line| Hierarchy::parse(line, &known)) {
-            let magic = statfs(&found.mount_point).map(|it| it.filesystem_type());
-            if magic != Ok(found.version.magic()) {
-                continue; // something else is mounted on top of it
+            match statfs(&found.mount_point) {
+                Ok(it) if it.filesystem_type() == found.version.magic() => {}
+                // Something else is mounted on top of it, or above.
+                Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => continue,
+                Err(errno) => bail!("cannot look at {}: {errno}", found.mount_point.display()),
             }
             if found.version == Version::V2 {
                 let path = found.mount_point.join("cgroup.controllers");

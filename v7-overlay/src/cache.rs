@@ -9,7 +9,7 @@ use crate::digest::{Digest, Digesting};
 use crate::image::{Compression, Image, Layer};
 use crate::unpack::{Allowance, Limited, Unpacker};
 use crate::xattrs::Xattrs;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use flate2::read::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
 use nix::errno::Errno;
@@ -22,7 +22,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 use v1_chroot::command_line::note;
 
@@ -58,6 +58,10 @@ pub(crate) fn unpacked(
         .filter(|(_, mark)| **mark == Err(Errno::ENOENT))
         .map(|(layer, _)| *layer)
         .collect();
+    let is_fault = |errno: &Errno| *errno != Errno::ENOENT;
+    if let Some(errno) = is_opaque.iter().filter_map(|mark| mark.err()).find(is_fault) {
+        bail!("cannot look at the layers in {cache:?}: {errno}");
+    }
     if !missing.is_empty() {
         make_closed(cache)?;
         remove_dead(cache, |path| path.extension() == Some(OsStr::new(UNFINISHED)))?;
@@ -144,12 +148,22 @@ fn unpack_all(
     };
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let left_out = thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..processors.min(layers.len())).map(|_| scope.spawn(work)).collect();
+        let threads = (0..processors.min(layers.len())).map(|_| start(scope, work));
+        let threads = threads.collect::<Result<Vec<_>>>().inspect_err(|_| {
+            next.store(layers.len(), Ordering::Relaxed); // those that run need not begin another
+        })?;
         threads.into_iter().map(|thread| join(thread.join())).sum()
     });
     progress.finish_and_clear();
     left_out
+}
+
+/// Starts a thread. (std's `spawn` panics if there is none to be had.)
+fn start<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>> {
+    thread::Builder::new().spawn_scoped(scope, work).context("cannot start a thread")
 }
 
 /// What a thread returned. (One that panicked has ended the whole program: panic=abort.)
@@ -205,7 +219,7 @@ impl Unpacking<'_> {
         let root = crate::open(directory)?.into();
         let (sender, receiver) = sync_channel(PIECES);
         thread::scope(|scope| {
-            let reader = scope.spawn(move || self.decompress(sender));
+            let reader = start(scope, move || self.decompress(sender))?;
             let mut content = Digesting::new(Pieces { receiver, piece: Vec::new(), position: 0 });
             let limited = Limited::new(&mut content, allowance.for_layer());
             let unpacked = Unpacker::new(root, self.xattrs).unpack(limited);
@@ -281,8 +295,12 @@ impl Read for Pieces {
 fn lock_new(unfinished: &Path, finished: &Path) -> Result<Option<Flock<File>>> {
     let cannot = || format!("cannot make {unfinished:?}");
     loop {
-        if finished.is_dir() {
-            return Ok(None);
+        match fs::metadata(finished) {
+            Ok(found) if found.is_dir() => return Ok(None),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot look at {finished:?}"));
+            }
+            _ => {}
         }
         match DirBuilder::new().mode(0o755).create(unfinished) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {

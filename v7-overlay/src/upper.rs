@@ -115,9 +115,12 @@ impl Upper {
             let opened = opened.with_context(|| format!("cannot open {directory:?}"))?;
             return Ok(Some(opened.into()));
         }
-        let received = receive_descriptor(supervisor)
-            .map_err(|errno| anyhow!("cannot receive the upper directory: {errno}"))?;
-        Ok(Some(received))
+        match receive_descriptor(supervisor) {
+            Ok(received) => Ok(Some(received)),
+            // Nothing was sent: the container came to its end before it had one, and has said why.
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(errno) => Err(anyhow!("cannot receive the upper directory: {errno}")),
+        }
     }
 
     /// What the file system of the upper directory is, if it is one that cannot be used so.

@@ -60,6 +60,17 @@ pub(super) fn has_path(call: &str) -> Option<u8> {
     }
 }
 
+/// Whether the first argument is the descriptor that the call is about.
+pub(super) fn has_descriptor(call: &str) -> bool {
+    matches!(
+        call,
+        "bind" | "fchdir" | "fchmod" | "fchown" | "fcntl" | "flock" | "fstat" | "fsync"
+            | "ftruncate" | "getdents64" | "ioctl" | "listen" | "lseek" | "pread64" | "pwrite64"
+            | "read" | "recvfrom" | "recvmsg" | "sendmsg" | "sendto" | "setns" | "setsockopt"
+            | "statx" | "newfstatat" | "fsetxattr" | "copy_file_range" | "sendfile"
+    )
+}
+
 /// What a call fails with, whatever it is: a filter of system calls or a security module refuses
 /// it, there is no memory, the kernel is too old.
 pub(super) const ANY: [Errno; 3] = [Errno::EPERM, Errno::ENOMEM, Errno::ENOSYS];
@@ -76,7 +87,7 @@ pub(super) fn own(call: &str) -> Option<Errno> {
         "read" | "getdents64" | "statx" | "newfstatat" | "pread64" => Errno::EIO,
         "unlink" | "unlinkat" | "chmod" | "fchmod" | "chown" | "fchownat" | "utimensat"
         | "setxattr" | "lsetxattr" => Errno::EROFS,
-        "kill" | "wait4" | "waitid" => Errno::ESRCH,
+        "kill" => Errno::ESRCH,
         _ => return None,
     })
 }

@@ -17,91 +17,95 @@ const fn ignored(call: &'static str, reason: &'static str) -> Ignored {
 }
 
 /// Never let one fail.
-pub(super) const IGNORED: [Ignored; 10] = [
+pub(super) const IGNORED: [Ignored; 15] = [
+    ignored("brk", "memory: Rust ends a program that gets none (std::alloc)"),
     ignored("close", "it gives the descriptor back in any case (close(2))"),
     ignored("exit_group", "it does not return"),
-    ignored("geteuid", "it cannot fail, like all that asks who one is (credentials(7))"),
-    ignored("getegid", "the same"),
+    ignored("futex", "locks: the C library ends a program whose locks fail"),
+    ignored("getegid", "it cannot fail, as all that asks who one is (credentials(7))"),
+    ignored("geteuid", "the same"),
     ignored("getpid", "the same"),
     ignored("getpgrp", "the same"),
-    ignored("umask", "it cannot fail"),
-    ignored("munmap", "the allocator gives memory back: if not, it stays"),
+    ignored("getrandom", "it cannot fail once the machine is up"),
+    ignored("mmap", "memory, as brk"),
+    ignored("mprotect", "memory, as brk"),
+    ignored("munmap", "memory is given back: if not, it stays"),
     ignored("rt_sigprocmask", "it can only fail for a wrong address"),
     ignored("set_robust_list", "the C library's, about locks between threads"),
+    ignored("umask", "it cannot fail"),
 ];
 
-/// A fault that the launcher gets around.
-pub(super) struct FallBack {
+/// A fault that is an exception to what must be so.
+pub(super) struct Exception {
     call: &'static str,
-    /// What the path ends in.
+    /// What the path begins or ends with.
     path: &'static str,
+    /// None is all.
     errnos: &'static [Errno],
-    #[expect(dead_code, reason = "it is for who reads this")]
-    instead: &'static str,
+    /// What the launcher says or does instead.
+    pub(super) told: &'static str,
 }
 
-impl FallBack {
+impl Exception {
     pub(super) fn is_about(&self, point: &Point, path: &str, errno: Errno) -> bool {
         self.call == point.call
-            && path.ends_with(self.path)
+            && (path.starts_with(self.path) || path.ends_with(self.path))
             && (self.errnos.is_empty() || self.errnos.contains(&errno))
     }
 }
 
-/// What the launcher does instead, with the same result.
-pub(super) const FALL_BACKS: [FallBack; 9] = [
-    FallBack {
-        call: "newfstatat",
-        path: "container-steps/rootfs/.",
-        errnos: &[],
-        instead: "a rootfs that cannot be looked at is mended, as if it were damaged",
-    },
-    FallBack {
-        call: "newfstatat",
-        path: "container-steps/rootfs/bin/busybox",
-        errnos: &[],
-        instead: "the same",
-    },
-    FallBack {
-        call: "newfstatat",
-        path: "container-steps/rootfs/bin",
-        errnos: &[],
-        instead: "the same",
-    },
-    FallBack {
-        call: "newfstatat",
-        path: "container-steps/rootfs/etc",
-        errnos: &[],
-        instead: "the same",
-    },
-    FallBack {
-        call: "newfstatat",
-        path: "container-steps/rootfs/usr",
-        errnos: &[],
-        instead: "the same",
-    },
-    FallBack {
-        call: "statx",
-        path: "/run/testbed/busybox",
-        errnos: &[],
-        instead: "the same: what BUSYBOX says is compared with the busybox of the rootfs",
-    },
-    FallBack {
-        call: "openat",
-        path: "/dev/tty",
-        errnos: &[],
-        instead: "who cannot open its terminal does not take it back at the end",
-    },
-    FallBack {
-        call: "mknodat",
-        path: "",
-        errnos: &[Errno::EPERM],
-        instead: "where no device can be made, that of the host is bound",
-    },
-    FallBack {
-        call: "fcntl",
-        path: "",
-        errnos: &[],
-        instead: "F_GETFD: with debug assertions, std asks before it closes a descriptor",
-    },
+const fn exception(
+    call: &'static str,
+    path: &'static str,
+    errnos: &'static [Errno],
+    told: &'static str,
+) -> Exception {
+    Exception { call, path, errnos, told }
+}
+
+/// What a launcher gets around: what it does instead, with the same result.
+pub(super) const FALL_BACKS: &[Exception] = &[
+    // v1
+    exception("newfstatat", "rootfs/bin/busybox", &[], "a damaged rootfs is mended"),
+    exception("newfstatat", "container-steps/rootfs/.", &[], "the same"),
+    exception("newfstatat", "container-steps/rootfs/bin", &[], "the same"),
+    exception("newfstatat", "container-steps/rootfs/etc", &[], "the same"),
+    exception("newfstatat", "container-steps/rootfs/usr", &[], "the same"),
+    exception("statx", "/run/testbed/busybox", &[], "the same: it may be another BUSYBOX"),
+    exception("readlinkat", "", &[], "the same: the link is made anew"),
+    exception("openat", "/dev/tty", &[], "it is not taken back from the container at the end"),
+    exception("write", "Note: ", &[], "nobody is there to be told"),
+    exception("fcntl", "", &[], "std looks at a descriptor before it closes it, in a debug build"),
+    exception("prlimit64", "", &[], "the C library wants it before posix_spawn, and needs it not"),
+    exception("clone3", "", &[Errno::ENOSYS], "the C library takes clone"),
+    exception("statx", "", &[Errno::ENOSYS], "std takes stat"),
+    exception("madvise", "", &[], "advice that the C library gives about memory"),
+    exception("openat", "overcommit_memory", &[], "the C library gives back less memory"),
+    exception("read", "overcommit_memory", &[], "the same"),
+    exception("lseek", "", &[], "std wants the size of a file to get as much memory"),
+    // v2
+    exception("mknodat", "", &[Errno::EPERM], "the device of the host is bound"),
+    exception("mount", ".", &[Errno::EPERM], "v2: /proc of the host is bound, which is told"),
+    // v5
+    exception("kill", "", &[], "the proxy dies with the launcher"),
+    exception("recvfrom", "socket:", &[Errno::EPERM], "without root there is no bridge"),
+    exception("sendto", "socket:", &[Errno::EPERM], "the same"),
+    exception("rmdir", "/run/container-steps", &[], "an empty directory; the next start uses it"),
+    exception("ioctl", "socket:", &[], "whether there is a link: netlink is asked too"),
+    // v6
+    exception("openat", "cpu/online", &[], "the C library asks another way (sysconf(3))"),
+    exception("read", "cpu/online", &[], "the same"),
+    // v7
+    exception("statx", "/tmp/image", &[], "it is taken for a name with a tag"),
+    exception("getdents64", ".unfinished", &[], "a layer that cannot be listed is begun anew"),
+    exception("sched_getaffinity", "", &[], "one layer is unpacked at a time"),
+    exception("uname", "", &[], "the writes go to disk, as with an old kernel"),
+];
+
+/// What is told under another name.
+pub(super) const TOLD_AS: &[Exception] = &[
+    // std, create_dir_all: what is there already and cannot be looked at is in the way
+    exception("statx", "container-steps", &[], "EEXIST"),
+    // The C library says so of a thread, whatever the reason.
+    exception("clone3", "", &[], "EAGAIN"),
 ];

@@ -21,7 +21,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::calls::{self, has_path};
+use super::calls::{self, has_descriptor, has_path};
 use crate::pace::slowed;
 use crate::running::Outcome;
 
@@ -143,8 +143,12 @@ struct Task {
     counts: BTreeMap<String, usize>,
     /// What the call that it is in has to return.
     errno: Option<Errno>,
-    /// The call that it is in is the last before `main`.
+    /// The call that it is in is the last before its own code.
     is_about_to_begin: bool,
+    /// It is a thread of its parent.
+    is_thread: bool,
+    /// It is a child of posix_spawn(3), which is the C library's until it executes something.
+    is_spawned: bool,
 }
 
 struct Tracer<'a> {
@@ -234,20 +238,26 @@ impl<'a> Tracer<'a> {
             return self.executes(pid);
         }
         if let Ok(child) = ptrace::getevent(pid) {
-            self.born(pid, Pid::from_raw(child as i32));
+            let is_spawned = event == Event::PTRACE_EVENT_VFORK as i32;
+            self.born(pid, Pid::from_raw(child as i32), is_spawned);
         }
         go_on(pid, None);
     }
 
-    fn born(&mut self, parent: Pid, child: Pid) {
+    /// What a new thread does before and after its closure is Rust's and the C library's. So is
+    /// what the child of posix_spawn(3) does, which is vfork(2) to its parent.
+    fn born(&mut self, parent: Pid, child: Pid, is_spawned: bool) {
         let Some(of_parent) = self.tasks.get_mut(&parent) else { return };
         of_parent.children += 1;
         let name = match &*of_parent.name {
             "launcher" => of_parent.children.to_string(),
             name => format!("{name}.{}", of_parent.children),
         };
-        let is_in_main = of_parent.is_in_main;
-        self.tasks.insert(child, Task { name, is_in_main, ..Task::default() });
+        let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+        let is_thread = !status.contains(&format!("\nTgid:\t{child}\n"));
+        let is_in_main = of_parent.is_in_main && !is_thread && !is_spawned;
+        let task = Task { name, is_in_main, is_thread, is_spawned, ..Task::default() };
+        self.tasks.insert(child, task);
         self.alive.lock().expect("nobody panics").insert(child);
         if self.early.remove(&child) {
             go_on(child, None);
@@ -283,10 +293,17 @@ impl<'a> Tracer<'a> {
             return go_on(pid, None);
         }
         let call = calls::name(registers.orig_rax.cast_signed());
-        if !task.is_in_main {
-            // The last thing that Rust does before it calls `main` (std, stack_overflow.rs): it
-            // installs handlers for SIGSEGV and then for SIGBUS, which look for overflows.
-            task.is_about_to_begin = call == "rt_sigaction"
+        // Rust's last act before it calls `main` is to look out for stack overflows (std,
+        // stack_overflow.rs): handlers for SIGSEGV and then SIGBUS. In a thread it is the stack for
+        // them, which is also the first thing that the thread takes down.
+        if task.is_thread && call == "sigaltstack" && registers.rdi != 0 {
+            task.is_about_to_begin = !task.is_in_main;
+            task.is_in_main = false;
+            return go_on(pid, None);
+        }
+        if !(task.is_in_main || task.is_spawned && call == "execve") {
+            task.is_about_to_begin = !(task.is_thread || task.is_spawned)
+                && call == "rt_sigaction"
                 && registers.rdi == libc::SIGBUS as u64
                 && registers.rsi != 0;
             return go_on(pid, None);
@@ -294,11 +311,15 @@ impl<'a> Tracer<'a> {
         let count = task.counts.entry(call.clone()).or_default();
         *count += 1;
         let point = Point { process: task.name.clone(), call, count: *count };
-        let path = match has_path(&point.call) {
+        let mut path = match has_path(&point.call) {
             Some(0) => path_at(pid, registers.rdi),
             Some(_) => path_at(pid, registers.rsi),
             None => String::new(),
         };
+        if path.is_empty() && has_descriptor(&point.call) {
+            let link = fs::read_link(format!("/proc/{pid}/fd/{}", registers.rdi as i32));
+            path = link.unwrap_or_default().to_string_lossy().into_owned();
+        }
         if let Some((at, fault)) = self.fault
             && *at == point
         {

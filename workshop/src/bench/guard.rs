@@ -15,7 +15,7 @@ use anyhow::{Context, Result, anyhow};
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::setsid;
-use v1_chroot::child::{Child, Event};
+use v1_chroot::child::{Child, Event, Forked};
 use v1_chroot::command_line::{note, one_line};
 use v1_chroot::exit_now;
 use v1_chroot::signals::hold_signals;
@@ -105,10 +105,13 @@ pub fn run(programs: &Programs, work: impl FnOnce(&Place) -> Result<ExitCode>) -
     let passed_on = PassedOn::now();
     let signals = hold_signals()?;
     io::stdout().flush().context("cannot write to stdout")?;
-    let Some(child) = Child::fork(&signals.taken)? else {
-        let Err(error) = in_child(&place, mask, work);
-        eprintln!("Error: {}", one_line(&error));
-        exit_now(1);
+    let child = match Child::fork(&signals.taken)? {
+        Forked::Parent(child) => child,
+        Forked::Child(bound) => {
+            let Err(error) = bound.and_then(|()| in_child(&place, mask, work));
+            eprintln!("Error: {}", one_line(&error));
+            exit_now(1);
+        }
     };
     let ended = wait(&child);
     mask.thread_swap_mask(SigmaskHow::SIG_SETMASK).context("cannot set the signal mask")?;
