@@ -42,27 +42,26 @@ enum Kind {
     Own,
 }
 
-/// FAULTS=all: every call, not one of each name in each process.
-fn is_whole() -> bool {
+/// FAULTS=all: every call fails with every errno. Else one of each name in each process, with one of
+/// them.
+pub fn is_whole() -> bool {
     env::var_os("FAULTS").is_some_and(|value| value == "all")
 }
 
 /// Adds a trial for each kind of fault, with `name` before it.
 pub fn add(suite: Suite, name: &str, prepare: Prepare) -> Suite {
     let suite = with_time(suite);
-    let add = |suite: Suite, name: String, kind| {
-        suite.both(name, move |host| each_call_fails(host, prepare, kind))
-    };
-    kinds().into_iter().fold(suite, |suite, (word, kind)| {
-        add(suite, format!("{name}_each_call_fails_with_{word}"), kind)
+    kinds().into_iter().enumerate().fold(suite, |suite, (share, (word, kind))| {
+        let name = format!("{name}_each_call_fails_with_{word}");
+        suite.both(name, move |host| each_call_fails(host, prepare, kind, share))
     })
 }
 
 /// The same, but for root only.
 pub fn add_for_root(suite: Suite, name: &str, prepare: Prepare) -> Suite {
-    kinds().into_iter().fold(with_time(suite), |suite, (word, kind)| {
+    kinds().into_iter().enumerate().fold(with_time(suite), |suite, (share, (word, kind))| {
         let name = format!("{name}_each_call_fails_with_{word}");
-        suite.root(name, move |host| each_call_fails(host, prepare, kind))
+        suite.root(name, move |host| each_call_fails(host, prepare, kind, share))
     })
 }
 
@@ -75,15 +74,19 @@ fn kinds() -> Vec<(String, Kind)> {
     any.into_iter().chain([("its_own_errno".to_owned(), Kind::Own)]).collect()
 }
 
-fn each_call_fails(host: &Host, prepare: Prepare, kind: Kind) {
+/// Of the short form, each kind gets its share of the calls.
+fn each_call_fails(host: &Host, prepare: Prepare, kind: Kind, share: usize) {
     let starts = prepare(host);
     let mut bench = Bench::new(host, &starts);
     let mut wrong = Vec::new();
     let mut runs = 0;
-    for point in &bench.points() {
+    for (index, point) in bench.points().iter().enumerate() {
+        if !is_whole() && index % kinds().len() != share {
+            continue;
+        }
         let errno = match kind {
             Kind::Any(errno) => Some(errno),
-            Kind::Own => calls::own(&point.call),
+            Kind::Own => calls::own(&point.call).or((!is_whole()).then_some(Errno::EPERM)),
         };
         let Some(errno) = errno else { continue };
         runs += 1;
@@ -159,18 +162,18 @@ impl<'a> Bench<'a> {
         if traced.hung {
             return Err("it did not end".to_owned());
         }
-        if traced.took > slowed(Duration::from_secs(2)) {
+        let fall_back = || FALL_BACKS.iter().any(|row| row.is_about(point, path, errno));
+        if traced.took > slowed(Duration::from_secs(2)) && !fall_back() {
             return Err(format!("it took {:?}", traced.took));
         }
         let normal = &self.normal.outcome;
         let name = format!("{errno:?}");
         if outcome.status == normal.status && printed(outcome) == printed(normal) {
-            let mut notes = outcome.stderr.lines().filter(|line| line.starts_with("Note: "));
-            if notes.any(|line| line.contains(&name)) {
-                return Ok(()); // what is removed at the end and could not be
+            let is_told = |line: &&str| line.starts_with("Note: ") || is_error(line);
+            if outcome.stderr.lines().filter(is_told).any(|line| line.contains(&name)) {
+                return Ok(()); // what was to be done at the end
             }
-            let known = FALL_BACKS.iter().any(|row| row.is_about(point, path, errno));
-            return if known { Ok(()) } else { Err("nobody noticed".to_owned()) };
+            return if fall_back() { Ok(()) } else { Err("nobody noticed".to_owned()) };
         }
         let is_own = match outcome.status.code() {
             Some(125) => true,

@@ -41,7 +41,7 @@ fn run_pod(pod: &Pod, args: PodArgs, shell: Option<&str>) -> Result<u8> {
     let pause = Pause::start(&network, &pod.hostname, &cgroup)?;
     let state = State::create(&runtime, pause.pid())?;
     let containers = Prepared::all(pod, &images, &state)?;
-    println!("PAUSE_PID={}", pause.pid());
+    pause.print_pid()?;
     let start = |container: &Prepared, cgroup: &Cgroup, output: &Ends| {
         start(pod, container, &network, pause.namespaces(), cgroup, output)
     };

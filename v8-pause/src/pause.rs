@@ -10,6 +10,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, dup2_stdin, dup2_stdout, setsid};
 use std::convert::Infallible;
 use std::fs::File;
+use std::io::{self, Write};
 use std::path::Path;
 use v1_chroot::child::children_of;
 use v1_chroot::{Child, close_on_exec_from_3};
@@ -65,6 +66,14 @@ impl Pause {
     /// Its number, as this process sees it.
     pub fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// Prints it: who wants to `exec` needs it.
+    ///
+    /// # Errors
+    /// Those of write(2).
+    pub fn print_pid(&self) -> Result<()> {
+        writeln!(io::stdout(), "PAUSE_PID={}", self.pid).context("cannot print the number of pause")
     }
 
     /// The namespaces that it holds.

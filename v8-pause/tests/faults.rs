@@ -19,16 +19,16 @@ fn main() -> ExitCode {
     faults::add(suite, "exec", exec).run()
 }
 
-const CONTAINERS: [(&str, &str); 2] = [("a", "hostname; ls /dev"), ("b", "exit 7")];
+const CONTAINERS: [(&str, &str); 2] = [("a", "hostname; ls /dev; exit 7"), ("b", "true")];
 
-/// A pod of two containers that end.
+/// A pod of two containers that end. (In the short form it is one.)
 fn pod(host: &Host) -> Starts<'_> {
-    let spec = scripts("  restartPolicy: Never\n", &CONTAINERS);
+    let count = if faults::is_whole() { 2 } else { 1 };
+    let spec = scripts("  restartPolicy: Never\n", &CONTAINERS[..count]);
     let manifest = manifest(host, &spec);
-    let network = if host.is_root() { "bridge" } else { "none" };
     let launcher = move || {
         let mut launcher = host.launcher();
-        launcher.args(["run", "--net", network]).arg(&manifest);
+        launcher.args(["run", "--net", "none"]).arg(&manifest);
         launcher
     };
     Box::new(launcher)

@@ -17,7 +17,7 @@ const fn ignored(call: &'static str, reason: &'static str) -> Ignored {
 }
 
 /// Never let one fail.
-pub(super) const IGNORED: [Ignored; 15] = [
+pub(super) const IGNORED: [Ignored; 14] = [
     ignored("brk", "memory: Rust ends a program that gets none (std::alloc)"),
     ignored("close", "it gives the descriptor back in any case (close(2))"),
     ignored("exit_group", "it does not return"),
@@ -29,9 +29,8 @@ pub(super) const IGNORED: [Ignored; 15] = [
     ignored("getrandom", "it cannot fail once the machine is up"),
     ignored("mmap", "memory, as brk"),
     ignored("mprotect", "memory, as brk"),
-    ignored("munmap", "memory is given back: if not, it stays"),
     ignored("rt_sigprocmask", "it can only fail for a wrong address"),
-    ignored("set_robust_list", "the C library's, about locks between threads"),
+    ignored("rt_sigtimedwait", "it can only fail for a wrong argument; EINTR begins anew"),
     ignored("umask", "it cannot fail"),
 ];
 
@@ -79,6 +78,8 @@ pub(super) const FALL_BACKS: &[Exception] = &[
     exception("prlimit64", "", &[], "the C library wants it before posix_spawn, and needs it not"),
     exception("clone3", "", &[Errno::ENOSYS], "the C library takes clone"),
     exception("statx", "", &[Errno::ENOSYS], "std takes stat"),
+    exception("munmap", "", &[], "memory that is not given back stays"),
+    exception("set_robust_list", "", &[], "the C library has no locks between processes here"),
     exception("madvise", "", &[], "advice that the C library gives about memory"),
     exception("openat", "overcommit_memory", &[], "the C library gives back less memory"),
     exception("read", "overcommit_memory", &[], "the same"),
@@ -100,6 +101,16 @@ pub(super) const FALL_BACKS: &[Exception] = &[
     exception("getdents64", ".unfinished", &[], "a layer that cannot be listed is begun anew"),
     exception("sched_getaffinity", "", &[], "one layer is unpacked at a time"),
     exception("uname", "", &[], "the writes go to disk, as with an old kernel"),
+    // v8
+    exception("execveat", "", &[Errno::ENOSYS], "the C library executes /proc/self/fd/N"),
+    exception("copy_file_range", "", &[], "std copies in another way"),
+    exception("sendfile", "", &[], "the same"),
+    exception("statx", "bin/v8-pause", &[], "the same"),
+    exception("ioctl", "(deleted)", &[], "what is no terminal gets no colours"),
+    exception("setsid", "", &[], "it leads a process group already, made for it"),
+    exception("getdents64", "/pods", &[], "what dead pods have left the next start removes"),
+    exception("getdents64", "/container-steps", &[], "the same"),
+    exception("rmdir", "/pods", &[], "an empty directory; the next start uses it"),
 ];
 
 /// What is told under another name.

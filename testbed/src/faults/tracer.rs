@@ -183,7 +183,8 @@ impl<'a> Tracer<'a> {
     /// Goes on until nothing is traced any more.
     fn follow(&mut self) {
         let mut is_first = true;
-        loop {
+        // The body may have other children, which do not end.
+        while !self.tasks.is_empty() {
             let status = match waitpid(None, Some(WaitPidFlag::__WALL)) {
                 Ok(status) => status,
                 Err(Errno::ECHILD) => return,
