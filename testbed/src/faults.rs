@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use crate::host::Host;
 use crate::leaks::{Allowed, Snapshot};
 use crate::pace::slowed;
-use crate::running::Outcome;
+use crate::running::{Outcome, wait_for_end_of_links};
 use crate::suite::Suite;
 use table::{FALL_BACKS, IGNORED, TOLD_AS};
 use tracer::{Fault, Point, Traced};
@@ -63,6 +63,32 @@ pub fn add_for_root(suite: Suite, name: &str, prepare: Prepare) -> Suite {
         let name = format!("{name}_each_call_fails_with_{word}");
         suite.root(name, move |host| each_call_fails(host, prepare, kind, share))
     })
+}
+
+/// Adds a trial in which the launcher is killed at each of its calls: with a container that does not
+/// end by itself, then with one that does (`next`). The container must be gone within a second, and
+/// after a next start nothing may be left.
+pub fn add_killed(suite: Suite, alive: Prepare, next: Prepare) -> Suite {
+    with_time(suite)
+        .both("killed_at_each_call", move |host| killed_at_each_call(host, alive, next))
+}
+
+fn killed_at_each_call(host: &Host, alive: Prepare, next: Prepare) {
+    let (alive, next) = (alive(host), next(host));
+    let bench = Bench::new(host, &next);
+    let started = tracer::run(&mut alive(), None);
+    assert!(started.hung, "it has ended: {:?}", started.outcome);
+    let mut wrong = Vec::new();
+    for (starts, calls) in [(&alive, &started.calls), (&next, &bench.normal.calls)] {
+        let points: BTreeSet<&Point> = calls.iter().map(|(point, _)| point).collect();
+        let is_wanted = |point: &Point| is_whole() || point.count == 1;
+        for point in points.into_iter().filter(|it| it.process == "launcher" && is_wanted(it)) {
+            if let Err(fault) = bench.try_to_kill(starts, point) {
+                wrong.push(format!("{point} {fault}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 fn with_time(suite: Suite) -> Suite {
@@ -154,6 +180,24 @@ impl<'a> Bench<'a> {
             return Err(whole(format!("left behind: {}", leaks.join("; "))));
         }
         Ok(())
+    }
+
+    fn try_to_kill(&self, starts: &Starts, point: &Point) -> Result<(), String> {
+        let killed = tracer::run(&mut starts(), Some((point, Fault::Killed)));
+        if killed.hit.is_none() {
+            return Err("there was no such call".to_owned());
+        }
+        let alive = self.before.processes_since().expect("look at the processes");
+        if !alive.is_empty() {
+            return Err(format!("still there: {}", alive.join("; ")));
+        }
+        wait_for_end_of_links();
+        let next = Outcome::of(&mut (self.starts)());
+        if next.status != self.normal.outcome.status {
+            return Err(format!("the next start: {next:?}"));
+        }
+        let leaks = self.before.leaks_since(&self.allowed).expect("look at the host");
+        if leaks.is_empty() { Ok(()) } else { Err(format!("left behind: {}", leaks.join("; "))) }
     }
 
     fn judge(&self, point: &Point, errno: Errno, traced: &Traced) -> Result<(), String> {

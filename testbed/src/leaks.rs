@@ -86,6 +86,18 @@ impl Snapshot {
         }
     }
 
+    /// The processes that are new and stay so, one line each. Waits a moment for those that end.
+    pub fn processes_since(&self) -> io::Result<Vec<String>> {
+        let start = Instant::now();
+        loop {
+            let new: Vec<_> = processes()?.difference(&self.0["process"]).cloned().collect();
+            if new.is_empty() || start.elapsed() > slowed(GRACE) {
+                return Ok(new);
+            }
+            sleep(Duration::from_millis(2));
+        }
+    }
+
     fn differences(&self, now: &Snapshot, allowed: &Allowed) -> Vec<String> {
         let mut leaks = Vec::new();
         for (kind, before) in &self.0 {

@@ -170,12 +170,18 @@ impl Running {
     /// The container itself is gone first, and with its network namespace its link.
     fn start_the_next(&mut self) {
         let Some(next_start) = &mut self.next_start else { return };
-        let start = Instant::now();
-        while has_container_links() && start.elapsed() < Duration::from_secs(1) {
-            sleep(Duration::from_millis(2));
-        }
+        wait_for_end_of_links();
         // If it fails, the leak check has something to report.
         let _ = next_start.output();
+    }
+}
+
+/// Waits until the network namespaces of killed containers are gone, as far as one can see: the
+/// kernel takes its time for that, after their last process has ended.
+pub(crate) fn wait_for_end_of_links() {
+    let start = Instant::now();
+    while has_container_links() && start.elapsed() < Duration::from_secs(1) {
+        sleep(Duration::from_millis(2));
     }
 }
 

@@ -8,7 +8,17 @@ use testbed::{Host, Stage, Suite};
 const SCRIPT: &str = "hostname; echo $$; ls /dev; grep -v ' /dev/[nzfrut]' /proc/mounts; exit 7";
 
 fn main() -> ExitCode {
-    faults::add(Suite::of(&Stage::V4), "start", start).run()
+    let suite = faults::add(Suite::of(&Stage::V4), "start", start);
+    faults::add_killed(suite, sleeps, start).run()
+}
+
+fn sleeps(host: &Host) -> Starts<'_> {
+    host.warm_up();
+    Box::new(|| {
+        let mut launcher = host.launcher();
+        launcher.args(["sleep", "1000"]);
+        launcher
+    })
 }
 
 fn start(host: &Host) -> Starts<'_> {

@@ -94,8 +94,8 @@ fn read(path: &str) -> Result<String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
         opened => opened.with_context(|| format!("cannot open the container's {path}"))?,
     };
-    let is_file = file.metadata().is_ok_and(|found| found.is_file());
-    ensure!(is_file, "the container's {path} is no regular file");
+    let found = file.metadata().with_context(|| format!("cannot look at the container's {path}"))?;
+    ensure!(found.is_file(), "the container's {path} is no regular file");
     let mut content = Vec::new();
     let read = file.take(MAX_SIZE).read_to_end(&mut content);
     read.with_context(|| format!("cannot read the container's {path}"))?;

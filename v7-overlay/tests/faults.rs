@@ -23,7 +23,8 @@ const SCRIPT: &str = "cat /greeting; ls / /bin; echo written > /greeting; cat /g
 fn main() -> ExitCode {
     let suite = Suite::of(&Stage::V7);
     let suite = faults::add(suite, "unpack", unpack);
-    faults::add(suite, "layers", layers).run()
+    let suite = faults::add(suite, "layers", layers);
+    faults::add_killed(suite, all_sleeps, all_ends).run()
 }
 
 /// The image is unpacked.
@@ -42,6 +43,28 @@ fn unpack(host: &Host) -> Starts<'_> {
 fn layers(host: &Host) -> Starts<'_> {
     let image = image(host);
     Box::new(move || launcher(host, &image))
+}
+
+/// With a bridge and limits, where one may have them: what outlives a launcher.
+fn all<'a>(host: &'a Host, image: PathBuf, script: &'a str) -> Starts<'a> {
+    Box::new(move || {
+        let mut launcher = host.launcher();
+        if host.is_root() {
+            launcher.args(["--net", "bridge", "-p", "8080:80", "--pids-limit", "32"]);
+        } else {
+            launcher.args(["--net", "none", "-p", "8080:80"]);
+        }
+        launcher.arg("--image").arg(&image).args(["sh", "-c", script]);
+        launcher
+    })
+}
+
+fn all_sleeps(host: &Host) -> Starts<'_> {
+    all(host, image(host), "cat /proc/self/status > /dev/null; while true; do cat /dev/null; done")
+}
+
+fn all_ends(host: &Host) -> Starts<'_> {
+    all(host, "/tmp/image".into(), "exit 7")
 }
 
 /// Two layers. The upper one hides a file of the lower one, and adds another.

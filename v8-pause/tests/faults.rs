@@ -16,7 +16,8 @@ use crate::pod::{Pod, manifest, scripts};
 fn main() -> ExitCode {
     let suite = Suite::of(&Stage::V8);
     let suite = faults::add(suite, "pod", pod);
-    faults::add(suite, "exec", exec).run()
+    let suite = faults::add(suite, "exec", exec);
+    faults::add_killed(suite, sleeping_pod, ending_pod).run()
 }
 
 const CONTAINERS: [(&str, &str); 2] = [("a", "hostname; ls /dev; exit 7"), ("b", "true")];
@@ -25,21 +26,46 @@ const CONTAINERS: [(&str, &str); 2] = [("a", "hostname; ls /dev; exit 7"), ("b",
 fn pod(host: &Host) -> Starts<'_> {
     let count = if faults::is_whole() { 2 } else { 1 };
     let spec = scripts("  restartPolicy: Never\n", &CONTAINERS[..count]);
-    let manifest = manifest(host, &spec);
-    let launcher = move || {
+    run(host, "none", &spec)
+}
+
+fn run<'a>(host: &'a Host, network: &'static str, spec: &str) -> Starts<'a> {
+    let manifest = manifest(host, spec);
+    Box::new(move || {
         let mut launcher = host.launcher();
-        launcher.args(["run", "--net", "none"]).arg(&manifest);
+        launcher.args(["run", "--net", network]).arg(&manifest);
         launcher
-    };
-    Box::new(launcher)
+    })
+}
+
+/// With a bridge, where one may have it: what outlives a launcher.
+fn network(host: &Host) -> &'static str {
+    if host.is_root() { "bridge" } else { "none" }
+}
+
+fn sleeping_pod(host: &Host) -> Starts<'_> {
+    run(host, network(host), &scripts("", &[("a", "exec sleep 1000"), ("b", "exec sleep 1000")]))
+}
+
+fn ending_pod(host: &Host) -> Starts<'_> {
+    run(host, network(host), &scripts("  restartPolicy: Never\n", &[("a", "exit 7")]))
 }
 
 /// A command in a pod that runs.
 fn exec(host: &Host) -> Starts<'_> {
     let spec = scripts("", &[("a", "echo ready; exec sleep 1000")]);
-    let pod = Pod::start_ready(host, &spec, 1);
+    let pod = Stopped(Pod::start_ready(host, &spec, 1));
     let launcher = move || -> Command {
-        pod.exec_command(&["--", "sh", "-c", "hostname; cat /proc/self/mounts; exit 7"])
+        pod.0.exec_command(&["--", "sh", "-c", "hostname; cat /proc/self/mounts; exit 7"])
     };
     Box::new(launcher)
+}
+
+/// It is asked to end at the end: killed, it would leave its state to a next start.
+struct Stopped<'a>(Pod<'a>);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
