@@ -20,7 +20,7 @@ use crate::leaks::{Allowed, Snapshot};
 use crate::pace::slowed;
 use crate::running::{Outcome, wait_for_end_of_links};
 use crate::suite::Suite;
-use table::{FALL_BACKS, IGNORED, TOLD_AS};
+use table::{Exception, FALL_BACKS, IGNORED, TOLD_AS};
 use tracer::{Fault, Point, Traced};
 
 /// Each call brings the host to where it was, and gives a launcher to start. Dropped, it takes
@@ -50,7 +50,10 @@ pub fn is_whole() -> bool {
 
 /// Adds a trial for each kind of fault, with `name` before it.
 pub fn add(suite: Suite, name: &str, prepare: Prepare) -> Suite {
-    let suite = with_time(suite);
+    let trial = format!("{} {name}", &suite.stage().name[..2]);
+    let suite = with_time(suite).both(format!("{name}_needs_its_exceptions"), move |host| {
+        each_exception_is_needed(host, prepare, &format!("{trial} {}", host.variant()));
+    });
     kinds().into_iter().enumerate().fold(suite, |suite, (share, (word, kind))| {
         let name = format!("{name}_each_call_fails_with_{word}");
         suite.both(name, move |host| each_call_fails(host, prepare, kind, share))
@@ -59,7 +62,11 @@ pub fn add(suite: Suite, name: &str, prepare: Prepare) -> Suite {
 
 /// The same, but for root only.
 pub fn add_for_root(suite: Suite, name: &str, prepare: Prepare) -> Suite {
-    kinds().into_iter().enumerate().fold(with_time(suite), |suite, (share, (word, kind))| {
+    let trial = format!("{} {name}", &suite.stage().name[..2]);
+    let suite = with_time(suite).root(format!("{name}_needs_its_exceptions"), move |host| {
+        each_exception_is_needed(host, prepare, &format!("{trial} {}", host.variant()));
+    });
+    kinds().into_iter().enumerate().fold(suite, |suite, (share, (word, kind))| {
         let name = format!("{name}_each_call_fails_with_{word}");
         suite.root(name, move |host| each_call_fails(host, prepare, kind, share))
     })
@@ -123,12 +130,40 @@ fn each_call_fails(host: &Host, prepare: Prepare, kind: Kind, share: usize) {
     assert!(wrong.is_empty(), "{} of {runs} runs:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Lets calls fail that are in the table of exceptions, as if they were not.
+fn each_exception_is_needed(host: &Host, prepare: Prepare, trial: &str) {
+    let starts = prepare(host);
+    let mut bench = Bench::new(host, &starts);
+    bench.has_exceptions = false;
+    // Where root's cache is for who believes to be somebody else.
+    host.own(host.home().join(".cache"));
+    let calls = bench.normal.calls.clone();
+    let mut wrong = Vec::new();
+    let ignored = IGNORED.iter().filter(|row| row.needed == trial);
+    for row in ignored {
+        let points = calls.iter().filter(|(point, _)| point.call == row.call);
+        if !bench.finds_fault(points, &calls::ANY) {
+            wrong.push(row.call.to_owned());
+        }
+    }
+    for row in FALL_BACKS.iter().chain(TOLD_AS).filter(|row| row.needed == trial) {
+        let points = calls.iter().filter(|(point, path)| row.matches(point, path));
+        let errnos = if row.errnos.is_empty() { &calls::ANY } else { row.errnos };
+        if !bench.finds_fault(points, errnos) {
+            wrong.push(format!("{row:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "nothing needs these rows of the table: {}", wrong.join("; "));
+}
+
 /// A host, and what a launcher does on it when nothing fails.
 struct Bench<'a> {
     starts: &'a Starts<'a>,
     normal: Traced,
     allowed: Allowed,
     before: Snapshot,
+    /// The table of exceptions counts.
+    has_exceptions: bool,
 }
 
 impl<'a> Bench<'a> {
@@ -139,7 +174,7 @@ impl<'a> Bench<'a> {
         let normal = tracer::run(&mut starts(), None);
         let allowed = Allowed { cache: host.cache(), own: host.owned() };
         let before = Snapshot::take(&allowed).expect("look at the host");
-        Bench { starts, normal, allowed, before }
+        Bench { starts, normal, allowed, before, has_exceptions: true }
     }
 
     /// The calls that shall fail. In the short form, the first of each name in each process.
@@ -147,6 +182,20 @@ impl<'a> Bench<'a> {
         let calls = self.normal.calls.iter().map(|(point, _)| point);
         let calls = calls.filter(|point| !IGNORED.iter().any(|row| row.call == point.call));
         calls.filter(|point| is_whole() || point.count == 1).cloned().collect()
+    }
+
+    /// Whether one of these calls, failing with one of these, is wrong.
+    fn finds_fault<'p>(
+        &mut self,
+        points: impl Iterator<Item = &'p (Point, String)>,
+        errnos: &[Errno],
+    ) -> bool {
+        let mut points = points.map(|(point, _)| point);
+        points.any(|point| errnos.iter().any(|errno| self.try_point(point, *errno).is_err()))
+    }
+
+    fn is_in(&self, rows: &[Exception], point: &Point, path: &str, errno: Errno) -> bool {
+        self.has_exceptions && rows.iter().any(|row| row.is_about(point, path, errno))
     }
 
     fn try_point(&mut self, point: &Point, errno: Errno) -> Result<(), String> {
@@ -162,9 +211,7 @@ impl<'a> Bench<'a> {
         let verdict = self.judge(point, errno, &traced);
         let mut leaks = self.before.leaks_since(&self.allowed).expect("look at the host");
         let is_told = traced.outcome.stderr.contains(&format!("{errno:?}"))
-            || traced.hit.as_ref().is_some_and(|path| {
-                FALL_BACKS.iter().any(|row| row.is_about(point, path, errno))
-            });
+            || traced.hit.as_ref().is_some_and(|path| self.is_in(FALL_BACKS, point, path, errno));
         if !leaks.is_empty() && is_told {
             // What could not be removed, the next start removes.
             tracer::run(&mut (self.starts)(), None);
@@ -206,7 +253,7 @@ impl<'a> Bench<'a> {
         if traced.hung {
             return Err("it did not end".to_owned());
         }
-        let fall_back = || FALL_BACKS.iter().any(|row| row.is_about(point, path, errno));
+        let fall_back = || self.is_in(FALL_BACKS, point, path, errno);
         if traced.took > slowed(Duration::from_secs(2)) && !fall_back() {
             return Err(format!("it took {:?}", traced.took));
         }
@@ -230,7 +277,8 @@ impl<'a> Bench<'a> {
         let [line] = outcome.complaints()[..] else {
             return Err("not one line".to_owned());
         };
-        let names = TOLD_AS.iter().filter(|row| row.is_about(point, path, errno));
+        let is_so = |row: &&Exception| self.has_exceptions && row.is_about(point, path, errno);
+        let names = TOLD_AS.iter().filter(is_so);
         let mut names = names.map(|row| row.told).chain([&*name]);
         let is_clear = is_error(line) && names.any(|name| line.contains(name));
         if is_clear { Ok(()) } else { Err("not a clear line".to_owned()) }

@@ -7,9 +7,10 @@ use anyhow::{Context, Result};
 use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::unistd::fchdir;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use v1_chroot::command_line::note;
+use v1_chroot::command_line::{note, one_line};
 use v2_mountns::{NewRoot, Volume};
 
 /// Where programs of the host find whom to ask for the address of a name.
@@ -90,7 +91,14 @@ impl EtcFiles {
 
 /// A file that need not exist: then nobody is to be asked.
 fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default()
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            let error = one_line(&error.into());
+            note(format_args!("the container has nothing of {path}: cannot read it: {error}"));
+            String::new()
+        }
+        read => read.unwrap_or_default(),
+    }
 }
 
 /// The resolver that a line of resolv.conf(5) names.

@@ -293,7 +293,10 @@ impl<'a> Tracer<'a> {
             task.is_in_main |= std::mem::take(&mut task.is_about_to_begin);
             return go_on(pid, None);
         }
-        let call = calls::name(registers.orig_rax.cast_signed());
+        let call = match calls::name(registers.orig_rax.cast_signed()) {
+            flock if flock == "flock" && registers.rsi == libc::LOCK_UN as u64 => "unlock".into(),
+            call => call,
+        };
         // Rust's last act before it calls `main` is to look out for stack overflows (std,
         // stack_overflow.rs): handlers for SIGSEGV and then SIGBUS. In a thread it is the stack for
         // them, which is also the first thing that the thread takes down.
@@ -319,7 +322,7 @@ impl<'a> Tracer<'a> {
         };
         if path.is_empty() && has_descriptor(&point.call) {
             let link = fs::read_link(format!("/proc/{pid}/fd/{}", registers.rdi as i32));
-            path = link.unwrap_or_default().to_string_lossy().into_owned();
+            path = format!("open {}", link.unwrap_or_default().display());
         }
         if let Some((at, fault)) = self.fault
             && *at == point
