@@ -32,6 +32,8 @@ const BUSYBOX: &str = "/run/testbed/busybox";
 pub(crate) const SKIPPED: u8 = 77;
 /// What stands before the reason of a skip, on the last line of the output.
 pub(crate) const SKIP_MARK: &str = "testbed skip: ";
+/// What stands before a figure of a trial in its output.
+pub(crate) const FIGURE_MARK: &str = "FIGURE: ";
 
 /// Who the commands of a test run as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,6 +198,11 @@ impl Host {
     /// Declares that a path and what is below it belong to the test and are no leak.
     pub fn own(&self, path: impl Into<PathBuf>) {
         self.own.borrow_mut().insert(path.into());
+    }
+
+    /// Tells a figure that the trial has found. It is printed when all trials have ended.
+    pub fn figure(&self, text: impl Display) {
+        println!("{FIGURE_MARK}{text}");
     }
 
     /// Ends the trial as ignored, for a reason that lies in the machine.
