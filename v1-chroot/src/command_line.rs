@@ -36,7 +36,9 @@ pub fn parse<Args: Parser>() -> Result<Args> {
         ErrorKind::DisplayHelp => {
             let place = rootfs::default_path().map(|path| path.display().to_string());
             let place = place.unwrap_or_else(|error| format!("none: {}", one_line(&error)));
-            let help = format!("Default root directory: {place}");
+            let help = format!(
+                "Default root directory: {place}\nWhat an error means: book/src/troubleshooting.md"
+            );
             match Args::command().after_help(help).print_help() {
                 // Whoever reads (head, say) has seen enough.
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
