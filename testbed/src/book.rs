@@ -46,12 +46,16 @@
 //! and it is made from the sources; the name of an anchor as a third word limits it to that part.
 //! Rust code and scripts are included from files, by anchor;
 //! every anchor of the stages is included somewhere. Links, headings and pictures exist.
+//! What a program says of the book is there (`book/src/PAGE.md#HEADING`), and what the page
+//! "Troubleshooting" quotes, a program says. The page "What we claim" has the other pages' figures.
 
+pub mod claims;
 pub mod derived;
 pub mod page;
 pub mod session;
 pub mod sources;
 pub mod transcript;
+pub mod troubleshooting;
 pub mod way_outside;
 
 use std::fs;
@@ -142,6 +146,8 @@ impl Book {
             }
         }
         found.extend(sources::problems(&self.pages, &self.workspace)?);
+        found.extend(claims::problems(&self.pages)?);
+        found.extend(troubleshooting::problems(&self.pages, &self.workspace)?);
         found.extend(self.problem_of_not_run()?);
         Ok(found)
     }

@@ -76,8 +76,7 @@ pub fn add_for_root(suite: Suite, name: &str, prepare: Prepare) -> Suite {
 /// end by itself, then with one that does (`next`). The container must be gone within a second, and
 /// after a next start nothing may be left.
 pub fn add_killed(suite: Suite, alive: Prepare, next: Prepare) -> Suite {
-    with_time(suite)
-        .both("killed_at_each_call", move |host| killed_at_each_call(host, alive, next))
+    with_time(suite).both("killed_at_each_call", move |host| killed_at_each_call(host, alive, next))
 }
 
 fn killed_at_each_call(host: &Host, alive: Prepare, next: Prepare) {
@@ -272,7 +271,11 @@ impl<'a> Bench<'a> {
             _ => false,
         };
         if !is_own {
-            return Err(format!("{}, stdout {:?}", outcome.status, outcome.stdout.escape_ascii().to_string()));
+            return Err(format!(
+                "{}, stdout {:?}",
+                outcome.status,
+                outcome.stdout.escape_ascii().to_string()
+            ));
         }
         let [line] = outcome.complaints()[..] else {
             return Err("not one line".to_owned());

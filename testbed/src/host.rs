@@ -32,6 +32,8 @@ const BUSYBOX: &str = "/run/testbed/busybox";
 pub(crate) const SKIPPED: u8 = 77;
 /// What stands before the reason of a skip, on the last line of the output.
 pub(crate) const SKIP_MARK: &str = "testbed skip: ";
+/// What stands before a figure of a trial in its output.
+pub(crate) const FIGURE_MARK: &str = "FIGURE: ";
 
 /// Who the commands of a test run as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,9 +200,15 @@ impl Host {
         self.own.borrow_mut().insert(path.into());
     }
 
+<<<<<<< HEAD
     /// What belongs to the test so far.
     pub(crate) fn owned(&self) -> BTreeSet<PathBuf> {
         self.own.borrow().clone()
+=======
+    /// Tells a figure that the trial has found. It is printed when all trials have ended.
+    pub fn figure(&self, text: impl Display) {
+        println!("{FIGURE_MARK}{text}");
+>>>>>>> main
     }
 
     /// Ends the trial as ignored, for a reason that lies in the machine.

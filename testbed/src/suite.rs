@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::host::{self, Host, SKIP_MARK, SKIPPED, Variant, Wanted};
+use crate::host::{self, FIGURE_MARK, Host, SKIP_MARK, SKIPPED, Variant, Wanted};
 use crate::host_cgroups::{self, HostCgroups};
 use crate::identity;
 use crate::pace::slowed;
@@ -156,6 +156,7 @@ impl Suite {
             }
         }
         let conclusion = libtest_mimic::run(&arguments, self.trials(&runner));
+        runner.report_figures();
         let unknown_skips = runner.report_skips();
         if unknown_skips > 0 && env::var_os("CI").is_some_and(|value| value == "true") {
             println!("CI=true, and {unknown_skips} skips are not in testbed/known-skips.txt");
@@ -221,6 +222,7 @@ struct Runner {
     /// Why this machine gives an ordinary user no user namespace, if so.
     refusal: Option<String>,
     skips: Mutex<Vec<(String, String)>>,
+    figures: Mutex<Vec<String>>,
 }
 
 impl Runner {
@@ -233,6 +235,7 @@ impl Runner {
             busybox: OnceLock::new(),
             refusal: refusal_of_user_namespaces(),
             skips: Mutex::default(),
+            figures: Mutex::default(),
         }
     }
 
@@ -251,6 +254,10 @@ impl Runner {
         if status == Some(SKIPPED.into()) {
             let reason = output.lines().rev().find_map(|line| line.strip_prefix(SKIP_MARK));
             return Ok(self.skip(name, variant, reason.unwrap_or("no reason given").to_owned()));
+        }
+        let mut figures = self.figures.lock().expect("no trial panics");
+        for figure in output.lines().filter_map(|line| line.strip_prefix(FIGURE_MARK)) {
+            figures.push(format!("{name}::{variant}: {figure}"));
         }
         match status {
             Some(0) => Ok(Completion::Completed),
@@ -274,6 +281,12 @@ impl Runner {
         let mut skips = self.skips.lock().expect("no trial panics");
         skips.push((format!("{name}::{variant}"), reason.clone()));
         Completion::ignored_with(reason)
+    }
+
+    fn report_figures(&self) {
+        for figure in self.figures.lock().expect("no trial panics").iter() {
+            println!("{figure}");
+        }
     }
 
     /// Prints the skips, the known ones in one line for each reason, and returns how many of them

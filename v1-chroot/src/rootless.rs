@@ -115,9 +115,12 @@ fn refusal(attempt: &str, errno: Errno, host: &Host) -> anyhow::Error {
         Errno::EPERM if host.seccomp_filter => {
             "a seccomp filter forbids it, as in a Docker container: start that one with \
              --security-opt seccomp=unconfined --security-opt apparmor=unconfined, or use a \
-             virtual machine"
+             virtual machine; more: book/src/setup.md#inside-a-container-or-a-dev-container"
         }
-        _ => "inside a chroot or a container? Leave it, or run this with sudo",
+        _ => {
+            "inside a chroot or a container? Leave it, or run this with sudo; more: \
+             book/src/troubleshooting.md#root-without-root"
+        }
     };
     text += ")";
     if text.ends_with("permit it:)") {

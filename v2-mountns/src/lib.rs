@@ -31,7 +31,8 @@ pub fn unshare(kinds: CloneFlags) -> Result<()> {
     nix::sched::unshare(kinds).map_err(|errno| {
         let advice = match errno {
             Errno::EPERM => {
-                "in a container? It lacks CAP_SYS_ADMIN, or a seccomp filter forbids it"
+                "in a container? It lacks CAP_SYS_ADMIN, or a seccomp filter forbids it: \
+                 book/src/setup.md#inside-a-container-or-a-dev-container"
             }
             Errno::ENOSPC => "a limit in /proc/sys/user is reached",
             _ => "see unshare(2)",

@@ -52,6 +52,7 @@ const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
 /// sends it when the supervisor dies.
 pub const KILL: Signal = Signal::SIGPWR;
 
+// ANCHOR: stand_in_between
 /// Closes what PID 1 has now: among it the report pipe, which must close when the command runs, and
 /// whatever lock the supervisor holds, which must open when it ends.
 ///
@@ -64,7 +65,6 @@ fn leave_to(_pid1: &Child) -> Result<()> {
     unsafe { system_calls::close_from_3() }.context("cannot close descriptors")
 }
 
-// ANCHOR: stand_in_between
 /// The whole life of the process between supervisor and PID 1: signals go in, the exit status out.
 fn stand_in_between(pid1: &Child) -> u8 {
     wait_for(pid1).unwrap_or_else(|error| {

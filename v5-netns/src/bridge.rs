@@ -74,6 +74,7 @@ impl Attachment {
     // ANCHOR_END: attach
 }
 
+// ANCHOR: drop
 impl Drop for Attachment {
     fn drop(&mut self) {
         // Both ends go together.
@@ -88,6 +89,7 @@ impl Drop for Attachment {
         }
     }
 }
+// ANCHOR_END: drop
 
 fn open_host() -> Result<Netlink> {
     Netlink::open().context("cannot open a netlink socket")

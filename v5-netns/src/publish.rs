@@ -154,7 +154,8 @@ impl Proxy {
             Forked::Parent(child) => {
                 let proxy = Proxy(child);
                 drop(reporter);
-                let report = io::read_to_string(&mut ready).context("cannot read from the proxy")?;
+                let report =
+                    io::read_to_string(&mut ready).context("cannot read from the proxy")?;
                 ensure!(report.is_empty(), "cannot publish ports: {report}");
                 Ok(proxy)
             }

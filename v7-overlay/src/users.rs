@@ -94,7 +94,8 @@ fn read(path: &str) -> Result<String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
         opened => opened.with_context(|| format!("cannot open the container's {path}"))?,
     };
-    let found = file.metadata().with_context(|| format!("cannot look at the container's {path}"))?;
+    let found =
+        file.metadata().with_context(|| format!("cannot look at the container's {path}"))?;
     ensure!(found.is_file(), "the container's {path} is no regular file");
     let mut content = Vec::new();
     let read = file.take(MAX_SIZE).read_to_end(&mut content);

@@ -34,7 +34,7 @@ use exercise::{ALL, Exercise, find};
 use judge::judge;
 use progress::Progress;
 
-pub use desk::{MANIFEST, cargo_build};
+pub use desk::{MANIFEST, SETTINGS, cargo_build};
 pub(crate) use judge::CHECK_DIRECTORY;
 
 /// What to do with an exercise.
@@ -58,7 +58,7 @@ pub enum Verb {
     },
     /// Show the solution, once you have passed or when you ask twice
     Solution(Which),
-    /// Begin the first exercise that you have not passed yet
+    /// Begin the next exercise that you have not passed yet
     Next,
     /// Check a program that is built already
     #[command(hide = true)]

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use testbed::{BIN, Host, Outcome, Suite};
 use workshop::exercises::exercise::{ALL, Exercise};
 use workshop::exercises::source::{Variant, cut};
-use workshop::exercises::{MANIFEST, cargo_build};
+use workshop::exercises::{MANIFEST, SETTINGS, cargo_build};
 
 /// Where a host sees the built versions.
 const PROGRAMS: &str = "/run/testbed/programs";
@@ -22,6 +22,7 @@ fn main() -> Result<ExitCode> {
     let is_first = !std::env::args().any(|it| it.starts_with("--in-") || it == "--list");
     if is_first {
         build_all(workspace, &target)?;
+        the_alias_leads_home(&target)?;
     }
     let mut suite = Suite::of_no_stage().own_cgroups().expose(target.join("debug"), PROGRAMS);
     for exercise in ALL {
@@ -39,6 +40,23 @@ fn main() -> Result<ExitCode> {
 
 fn program_of(exercise: &Exercise, variant: &Variant) -> String {
     format!("exercise-{}-{}", exercise.id, variant.name())
+}
+
+/// `cargo workshop` in `exercises/` of a checkout is the checkout's: here, one that is soon built.
+fn the_alias_leads_home(target: &Path) -> Result<()> {
+    let checkout = target.join("alias-proof");
+    let desk = checkout.join("exercises");
+    fs::create_dir_all(desk.join(".cargo"))?;
+    fs::create_dir_all(checkout.join("src"))?;
+    let manifest = "[package]\nname = \"workshop\"\nedition = \"2024\"\n[workspace]\n";
+    fs::write(checkout.join("Cargo.toml"), manifest)?;
+    fs::write(checkout.join("src/main.rs"), "fn main() { println!(\"home\"); }\n")?;
+    fs::write(desk.join(".cargo/config.toml"), SETTINGS)?;
+    let mut cargo = Command::new(std::env::var_os("CARGO").context("not run by cargo")?);
+    cargo.args(["workshop", "list"]).current_dir(&desk).env_remove("CARGO_TARGET_DIR");
+    let outcome = Outcome::of(&mut cargo);
+    ensure!(outcome.text() == "home\n", "in exercises/, cargo workshop: {outcome:?}");
+    Ok(())
 }
 
 /// Builds every version of every exercise as a program of one package.

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         .both("progress_is_kept_by_id", progress_is_kept_by_id)
         .user("root_is_asked_for_where_it_is_needed", root_is_asked_for)
         .both("the_page_shows_what_is_printed", the_page_shows_what_is_printed)
+        .both("attacks_leave_their_own_program_in_place", attacks_leave_their_own_program)
         .both("what_cannot_be_done_is_one_line", what_cannot_be_done_is_one_line)
         .run()
 }
@@ -98,7 +99,7 @@ const LEAVES_IT_OPEN: &str = "#!/bin/sh\nshift 2\nexec \"$@\"\n";
 
 fn the_list_shows_how_far_one_is(host: &Host) {
     let course = Course::new(host);
-    course.progress();
+    let progress = course.progress();
     let list = course.workshop(&[]);
     assert!(list.text().contains("0 of ") && list.text().contains("close-the-door"), "{list:?}");
     assert!(!course.directory.join("exercises").exists(), "to look changes nothing");
@@ -111,6 +112,14 @@ fn the_list_shows_how_far_one_is(host: &Host) {
     let list = course.workshop(&[]);
     assert!(list.text().contains("  done  close-the-door "), "{list:?}");
     assert!(list.text().contains("1 of "), "{list:?}");
+    let next = course.workshop(&["next"]);
+    assert!(next.text().contains("cargo workshop check exit-status"), "{next:?}");
+    // What was skipped comes after the last one.
+    course.workshop(&["start", "enter-pod"]).text();
+    let next = course.workshop(&["next"]);
+    assert!(next.text().contains("cargo workshop check enter-pod"), "{next:?}");
+    let done = fs::read_to_string(&progress).unwrap() + "enter-pod passed\n";
+    fs::write(&progress, done).unwrap();
     let next = course.workshop(&["next"]);
     assert!(next.text().contains("cargo workshop check exit-status"), "{next:?}");
 }
@@ -224,6 +233,17 @@ fn progress_is_kept_by_id(host: &Host) {
     assert!(kept.contains("exit-status passed\n"), "{kept}");
 }
 
+/// `attacks` lets cargo build the steps, but not the program that is running: built with other
+/// features it would be another one.
+fn attacks_leave_their_own_program(host: &Host) {
+    let course = Course::new(host);
+    fs::write(course.directory.join("cargo"), "#!/bin/sh\necho $* >asked\nexit 1\n").unwrap();
+    let outcome = course.workshop(&["attacks"]);
+    outcome.assert_refused(1, &["the steps do not build"]);
+    let asked = fs::read_to_string(course.directory.join("asked")).unwrap();
+    assert!(asked.contains("--exclude workshop "), "{asked}");
+}
+
 fn what_cannot_be_done_is_one_line(host: &Host) {
     let course = Course::new(host);
     course.progress();
@@ -270,16 +290,25 @@ fn root_is_asked_for(host: &Host) {
     course.progress();
     course.workshop(&["start", "pids-limit"]).text();
     course.program("#!/bin/sh\n");
-    let sudo = course.directory.join("sudo");
-    let check = |script: &str| {
-        fs::write(&sudo, script).unwrap();
-        fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755)).unwrap();
+    // All that is on PATH: the script that is called cargo calls cp.
+    let doors = host.dir("doors");
+    std::os::unix::fs::symlink("/bin/cp", doors.join("cp")).unwrap();
+    let check_with = |door: &str, script: &str| {
+        let door = doors.join(door);
+        fs::write(&door, script).unwrap();
+        fs::set_permissions(&door, fs::Permissions::from_mode(0o755)).unwrap();
         let mut command = host.command(Path::new(BIN).join("workshop"));
         command.arg("check").current_dir(&course.directory);
-        command.env("CARGO", course.directory.join("cargo"));
-        command.env("PATH", format!("{}:/usr/bin:/bin", course.directory.display()));
+        command.env("CARGO", course.directory.join("cargo")).env("PATH", &doors);
         Outcome::of(&mut command)
     };
+    // su starts a shell, which gets the command's words behind its own.
+    let outcome = check_with("su", "#!/bin/sh\necho \"  seen: $*\"; exit 1\n");
+    let text = String::from_utf8_lossy(&outcome.stdout);
+    assert!(text.contains("not yet") && text.contains(" judge pids-limit "), "{text}");
+    let runs = "#!/bin/sh\nfor last; do :; done\ntest -x \"$last\"\n";
+    assert!(check_with("su", runs).text().contains("pids-limit: passed."));
+    let check = |script: &str| check_with("sudo", script);
     let outcome = check("#!/bin/sh\necho \"  seen: $*\"; exit 1\n");
     let text = String::from_utf8_lossy(&outcome.stdout);
     assert_eq!(outcome.code(), 1, "{outcome:?}");
@@ -289,6 +318,16 @@ fn root_is_asked_for(host: &Host) {
     assert!(outcome.stderr.contains("did not take place"), "{outcome:?}");
     let outcome = check("#!/bin/sh\nexit 0\n");
     assert!(outcome.text().contains("pids-limit: passed."), "{outcome:?}");
+    // No door at all: what root can type is told.
+    fs::remove_file(doors.join("sudo")).unwrap();
+    fs::remove_file(doors.join("su")).unwrap();
+    let mut command = host.command(Path::new(BIN).join("workshop"));
+    command.arg("check").current_dir(&course.directory);
+    command.env("CARGO", course.directory.join("cargo")).env("PATH", &doors);
+    let outcome = Outcome::of(&mut command);
+    assert_eq!(outcome.code(), 1, "{outcome:?}");
+    let by_hand = "workshop judge pids-limit ";
+    assert!(outcome.stderr.contains("ENOENT") && outcome.stderr.contains(by_hand), "{outcome:?}");
 }
 
 /// The page about the workshop shows what `start` and `check` print. It cannot run them: they call

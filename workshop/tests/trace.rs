@@ -97,6 +97,7 @@ fn what_failed_stands_out(host: &Host) {
     let outcome = Outcome::of(&mut trace(host, &["v3-pidns", "true"]));
     let text = String::from_utf8_lossy(&outcome.stdout);
     assert_eq!(text.contains("FAILED PID 1      mknodat("), !host.is_root(), "{text}");
+    assert_eq!(text.contains("the host's device is bound instead  ["), !host.is_root(), "{text}");
 }
 
 fn the_network_is_told(host: &Host) {

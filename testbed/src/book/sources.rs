@@ -107,14 +107,9 @@ fn anchor_of<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
 
 /// Every anchor in the sources of the stages.
 fn anchors_of_stages(workspace: &Path) -> Result<Vec<(PathBuf, String)>> {
-    let workspace = fs::canonicalize(workspace)?;
     let mut anchors = Vec::new();
-    for entry in fs::read_dir(&workspace)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let is_stage = name.starts_with('v') && name.contains('-') && entry.path().is_dir();
-        let sources = if is_stage { rust_files(&entry.path())? } else { Vec::new() };
-        for path in sources {
+    for directory in stage_directories(&fs::canonicalize(workspace)?)? {
+        for path in rust_files(&directory)? {
             let text = fs::read_to_string(&path)?;
             let names = text.lines().filter_map(|line| anchor_of(line, "ANCHOR"));
             anchors.extend(names.map(|name| (path.clone(), name.to_owned())));
@@ -124,7 +119,20 @@ fn anchors_of_stages(workspace: &Path) -> Result<Vec<(PathBuf, String)>> {
     Ok(anchors)
 }
 
-fn rust_files(directory: &Path) -> Result<Vec<PathBuf>> {
+/// The crates of the stages: `v1-chroot` and so on.
+pub(super) fn stage_directories(workspace: &Path) -> Result<Vec<PathBuf>> {
+    let mut directories = Vec::new();
+    for entry in fs::read_dir(workspace)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('v') && name.contains('-') && path.is_dir() {
+            directories.push(path);
+        }
+    }
+    Ok(directories)
+}
+
+pub(super) fn rust_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
@@ -162,7 +170,7 @@ fn problems_of_links(page: &Page, pages: &[Page], workspace: &Path) -> Result<Ve
     Ok(found)
 }
 
-fn find<'a>(pages: &'a [Page], name: &str) -> Option<&'a Page> {
+pub(super) fn find<'a>(pages: &'a [Page], name: &str) -> Option<&'a Page> {
     pages.iter().find(|page| page.name == name)
 }
 
@@ -195,7 +203,7 @@ fn links(page: &Page) -> Result<Vec<(usize, Link, bool)>> {
 }
 
 /// The ids that mdBook gives to the headings of a page.
-fn headings(page: &Page) -> impl Iterator<Item = String> {
+pub(super) fn headings(page: &Page) -> impl Iterator<Item = String> {
     page.lines.iter().filter(|line| line.starts_with('#')).map(|line| {
         let text = line.trim_start_matches('#').trim().to_lowercase();
         let kept = text.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));

@@ -64,10 +64,33 @@ pub(super) fn has_path(call: &str) -> Option<u8> {
 pub(super) fn has_descriptor(call: &str) -> bool {
     matches!(
         call,
-        "bind" | "fchdir" | "fchmod" | "fchown" | "fcntl" | "flock" | "fstat" | "fsync"
-            | "ftruncate" | "getdents64" | "ioctl" | "listen" | "lseek" | "pread64" | "pwrite64"
-            | "read" | "recvfrom" | "recvmsg" | "sendmsg" | "sendto" | "setns" | "setsockopt"
-            | "statx" | "newfstatat" | "fsetxattr" | "copy_file_range" | "sendfile"
+        "bind"
+            | "fchdir"
+            | "fchmod"
+            | "fchown"
+            | "fcntl"
+            | "flock"
+            | "fstat"
+            | "fsync"
+            | "ftruncate"
+            | "getdents64"
+            | "ioctl"
+            | "listen"
+            | "lseek"
+            | "pread64"
+            | "pwrite64"
+            | "read"
+            | "recvfrom"
+            | "recvmsg"
+            | "sendmsg"
+            | "sendto"
+            | "setns"
+            | "setsockopt"
+            | "statx"
+            | "newfstatat"
+            | "fsetxattr"
+            | "copy_file_range"
+            | "sendfile"
     )
 }
 

@@ -14,7 +14,7 @@ use v1_chroot::command_line::one_line;
 use v1_chroot::{become_root, rootfs};
 use v2_mountns::{private_mounts, unshare};
 
-use super::finding::{Finding, MOUNTS, SETUP, TROUBLESHOOTING};
+use super::finding::{COMMAND_TROUBLE, Finding, IMAGE_TROUBLE, MOUNTS, ROOTLESS_TROUBLE, SETUP};
 use super::machine::read;
 use crate::child::attempt;
 use crate::directories;
@@ -59,7 +59,7 @@ fn cache() -> Finding {
         return Finding::bad(CACHE, format!("{path} is mounted noexec"))
             .because("no program in it can be executed")
             .cure(elsewhere)
-            .page(TROUBLESHOOTING);
+            .page(COMMAND_TROUBLE);
     }
     if flags.contains(FsFlags::ST_RDONLY) {
         return Finding::bad(CACHE, format!("{path} is read-only")).cure(elsewhere);
@@ -88,7 +88,7 @@ fn propagation(mountinfo: &str) -> Finding {
         None => Finding::note(name, "/ is no mount point")
             .because("you are in a chroot")
             .cure("enter the directory with bwrap or systemd-nspawn instead")
-            .page(TROUBLESHOOTING),
+            .page(ROOTLESS_TROUBLE),
     }
 }
 
@@ -108,7 +108,7 @@ fn overlay() -> Finding {
         }
     });
     let is_refused = tried.as_ref().is_err_and(|text| text.contains("cannot mount an overlay"));
-    let finding = Finding::of_attempt(OVERLAY, works, tried).page(TROUBLESHOOTING);
+    let finding = Finding::of_attempt(OVERLAY, works, tried).page(IMAGE_TROUBLE);
     if is_refused {
         let cause = "an upper layer cannot lie on overlayfs, NFS, or some FUSE file systems";
         return finding.because(cause).cure("another place for the cache: XDG_CACHE_HOME");

@@ -2,7 +2,13 @@
 
 /// The book's pages, as a reader of the checkout finds them.
 pub(super) const SETUP: &str = "book/src/setup.md";
-pub(super) const TROUBLESHOOTING: &str = "book/src/troubleshooting.md";
+pub(super) const ROOTLESS_TROUBLE: &str = "book/src/troubleshooting.md#root-without-root";
+pub(super) const COMMAND_TROUBLE: &str = "book/src/troubleshooting.md#the-command";
+pub(super) const MOUNT_TROUBLE: &str = "book/src/troubleshooting.md#mounts";
+pub(super) const PROCESS_TROUBLE: &str =
+    "book/src/troubleshooting.md#process-numbers-signals-the-terminal";
+pub(super) const NETWORK_TROUBLE: &str = "book/src/troubleshooting.md#the-network";
+pub(super) const IMAGE_TROUBLE: &str = "book/src/troubleshooting.md#layers-and-images";
 pub(super) const ROOTLESS: &str = "book/src/root-without-root.md";
 pub(super) const MOUNTS: &str = "book/src/v2-mountns.md";
 pub(super) const TERMINAL: &str = "book/src/v1-chroot.md";

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nix::unistd::geteuid;
 
-use super::finding::{Finding, ROOTLESS, SETUP, TERMINAL, TROUBLESHOOTING};
+use super::finding::{Finding, PROCESS_TROUBLE, ROOTLESS, ROOTLESS_TROUBLE, SETUP, TERMINAL};
 
 /// The oldest kernel on which everything works: mount_setattr(2), openat2(2), cgroup.kill.
 const OLDEST_KERNEL: (u32, u32) = (5, 14);
@@ -111,7 +111,7 @@ fn seccomp(status: &str) -> Finding {
         return Finding::note(name, "a filter sits between you and the kernel")
             .because("you are in a container or a sandbox; a call it forbids fails with EPERM")
             .cure("for Docker: --security-opt seccomp=unconfined")
-            .page(TROUBLESHOOTING);
+            .page(ROOTLESS_TROUBLE);
     }
     Finding::good(name, "no filter")
 }
@@ -153,7 +153,7 @@ fn init_reaps() -> Finding {
         return Finding::note(name, format!("leaves {zombies} zombies unreaped"))
             .because("it is no init, as in a container without one")
             .cure("nothing for the course; for Docker: --init")
-            .page(TROUBLESHOOTING);
+            .page(PROCESS_TROUBLE);
     }
     Finding::good(name, "has left no orphan unreaped")
 }

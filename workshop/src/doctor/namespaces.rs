@@ -10,7 +10,7 @@ use v1_chroot::{become_root, enter_rootfs, exec, rootfs};
 use v2_mountns::{NewRoot, private_mounts, unshare};
 use v3_pidns::fork_into_pid_namespace;
 
-use super::finding::{Finding, MOUNTS, ROOTLESS, TROUBLESHOOTING};
+use super::finding::{Finding, MOUNT_TROUBLE, MOUNTS, ROOTLESS, ROOTLESS_TROUBLE};
 use crate::child::attempt;
 
 /// Names that the verdicts refer to.
@@ -28,7 +28,7 @@ pub(super) fn probe_all() -> Vec<Finding> {
     let of = Finding::of_attempt;
     vec![
         user(),
-        in_rootfs(CHROOT, "chroot works", change_root).page(TROUBLESHOOTING),
+        in_rootfs(CHROOT, "chroot works", change_root).page(ROOTLESS_TROUBLE),
         in_rootfs(MOUNT, "a mount namespace, /proc, /dev, pivot_root work", |rootfs| {
             pivot(rootfs, false)
         })
@@ -36,8 +36,8 @@ pub(super) fn probe_all() -> Vec<Finding> {
         in_rootfs(PID, "a PID namespace with a /proc of its own works", |rootfs| {
             pivot(rootfs, true)
         })
-        .page(TROUBLESHOOTING),
-        of(UTS, "a UTS namespace and a new name work", attempt(rename)).page(TROUBLESHOOTING),
+        .page(MOUNT_TROUBLE),
+        of(UTS, "a UTS namespace and a new name work", attempt(rename)).page(ROOTLESS_TROUBLE),
         of(NET, "a network namespace works", new(CloneFlags::CLONE_NEWNET)),
         of(IPC, "an IPC namespace works", new(CloneFlags::CLONE_NEWIPC)),
         of(CGROUP, "a cgroup namespace works", new(CloneFlags::CLONE_NEWCGROUP)),

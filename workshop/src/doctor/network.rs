@@ -10,7 +10,7 @@ use v1_chroot::become_root;
 use v2_mountns::{private_mounts, unshare};
 use v5_netns::{Mode, Network, NetworkArgs, Subnet};
 
-use super::finding::{Finding, TROUBLESHOOTING};
+use super::finding::{Finding, NETWORK_TROUBLE};
 use super::machine::read;
 use super::namespaces::mount_in_memory;
 use crate::child::attempt;
@@ -30,7 +30,7 @@ fn bridge() -> Finding {
     } else {
         "bridge, veth and nft table would work for root"
     };
-    Finding::of_attempt(BRIDGE, works, attempt(make_bridge)).page(TROUBLESHOOTING)
+    Finding::of_attempt(BRIDGE, works, attempt(make_bridge)).page(NETWORK_TROUBLE)
 }
 
 /// Step 5's own bridge, in a network of our own: the machine's is not touched.
@@ -83,7 +83,7 @@ fn resolver(resolv_conf: &str, upstreams: &str) -> Finding {
     Finding::note(name, "/etc/resolv.conf names none that a container could reach")
         .because("an address that starts with 127 is the container's own loopback in there")
         .cure("give the container another one: v5-netns -v FILE:/etc/resolv.conf")
-        .page(TROUBLESHOOTING)
+        .page(NETWORK_TROUBLE)
 }
 
 #[cfg(test)]

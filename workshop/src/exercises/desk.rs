@@ -21,7 +21,8 @@ pub const MANIFEST: &str = include_str!("../../exercises/manifest.toml");
 
 /// For a `cargo run` by hand in there, and for `cargo workshop` after it: the checkout's alias asks
 /// for a package of the workspace that one stands in.
-const SETTINGS: &str = r#"[build]
+pub const SETTINGS: &str = r#"# Made by `cargo workshop`, unless you take this line away.
+[build]
 target-dir = "../target"
 
 [alias]
@@ -74,7 +75,7 @@ impl Desk {
             .with_context(|| format!("cannot read the exact versions in {versions:?}"))?;
         renew(&directory.join("Cargo.lock"), &versions)?;
         renew(&directory.join("Cargo.toml"), MANIFEST)?;
-        make(&directory.join(".cargo/config.toml"), SETTINGS)?;
+        renew(&directory.join(".cargo/config.toml"), SETTINGS)?;
         make(&directory.join(".gitignore"), "*\n").map(drop)
     }
 

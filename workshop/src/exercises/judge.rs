@@ -22,33 +22,43 @@ use super::host::Host;
 /// How the directory of a check is called, in the temporary directory; its process number follows.
 pub(crate) const CHECK_DIRECTORY: &str = "workshop-check-";
 
-/// Checks `program`, as root where that is needed: then sudo(8) starts us again for it.
+/// What starts a program as root, its words before those of the program. The environment is kept:
+/// the check finds the busybox that the learner's other checks use.
+const DOORS_TO_ROOT: [(&str, &[&str]); 2] = [
+    ("sudo", &["-E"]),
+    ("su", &["--preserve-environment", "--shell=/bin/sh", "root", "--command=exec \"$0\" \"$@\""]),
+];
+
+/// Checks `program`, as root where that is needed: then sudo(8) or su(1) starts us again for it.
 ///
 /// # Errors
-/// Those of [`judge`]; if root is needed, and there is no sudo.
-pub fn judge_with_sudo(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFailed>> {
+/// Those of [`judge`]; if root is needed, and there is no way to become root.
+pub fn judge_as_root(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFailed>> {
     if !exercise.needs_cgroup || geteuid().is_root() {
         return judge(exercise, program);
     }
     let own = env::current_exe().context("cannot tell where this program lies")?;
-    println!("The check makes a cgroup, which takes root: sudo may ask for your password.");
-    let mut sudo = Command::new("sudo");
-    sudo.arg("-E").arg(&own).args(["judge", exercise.id]).arg(program);
-    let output = match sudo.stdin(Stdio::inherit()).stderr(Stdio::inherit()).output() {
-        Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-            "cannot run sudo: ENOENT: No such file or directory (as root, \
-             in a shell of your own: {} judge {} {}; it prints nothing if the program is right)",
-            own.display(),
-            exercise.id,
-            program.display()
-        ),
-        result => result.context("cannot run sudo")?,
+    let by_hand = || {
+        let (own, program) = (own.display(), program.display());
+        format!("as root, in a shell of your own: {own} judge {} {program}", exercise.id)
+    };
+    println!("The check makes a cgroup, which takes root: you may be asked for a password.");
+    let output = DOORS_TO_ROOT.iter().find_map(|(door, options)| {
+        let mut root = Command::new(door);
+        root.args(*options).arg(&own).args(["judge", exercise.id]).arg(program);
+        match root.stdin(Stdio::inherit()).stderr(Stdio::inherit()).output() {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            result => Some(result.with_context(|| format!("cannot run {door}"))),
+        }
+    });
+    let Some(output) = output.transpose()? else {
+        bail!("cannot find sudo or su: ENOENT: No such file or directory ({})", by_hand());
     };
     let said = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
     match output.status.success() {
         true => Ok(Ok(())),
         false if !said.is_empty() => Ok(Err(CheckFailed(said))),
-        false => bail!("the check did not take place: see above"),
+        false => bail!("the check did not take place: see above ({})", by_hand()),
     }
 }
 

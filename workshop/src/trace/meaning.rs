@@ -6,7 +6,7 @@ use super::record::Call;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Meaning {
     call: &'static str,
-    /// Words that its arguments contain, if they decide.
+    /// Words that its arguments or its result contain, if they decide.
     words: &'static str,
     pub(super) purpose: &'static str,
     pub(super) manual: &'static str,
@@ -99,6 +99,13 @@ const MEANINGS: &[Meaning] = &[
     ),
     m(
         "mount",
+        "-1 EPERM",
+        "not allowed in here: the host's is bound instead, or the launcher says why not",
+        "user_namespaces(7)",
+        "v2-mountns",
+    ),
+    m(
+        "mount",
         "\"proc\"",
         "a /proc that shows the processes of this PID namespace",
         "proc(5)",
@@ -131,6 +138,13 @@ const MEANINGS: &[Meaning] = &[
         "v2-mountns",
     ),
     m("move_mount", "", "and its place: a bind mount's second half", "move_mount(2)", "v2-mountns"),
+    m(
+        "mknodat",
+        "-1 EPERM",
+        "not in a user namespace: the host's device is bound instead",
+        "user_namespaces(7)",
+        "v2-mountns",
+    ),
     m("mknodat", "", "a device", "mknod(2)", "v2-mountns"),
     m(
         "prctl",
@@ -178,7 +192,6 @@ pub(super) fn calls() -> Vec<&'static str> {
 
 /// What a call is for, if it helps to make a container.
 pub(super) fn of(call: &Call) -> Option<&'static Meaning> {
-    MEANINGS
-        .iter()
-        .find(|meaning| meaning.call == call.name && call.arguments.contains(meaning.words))
+    let says = |words| call.arguments.contains(words) || call.result.contains(words);
+    MEANINGS.iter().find(|meaning| meaning.call == call.name && says(meaning.words))
 }
