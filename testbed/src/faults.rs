@@ -84,17 +84,19 @@ fn killed_at_each_call(host: &Host, alive: Prepare, next: Prepare) {
     let bench = Bench::new(host, &next);
     let started = tracer::run(&mut alive(), None);
     assert!(started.hung, "it has ended: {:?}", started.outcome);
-    let mut wrong = Vec::new();
+    let (mut wrong, mut runs) = (Vec::new(), 0);
     for (starts, calls) in [(&alive, &started.calls), (&next, &bench.normal.calls)] {
         let points: BTreeSet<&Point> = calls.iter().map(|(point, _)| point).collect();
         let is_wanted = |point: &Point| is_whole() || point.count == 1;
         for point in points.into_iter().filter(|it| it.process == "launcher" && is_wanted(it)) {
+            runs += 1;
             if let Err(fault) = bench.try_to_kill(starts, point) {
                 wrong.push(format!("{point} {fault}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} of {runs} runs:\n{}", wrong.len(), wrong.join("\n"));
+    host.figure(format_args!("killed {runs} times"));
 }
 
 fn with_time(suite: Suite) -> Suite {
@@ -127,6 +129,7 @@ fn each_call_fails(host: &Host, prepare: Prepare, kind: Kind, share: usize) {
         }
     }
     assert!(wrong.is_empty(), "{} of {runs} runs:\n{}", wrong.len(), wrong.join("\n"));
+    host.figure(format_args!("{runs} runs with a fault"));
 }
 
 /// Lets calls fail that are in the table of exceptions, as if they were not.

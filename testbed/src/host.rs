@@ -200,15 +200,14 @@ impl Host {
         self.own.borrow_mut().insert(path.into());
     }
 
-<<<<<<< HEAD
     /// What belongs to the test so far.
     pub(crate) fn owned(&self) -> BTreeSet<PathBuf> {
         self.own.borrow().clone()
-=======
+    }
+
     /// Tells a figure that the trial has found. It is printed when all trials have ended.
     pub fn figure(&self, text: impl Display) {
         println!("{FIGURE_MARK}{text}");
->>>>>>> main
     }
 
     /// Ends the trial as ignored, for a reason that lies in the machine.

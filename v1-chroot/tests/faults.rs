@@ -1,5 +1,7 @@
 //! v1-chroot, while one of its system calls fails.
 
+#![allow(clippy::panic, reason = "a test fails by panicking")]
+
 use std::process::ExitCode;
 
 use testbed::faults::{self, Starts};
