@@ -296,6 +296,8 @@ impl<'a> Tracer<'a> {
         }
         let call = match calls::name(registers.orig_rax.cast_signed()) {
             flock if flock == "flock" && registers.rsi == libc::LOCK_UN as u64 => "unlock".into(),
+            // std's Command waits for a word of eight bytes from a child that could not execute.
+            recv if recv == "recvfrom" && registers.rdx == 8 => "recvfrom of a spawn".into(),
             call => call,
         };
         // Rust's last act before it calls `main` is to look out for stack overflows (std,
