@@ -71,7 +71,7 @@ pub(in crate::exercises) const LAST_ONE_OUT: Exercise = Exercise {
         "rmdir(2) of a cgroup gives EBUSY as long as a process is in it. Who is, when the command \
          has ended?",
         "cgroup.procs lists them. They are the container's, so they are to end with it; and a \
-         process that was killed needs a moment. (cgroup.kill kills all at once, in cgroup v2 only.)",
+         process that was killed needs a moment. (cgroup.kill ends all at once, on v2 only.)",
         "loop: remove_dir; on ErrorKind::ResourceBusy send SIGKILL to each number in cgroup.procs, \
          sleep a millisecond, and again.",
     ],
