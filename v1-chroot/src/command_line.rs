@@ -123,11 +123,31 @@ impl From<anyhow::Error> for Failure {
 /// What was attempted, on what, and why it failed, from the outermost context to the errno.
 ///
 /// std says "No such file or directory (os error 2)", nix says "ENOENT: No such file or directory".
-/// The name is what man pages are about, so everything is said in nix's way.
+/// The name is what man pages are about, so everything is said in nix's way. Control characters are
+/// escaped: some words come out of files of strangers, and could clear the terminal.
 pub fn one_line(error: &anyhow::Error) -> String {
     let words = error.chain().map(|cause| {
         let errno = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
         errno.map_or_else(|| cause.to_string(), |errno| Errno::from_raw(errno).to_string())
     });
-    words.collect::<Vec<_>>().join(": ")
+    let line = words.collect::<Vec<_>>().join(": ");
+    let mut shown = String::with_capacity(line.len());
+    for character in line.chars() {
+        match character.is_control() {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_that_changes_no_terminal() {
+        let error = anyhow!("no field \"\u{1b}[2J\u{9b}\"\r\n").context("pod.yaml");
+        assert_eq!(one_line(&error), r#"pod.yaml: no field "\u{1b}[2J\u{9b}"\r\n"#);
+    }
 }

@@ -6,6 +6,7 @@
 mod builds;
 mod calls;
 mod content;
+mod growth;
 mod guard;
 mod layout;
 mod limits;
@@ -14,6 +15,7 @@ mod namespaces;
 mod network;
 mod page;
 mod payload;
+mod picture;
 mod pods;
 mod programs;
 mod runtimes;
@@ -48,6 +50,9 @@ pub struct Args {
     /// Compare the book's page with everything that is not a time
     #[arg(long, conflicts_with = "page")]
     check_page: bool,
+    /// Measure how the time of a start grows instead (as root, about a minute)
+    #[arg(long, conflicts_with = "check_page")]
+    growth: bool,
     /// Be the server that a container runs while its published port is measured
     #[arg(long, hide = true)]
     serve: bool,
@@ -66,6 +71,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> {
+    if args.growth {
+        return grow(args, programs, place);
+    }
     let machine = format!(
         "{}; medians of {} runs, interleaved; the static build is linked with {}; load before it: \
          {}",
@@ -97,4 +105,16 @@ fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> 
         page::check(&programs.workspace, &table)?;
     }
     Ok(if table.broken_promise() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn grow(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> {
+    let (caller, runs, load) = (programs.caller()?, growth::RUNS, &programs.load);
+    let machine = format!("{caller}; each a median of {runs} runs; load before it: {load}");
+    println!("Measured {machine}.\n");
+    let curves = growth::measure(programs, place)?;
+    print!("{}", page::growth_table(&curves));
+    if args.page {
+        page::write_growth(&programs.workspace, &machine, &curves)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }

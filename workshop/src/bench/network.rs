@@ -309,7 +309,7 @@ impl Container {
     }
 
     /// Kills the command; the supervisor then cleans up.
-    fn terminate(&self) -> Result<()> {
+    pub(super) fn terminate(&self) -> Result<()> {
         succeed(Command::new("kill").args(["-KILL", &self.command()?.to_string()])).map(drop)
     }
 }

@@ -10,15 +10,29 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::growth::Curve;
+use super::picture;
 use super::programs::succeed;
 use super::table::Table;
 
 /// Where it is in the checkout.
 const PAGE: &str = "book/src/costs.md";
 
-/// What stands around the tables.
-const BEGIN: &str = "<!-- written by cargo workshop bench --page -->";
-const END: &str = "<!-- end -->";
+/// Where the picture of the growth is.
+const PICTURE: &str = "book/src/img/growth.svg";
+
+/// What stands around something that is written.
+struct Marks {
+    begin: &'static str,
+    end: &'static str,
+}
+
+const TABLES: Marks =
+    Marks { begin: "<!-- written by cargo workshop bench --page -->", end: "<!-- end -->" };
+const GROWTH: Marks = Marks {
+    begin: "<!-- written by cargo workshop bench --growth --page -->",
+    end: "<!-- end of growth -->",
+};
 
 /// The line that tells of the machine begins so.
 const MACHINE: &str = "Measured ";
@@ -28,12 +42,37 @@ const MACHINE: &str = "Measured ";
 /// # Errors
 /// If the page lacks its marks, or cannot be written.
 pub fn write(workspace: &Path, machine: &str, table: &Table) -> Result<()> {
+    put(workspace, &TABLES, machine, &tables(table))
+}
+
+/// Writes how starts grow: the table into the page, and the picture beside it.
+///
+/// # Errors
+/// If the page lacks its marks, or one of the files cannot be written.
+pub fn write_growth(workspace: &Path, machine: &str, curves: &[Curve]) -> Result<()> {
+    fs::write(workspace.join(PICTURE), picture::draw(curves))
+        .with_context(|| format!("cannot write {PICTURE}"))?;
+    put(workspace, &GROWTH, machine, &growth_table(curves))
+}
+
+/// One row for each curve.
+pub fn growth_table(curves: &[Curve]) -> String {
+    let mut text = "| what there is | start to end, ms |\n|---|---|\n".to_owned();
+    for curve in curves {
+        let points = curve.points.iter().map(|(count, time)| format!("{count}: {time:.1}"));
+        text += &format!("| {} | {} |\n", curve.title, points.collect::<Vec<_>>().join(", "));
+    }
+    text
+}
+
+/// Puts a table between its marks, with a line above it that says where and when it was measured.
+fn put(workspace: &Path, marks: &Marks, machine: &str, tables: &str) -> Result<()> {
     let page = read(workspace)?;
-    let (before, _, after) = parts(&page)?;
+    let (before, _, after) = parts(&page, marks)?;
     let date = String::from_utf8(succeed(Command::new("date").args(["-u", "+%-d %B %Y"]))?)?;
-    let machine = format!("{MACHINE}{machine}, on {}.", date.trim());
-    let text =
-        format!("{before}{BEGIN}\n\n{}\n\n{}\n{END}{after}", wrapped(&machine), tables(table));
+    let machine = wrapped(&format!("{MACHINE}{machine}, on {}.", date.trim()));
+    let Marks { begin, end } = marks;
+    let text = format!("{before}{begin}\n\n{machine}\n\n{tables}\n{end}{after}");
     fs::write(workspace.join(PAGE), text).with_context(|| format!("cannot write {PAGE}"))
 }
 
@@ -43,7 +82,7 @@ pub fn write(workspace: &Path, machine: &str, table: &Table) -> Result<()> {
 /// Which line of the page differs from what the benchmark says today.
 pub fn check(workspace: &Path, table: &Table) -> Result<()> {
     let page = read(workspace)?;
-    let (_, tables_of_page, _) = parts(&page)?;
+    let (_, tables_of_page, _) = parts(&page, &TABLES)?;
     let fresh = tables(table);
     let mut fresh = fresh.lines().filter(is_row);
     let mut written = tables_of_page.lines().filter(is_row);
@@ -65,13 +104,14 @@ fn read(workspace: &Path) -> Result<String> {
     fs::read_to_string(workspace.join(PAGE)).with_context(|| format!("cannot read {PAGE}"))
 }
 
-/// Before the mark, between the marks, after them.
-fn parts(page: &str) -> Result<(&str, &str, &str)> {
-    let missing = || format!("{PAGE} has no lines {BEGIN} and {END}");
-    let (before, rest) = page.split_once(BEGIN).with_context(missing)?;
-    let (tables, after) = rest.split_once(END).with_context(missing)?;
-    ensure!(!after.contains(BEGIN), "{PAGE} has two lines {BEGIN}");
-    Ok((before, tables, after))
+/// Before the marks, between them, after them.
+fn parts<'a>(page: &'a str, marks: &Marks) -> Result<(&'a str, &'a str, &'a str)> {
+    let Marks { begin, end } = marks;
+    let missing = || format!("{PAGE} has no lines {begin} and {end}");
+    let (before, rest) = page.split_once(begin).with_context(missing)?;
+    let (between, after) = rest.split_once(end).with_context(missing)?;
+    ensure!(!after.contains(begin), "{PAGE} has two lines {begin}");
+    Ok((before, between, after))
 }
 
 fn is_row(line: &&str) -> bool {
@@ -150,16 +190,24 @@ mod tests {
         let workspace = std::env::temp_dir().join(format!("costs-page-{}", std::process::id()));
         let page = workspace.join(PAGE);
         fs::create_dir_all(page.parent().unwrap()).unwrap();
-        fs::write(&page, format!("# Costs\n{BEGIN}\nold\n{END}\nText.\n")).unwrap();
+        let marked = |marks: &Marks| format!("{}\nold\n{}\n", marks.begin, marks.end);
+        let before = format!("# Costs\n{}{}Text.\n", marked(&TABLES), marked(&GROWTH));
+        fs::write(&page, before).unwrap();
         write(&workspace, "here", &table(1.0, 20)).unwrap();
         let text = fs::read_to_string(&page).unwrap();
         let checked = [table(9.0, 20), table(1.0, 21)].map(|table| check(&workspace, &table));
+        fs::create_dir_all(workspace.join(PICTURE).parent().unwrap()).unwrap();
+        let curves = [Curve { title: "layers", points: vec![(1, 2.0), (500, 9.04)] }];
+        write_growth(&workspace, "here", &curves).unwrap();
+        let grown = fs::read_to_string(&page).unwrap();
         fs::write(&page, text.replace("the same", "less")).unwrap();
         let altered = check(&workspace, &table(1.0, 20));
         fs::remove_dir_all(&workspace).unwrap();
 
         assert!(text.starts_with("# Costs\n") && text.ends_with("\nText.\n"), "{text}");
         assert!(text.contains("\n| crates | at most 30 | 20 | yes |\n"), "{text}");
+        assert!(grown.contains("\n| layers | 1: 2.0, 500: 9.0 |\n"), "{grown}");
+        assert!(grown.contains("\n| crates | at most 30 | 20 | yes |\n"), "{grown}");
         let [other_time, other_count] = checked;
         other_time.unwrap();
         assert!(other_count.unwrap_err().to_string().contains("crates"));
@@ -168,9 +216,10 @@ mod tests {
 
     #[test]
     fn a_page_has_one_place_for_the_tables() {
-        let page = format!("a\n{BEGIN}\nb\n{END}\nc\n");
-        assert_eq!(parts(&page).unwrap(), ("a\n", "\nb\n", "\nc\n"));
-        assert!(parts("a\n").is_err());
-        assert!(parts(&format!("{page}{page}")).is_err());
+        let Marks { begin, end } = TABLES;
+        let page = format!("a\n{begin}\nb\n{end}\nc\n");
+        assert_eq!(parts(&page, &TABLES).unwrap(), ("a\n", "\nb\n", "\nc\n"));
+        assert!(parts("a\n", &TABLES).is_err());
+        assert!(parts(&format!("{page}{page}"), &TABLES).is_err());
     }
 }

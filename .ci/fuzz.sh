@@ -1,0 +1,58 @@
+# Random input for the readers of archives, manifests and options, each for FUZZ_SECONDS; and the
+# same readers with a bug put in, which must be found. Sourced by .ci/run.
+
+CARGO_FUZZ=0.13.2
+FUZZ_SECONDS=${FUZZ_SECONDS:-30}
+FUZZ_TARGETS=(archive manifest options)
+
+fuzz_everything() {
+    local place target seeded
+    place=$(make_directory fuzz)
+    chmod 755 "$place"
+    if [[ $(cargo fuzz --version 2>/dev/null) != "cargo-fuzz $CARGO_FUZZ" ]]; then
+        cargo install cargo-fuzz --locked --version "$CARGO_FUZZ"
+    fi
+    # Hostile archives are not for root.
+    [[ -e $USER_HOME ]] || make_user
+    build_fuzz_targets "$CHECKOUT" "$place/right"
+    seeded=$(make_directory seeded)
+    give_checkout "$seeded"
+    for target in "${FUZZ_TARGETS[@]}"; do
+        patch --quiet --strip 0 --directory "$seeded/steps" <"fuzz/seeded/$target.patch"
+    done
+    build_fuzz_targets "$seeded/steps" "$place/seeded"
+    for target in "${FUZZ_TARGETS[@]}"; do
+        echo "$target, with a bug put in:"
+        ! fuzz "$place/seeded" "$target" 120 >"$place/log" 2>&1 ||
+            fail "the bug in fuzz/seeded/$target.patch was not found"
+        grep --max-count 1 --after-context 1 "panicked at" "$place/log"
+        echo "$target:"
+        fuzz "$place/right" "$target" "$FUZZ_SECONDS" >"$place/log" 2>&1 || {
+            grep --after-context 3 --extended-regexp "panicked at|ERROR|Base64" "$place/log"
+            fail "the reader of $target does not bear every input"
+        }
+        grep --extended-regexp "^Done|executed_units|exec_per_sec" "$place/log"
+    done
+}
+
+# build_fuzz_targets CHECKOUT TO: the three programs. (cargo fuzz asks rustc for options that it
+# gives to a nightly compiler only, unless it is told.)
+build_fuzz_targets() {
+    local target
+    mkdir "$2"
+    (cd "$1" && RUSTC_BOOTSTRAP=1 cargo fuzz build --sanitizer none \
+        --target-dir "$CHECKOUT/target/fuzz")
+    for target in "${FUZZ_TARGETS[@]}"; do
+        cp "$CHECKOUT/target/fuzz/$(rustc --print host-tuple)/release/$target" "$2"
+    done
+}
+
+# fuzz DIRECTORY TARGET SECONDS: as the ordinary user, from the seeds in the checkout.
+fuzz() {
+    local corpus seeds=$CHECKOUT/fuzz/seeds/$2
+    corpus=$(make_directory corpus)
+    [[ $2 != manifest ]] || seeds=$CHECKOUT/v8-pause/pods
+    [[ ! -d $seeds ]] || cp "$seeds"/* "$corpus"
+    chown --recursive "$CI_USER:" "$corpus"
+    as_user "$1/$2 $corpus -max_total_time=$3 -print_final_stats=1 -artifact_prefix=$corpus/"
+}
