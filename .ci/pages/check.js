@@ -98,9 +98,9 @@ async function main() {
     const { missed, count } = await spoiledPages(read, browser)
     report('spoiled', 'the checks themselves', missed)
 
-    console.log(`${pages.length} pages, ${links.count} links inside the book, ${count} spoiled on ` +
-        'purpose; checks:')
+    console.log(`${pages.length} pages, ${links.count} links inside the book; checks:`)
     for (const [kind, count] of Object.entries(counts)) console.log(`  ${kind}: ${count}`)
+    console.log(`  and on pages spoiled on purpose: ${count}`)
     console.log(`${problems.length} problems`)
     process.exit(problems.length ? 1 : 0)
 }
