@@ -52,7 +52,10 @@ export async function layoutProblems(tab) {
             judge(element, [element.getBoundingClientRect()], holder(element.parentElement))
         }
         for (const image of main.querySelectorAll('img')) {
-            if (!image.naturalWidth) found.push(`no picture: ${image.src}`)
+            if (!image.naturalWidth) {
+                found.push(`no picture: ${image.src}`)
+                continue
+            }
             if (!image.alt.trim()) found.push(`no words for the picture ${image.src}`)
             if (!image.checkVisibility() || !image.src.endsWith('.svg')) continue
             const source = await (await fetch(image.src)).text()
