@@ -8,7 +8,7 @@
 //!         --layer /tmp/below --layer /tmp/above cat /page
 //!
 //! You see the old page. Mount the layers such that the last one is on top. What the container
-//! writes goes to none of them, and stays so.
+//! writes goes to none of them: keep it that way.
 
 use anyhow::{Context, Result};
 use clap::Parser;

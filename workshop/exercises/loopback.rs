@@ -5,7 +5,7 @@
 //!
 //!     cd exercises && cargo root -q --bin loopback -- ping -c 1 127.0.0.1
 //!
-//! Set up the loopback device of the container.
+//! Set up the loopback device of the container. (The check needs no root.)
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;

@@ -1,11 +1,13 @@
 //! The old root stays
 //!
-//! chroot(2) can be escaped from; pivot_root(2) cannot, because the host's files are not there any
-//! more. If one finishes the work, that is. The launcher below does not:
+//! Out of a chroot(2) one can walk, out of a root by pivot_root(2) one cannot, because the host's
+//! files are not there any more. If one finishes the work, that is. The launcher below does not:
 //!
 //!     cd exercises && cargo run -q --bin old-root -- ls /old
 //!
 //! shows the whole machine, and as root the container may write to it. Finish the work.
+//!
+//! (It leaves an empty directory in your rootfs. When you are done: `v1-chroot rmdir /old`.)
 
 use anyhow::{Context, Result};
 use clap::Parser;

@@ -1,8 +1,8 @@
 //! The limit that was never written
 //!
-//! The launcher below puts its container into a cgroup that may have so many processes and no more.
-//! It says that it does. Try it as root, with a cgroup of your own (on a machine with cgroup v2; on
-//! an older one it lies in /sys/fs/cgroup/pids):
+//! The launcher below takes a number, `--pids`, and puts its container into a cgroup that may have
+//! that many processes and no more. Or so it seems. Try it as root, with a cgroup of your own (on a
+//! machine with cgroup v2; on an older one it lies in /sys/fs/cgroup/pids):
 //!
 //!     sudo mkdir /sys/fs/cgroup/mine
 //!     cd exercises && cargo root -q --bin pids-limit -- \

@@ -6,7 +6,8 @@
 //!
 //!     cd exercises && cargo root -q --bin setns-thread -- PID hostname
 //!
-//! It prints the name of the host. Let the command run where it belongs.
+//! It prints the name of the host. Let the command run where it belongs. (The check needs no root.
+//! PID is that of the container's shell, as you see it from outside: `pgrep -n -x sh`.)
 
 use anyhow::{Context, Result};
 use clap::Parser;

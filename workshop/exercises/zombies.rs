@@ -82,7 +82,13 @@ fn be_process_1(rootfs: &Path, container: &ContainerArgs) -> Result<u8> {
         .with_context(|| format!("cannot execute {program:?}"))?;
     let command = Pid::from_raw(i32::try_from(command.id())?);
     loop {
-        match waitpid(None, None).context("cannot wait")? {
+        let ended = match waitpid(None, None) {
+            // Killed by a real-time signal, for which nix has no name: it is gone all the same. (If
+            // it was the command, we end with an error. v1's own `wait` knows all signals.)
+            Err(nix::errno::Errno::EINVAL) => continue,
+            ended => ended.context("cannot wait")?,
+        };
+        match ended {
             WaitStatus::Exited(pid, code) if pid == command => return Ok(u8::try_from(code)?),
             WaitStatus::Signaled(pid, signal, _) if pid == command => {
                 return Ok(u8::try_from(128 + signal as i32)?);

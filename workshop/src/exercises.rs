@@ -120,9 +120,12 @@ pub fn run(verb: &Verb) -> Result<ExitCode> {
         Verb::Solution(which) => verbs::solution(named(which.id.as_deref())?)?,
         Verb::Next => verbs::next()?,
         Verb::Judge { id, program } => {
-            let Err(failed) = judge(find(id)?, program)? else { return Ok(ExitCode::SUCCESS) };
-            println!("{failed}");
-            return Ok(ExitCode::FAILURE);
+            let exercise = find(id)?;
+            if let Err(failed) = judge(exercise, program)? {
+                println!("{failed}");
+                return Ok(ExitCode::FAILURE);
+            }
+            println!("{}", verbs::passed_by_hand(exercise));
         }
     }
     Ok(ExitCode::SUCCESS)

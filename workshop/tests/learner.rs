@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         .both("ctrl_c_ends_a_check", ctrl_c_ends_a_check)
         .both("progress_is_kept_by_id", progress_is_kept_by_id)
         .user("root_is_asked_for_where_it_is_needed", root_is_asked_for)
+        .both("a_check_by_hand_says_how_to_note_it", a_check_by_hand)
         .both("the_page_shows_what_is_printed", the_page_shows_what_is_printed)
         .both("attacks_leave_their_own_program_in_place", attacks_leave_their_own_program)
         .both("what_cannot_be_done_is_one_line", what_cannot_be_done_is_one_line)
@@ -316,6 +317,7 @@ fn root_is_asked_for(host: &Host) {
     let outcome = check("#!/bin/sh\necho 'Sorry, try again.' >&2; exit 1\n");
     assert_eq!(outcome.code(), 1, "{outcome:?}");
     assert!(outcome.stderr.contains("did not take place"), "{outcome:?}");
+    assert!(outcome.stderr.contains("go on: cargo workshop start layer-order"), "{outcome:?}");
     let outcome = check("#!/bin/sh\nexit 0\n");
     assert!(outcome.text().contains("pids-limit: passed."), "{outcome:?}");
     // No door at all: what root can type is told.
@@ -328,6 +330,29 @@ fn root_is_asked_for(host: &Host) {
     assert_eq!(outcome.code(), 1, "{outcome:?}");
     let by_hand = "workshop judge pids-limit ";
     assert!(outcome.stderr.contains("ENOENT") && outcome.stderr.contains(by_hand), "{outcome:?}");
+}
+
+/// Root does so for a learner who has no sudo. What is printed last is typed by the learner.
+fn a_check_by_hand(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    course.workshop(&["start", "close-the-door"]).text();
+    course.workshop(&["hint"]).text();
+    course.program(LEAVES_IT_OPEN);
+    let built = course.directory.join("built").display().to_string();
+    let failed = course.workshop(&["judge", "close-the-door", &built]);
+    assert_eq!(failed.code(), 1, "{failed:?}");
+    course.program(CLOSES_THE_DOOR);
+    let passed = course.workshop(&["judge", "close-the-door", &built]);
+    let text = passed.text();
+    let (verdict, line) = text.split_once('\n').unwrap();
+    assert_eq!(verdict, "close-the-door: passed.");
+    assert!(!course.workshop(&[]).text().contains("  done  close-the-door "));
+    let (_, line) = line.split_once(": ").unwrap();
+    let mut shell = host.command("sh");
+    shell.args(["-c", line]).env("HOME", host.home());
+    Outcome::of(&mut shell).text();
+    assert!(course.workshop(&[]).text().contains("  done  close-the-door "));
 }
 
 /// The page about the workshop shows what `start` and `check` print. It cannot run them: they call

@@ -135,8 +135,9 @@ impl Host {
     /// # Errors
     /// [`super::judge::CheckFailed`] if it does not end, or the container does not even start.
     pub fn run(&self, words: &[&str]) -> Result<Ended> {
-        let ended = self.run_to_end(&mut self.launcher(words), &words.join(" "))?;
-        let what = format!("a container that runs `{}`", words.join(" "));
+        let typed = as_typed(words);
+        let ended = self.run_to_end(&mut self.launcher(words), &typed)?;
+        let what = format!("a container that runs `{typed}`");
         expect(ended.status != 125, &what, &ended.stderr, "the step that the message names")?;
         Ok(ended)
     }
@@ -225,6 +226,16 @@ impl Host {
             status => Err(anyhow!("{} ended with {status}: {}", words.join(" "), ended.stderr)),
         }
     }
+}
+
+/// The words as one types them in a shell.
+fn as_typed(words: &[&str]) -> String {
+    let is_plain = |word: &str| word.chars().all(|it| it.is_alphanumeric() || "-_/.".contains(it));
+    let quote = |word: &&str| match is_plain(word) {
+        true => (*word).to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    };
+    words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
 /// Mounts a new file system of this type.

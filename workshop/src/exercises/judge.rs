@@ -16,7 +16,7 @@ use v1_chroot::command_line::{Failure, note};
 use v1_chroot::{exit_now, rootfs};
 
 use super::cgroup::CheckCgroup;
-use super::exercise::Exercise;
+use super::exercise::{ALL, Exercise};
 use super::host::Host;
 
 /// How the directory of a check is called, in the temporary directory; its process number follows.
@@ -40,7 +40,11 @@ pub fn judge_as_root(exercise: &Exercise, program: &Path) -> Result<Result<(), C
     let own = env::current_exe().context("cannot tell where this program lies")?;
     let by_hand = || {
         let (own, program) = (own.display(), program.display());
-        format!("as root, in a shell of your own: {own} judge {} {program}", exercise.id)
+        let later = ALL.iter().skip_while(|it| it.id != exercise.id).find(|it| !it.needs_cgroup);
+        let go_on =
+            later.map(|it| format!("; without root, go on: cargo workshop start {}", it.id));
+        let go_on = go_on.unwrap_or_default();
+        format!("as root, in a shell of your own: {own} judge {} {program}{go_on}", exercise.id)
     };
     println!("The check makes a cgroup, which takes root: you may be asked for a password.");
     let output = DOORS_TO_ROOT.iter().find_map(|(door, options)| {

@@ -57,6 +57,14 @@ pub(super) fn check(exercise: &'static Exercise) -> Result<ExitCode> {
     }
 }
 
+/// For root, who has typed the check in a shell of its own: the list is the learner's, and root
+/// writes nothing there.
+pub(super) fn passed_by_hand(exercise: &Exercise) -> String {
+    let id = exercise.id;
+    let add = format!("echo {id} passed >> ~/.local/share/container-steps/progress");
+    format!("{id}: passed.\nFor your list, as yourself: {add}")
+}
+
 /// Each call shows one more; those already seen are shown again above it.
 pub(super) fn hint(exercise: &'static Exercise) -> Result<()> {
     let mut progress = Progress::load()?;

@@ -18,7 +18,8 @@ pub(in crate::exercises) const CLOSE_THE_DOOR: Exercise = Exercise {
     minutes: 10,
     source: include_str!("../../../exercises/close-the-door.rs"),
     hints: [
-        "chroot(2) says what it does *not* change. Read its second paragraph.",
+        "chroot(2) says what it does *not* change, in a paragraph that begins with \"This call \
+         does not\".",
         "A path that does not start with / starts in the working directory. Which call moves a \
          process there, and where is \"there\" once the root has changed?",
         "chdir(\"/\"), and its place is behind the chroot: before it, / is still the host's.",

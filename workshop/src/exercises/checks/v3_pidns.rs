@@ -19,12 +19,13 @@ pub(in crate::exercises) const SECOND_FORK: Exercise = Exercise {
     source: include_str!("../../../exercises/second-fork.rs"),
     hints: [
         "No process ever changes its number. unshare(2) with CLONE_NEWPID says where somebody else \
-         will be born. Who?",
+         will be born. Who? And how does the launcher hear of that one's end?",
         "The next child is number 1. So one more fork is needed between unshare and the command, \
-         and the parent has something to do meanwhile.",
-        "Child::fork(&taken)? is None in the child: it starts the command, and ends with \
-         finish(...). In the parent it is Some(child), and child.wait() gives the exit status; \
-         `taken` is what v1_chroot::signals::hold_signals()?.taken is.",
+         and the parent waits meanwhile. It waits for a signal, SIGCHLD, which must be held before \
+         there is a child: hold_signals() does that, and what it returns has the set, `taken`.",
+        "let taken = hold_signals()?.taken, before the fork. Child::fork(&taken)? is None in the \
+         child, which starts the command, and Some(child) in the parent, where child.wait() gives \
+         the exit status.",
     ],
     starter_fails: "the command has the number ",
     faults: &[

@@ -61,7 +61,7 @@ pub(in crate::exercises) const PUBLISHED_PORT: Exercise = Exercise {
     was: &[],
     step: "v5-netns",
     title: "A port of the host that leads inside",
-    minutes: 30,
+    minutes: 20,
     source: include_str!("../../../exercises/published-port.rs"),
     hints: [
         "From the host the port is closed. A socket belongs to the network namespace in which it \
