@@ -42,8 +42,8 @@ enum Kind {
     Own,
 }
 
-/// FAULTS=all: every call fails with every errno. Else one of each name in each process, with one of
-/// them.
+/// FAULTS=all: every call fails with every errno. Else the first of each name in each process, with
+/// one of them.
 pub fn is_whole() -> bool {
     env::var_os("FAULTS").is_some_and(|value| value == "all")
 }
@@ -72,8 +72,8 @@ pub fn add_for_root(suite: Suite, name: &str, prepare: Prepare) -> Suite {
     })
 }
 
-/// Adds a trial in which the launcher is killed at each of its calls: with a container that does not
-/// end by itself, then with one that does (`next`). The container must be gone within a second, and
+/// Adds a trial in which the launcher is killed at each of its calls: with a container that does
+/// not end by itself, then with one that does (`next`). The container must be gone within a second, and
 /// after a next start nothing may be left.
 pub fn add_killed(suite: Suite, alive: Prepare, next: Prepare) -> Suite {
     with_time(suite).both("killed_at_each_call", move |host| killed_at_each_call(host, alive, next))

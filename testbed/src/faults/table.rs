@@ -74,7 +74,7 @@ const fn exception(
 /// What a launcher gets around: what it does instead, with the same result.
 #[rustfmt::skip]
 pub(super) const FALL_BACKS: &[Exception] = &[
-    exception("v1 start root", "newfstatat", "rootfs/bin/busybox", &[], "a damaged rootfs is mended"),
+    exception("v1 start root", "newfstatat", "rootfs/bin/busybox", &[], "a rootfs is mended"),
     exception("v1 start root", "newfstatat", "container-steps/rootfs/.", &[], "the same"),
     exception("v1 start root", "newfstatat", "container-steps/rootfs/bin", &[], "the same"),
     exception("v1 start root", "newfstatat", "container-steps/rootfs/etc", &[], "the same"),
@@ -96,7 +96,7 @@ pub(super) const FALL_BACKS: &[Exception] = &[
     exception("v4 start root", "mknodat", "", &[Errno::EPERM], "the host's device is bound"),
     exception("v2 start root", "mount", ".", &[Errno::EPERM], "/proc of the host is bound"),
     exception("v5 loopback root", "kill", "", &[], "the proxy dies with the launcher"),
-    exception("v5 loopback root", "recvfrom", "open socket:", &[Errno::EPERM], "it is as without root"),
+    exception("v5 loopback root", "recvfrom", "open socket:", &[Errno::EPERM], "as without root"),
     exception("v5 loopback root", "sendto", "open socket:", &[Errno::EPERM], "the same"),
     exception("v5 loopback root", "ioctl", "open socket:", &[], "of a link netlink is asked too"),
     exception("v5 loopback root", "socket", "", &[], "the same"),
