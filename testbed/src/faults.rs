@@ -73,8 +73,8 @@ pub fn add_for_root(suite: Suite, name: &str, prepare: Prepare) -> Suite {
 }
 
 /// Adds a trial in which the launcher is killed at each of its calls: with a container that does
-/// not end by itself, then with one that does (`next`). The container must be gone within a second, and
-/// after a next start nothing may be left.
+/// not end by itself, then with one that does (`next`). The container must be gone within a second,
+/// and after a next start nothing may be left.
 pub fn add_killed(suite: Suite, alive: Prepare, next: Prepare) -> Suite {
     with_time(suite).both("killed_at_each_call", move |host| killed_at_each_call(host, alive, next))
 }

@@ -13,7 +13,8 @@ const NAMES: &[(libc::c_long, &str)] = names![
     SYS_accept4 SYS_access SYS_arch_prctl SYS_bind SYS_brk SYS_capget SYS_capset SYS_chdir
     SYS_chmod SYS_chown SYS_chroot SYS_clock_gettime SYS_clock_nanosleep SYS_clone SYS_clone3
     SYS_close SYS_close_range SYS_connect SYS_copy_file_range SYS_dup SYS_dup2 SYS_dup3
-    SYS_epoll_create1 SYS_epoll_ctl SYS_epoll_wait SYS_eventfd2 SYS_execve SYS_execveat SYS_exit SYS_exit_group
+    SYS_epoll_create1 SYS_epoll_ctl SYS_epoll_wait SYS_eventfd2 SYS_execve SYS_execveat SYS_exit
+    SYS_exit_group
     SYS_faccessat SYS_faccessat2 SYS_fchdir SYS_fchmod SYS_fchmodat SYS_fchown SYS_fchownat
     SYS_fcntl SYS_fgetxattr SYS_flock SYS_fsconfig SYS_fsetxattr SYS_fsmount SYS_fsopen
     SYS_fstat SYS_fstatfs SYS_fsync SYS_ftruncate SYS_futex SYS_getcwd SYS_getdents64 SYS_getegid
