@@ -26,6 +26,8 @@ fuzz_everything() {
         ! fuzz "$place/seeded" "$target" 120 >"$place/log" 2>&1 ||
             fail "the bug in fuzz/seeded/$target.patch was not found"
         grep --max-count 1 --after-context 1 "panicked at" "$place/log"
+        grep --quiet "$(seeded_message "$target")" "$place/log" ||
+            fail "something else than the bug in fuzz/seeded/$target.patch was found"
         echo "$target:"
         fuzz "$place/right" "$target" "$FUZZ_SECONDS" >"$place/log" 2>&1 || {
             grep --after-context 3 --extended-regexp "panicked at|ERROR|Base64" "$place/log"
@@ -33,6 +35,15 @@ fuzz_everything() {
         }
         grep --extended-regexp "^Done|executed_units|exec_per_sec" "$place/log"
     done
+}
+
+# What the reader with the bug says when it is found.
+seeded_message() {
+    case $1 in
+        archive) echo "something outside has changed" ;;
+        manifest) echo "panicked at .*/v8-pause/src/manifest.rs" ;;
+        options) echo "panicked at .*/v5-netns/src/publish.rs" ;;
+    esac
 }
 
 # build_fuzz_targets CHECKOUT TO: the three programs. (cargo fuzz asks rustc for options that it
@@ -49,10 +60,11 @@ build_fuzz_targets() {
 
 # fuzz DIRECTORY TARGET SECONDS: as the ordinary user, from the seeds in the checkout.
 fuzz() {
-    local corpus seeds=$CHECKOUT/fuzz/seeds/$2
+    local corpus
     corpus=$(make_directory corpus)
-    [[ $2 != manifest ]] || seeds=$CHECKOUT/v8-pause/pods
-    [[ ! -d $seeds ]] || cp "$seeds"/* "$corpus"
+    cp "$CHECKOUT/fuzz/seeds/$2"/* "$corpus"
+    [[ $2 != manifest ]] || cp "$CHECKOUT"/v8-pause/pods/* "$corpus"
     chown --recursive "$CI_USER:" "$corpus"
-    as_user "$1/$2 $corpus -max_total_time=$3 -print_final_stats=1 -artifact_prefix=$corpus/"
+    as_user "$1/$2 $corpus -max_total_time=$3 -max_len=2000 -len_control=0 \
+        -print_final_stats=1 -artifact_prefix=$corpus/"
 }
