@@ -99,7 +99,7 @@ fn refusal(attempt: &str, errno: Errno, host: &Host) -> anyhow::Error {
         }
         Errno::EINVAL => "this kernel was built without user namespaces: run it with sudo",
         Errno::EPERM | Errno::EACCES if is(&host.apparmor_restrict, "1") => {
-            "AppArmor forbids it to programs without a profile; these two lines permit it:"
+            "AppArmor forbids it to programs without a profile; this line permits it:"
         }
         Errno::EPERM if is(&host.unprivileged_userns_clone, "0") => {
             "they are for root only here: sudo sysctl -w kernel.unprivileged_userns_clone=1"
@@ -123,13 +123,13 @@ fn refusal(attempt: &str, errno: Errno, host: &Host) -> anyhow::Error {
         }
     };
     text += ")";
-    if text.ends_with("permit it:)") {
+    if text.ends_with("permits it:)") {
         permit_with_apparmor(&mut text, &host.program);
     }
     anyhow!(text)
 }
 
-/// Appends the two commands that give our programs an AppArmor profile (Ubuntu 23.10 and newer).
+/// Appends the commands that give our programs an AppArmor profile (Ubuntu 23.10 and newer).
 fn permit_with_apparmor(text: &mut String, program: &str) {
     let profile = "/etc/apparmor.d/container-steps";
     // The directory of the program holds all stages, and that of the tests: target/debug.
@@ -137,9 +137,9 @@ fn permit_with_apparmor(text: &mut String, program: &str) {
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "\n  echo 'abi <abi/4.0>, profile container-steps \"{directory}/{{v[1-8]-*,deps/*}}\" \
-         flags=(unconfined) {{ userns, }}' | sudo tee {profile}\
-         \n  sudo apparmor_parser -r {profile}"
+        " echo 'abi <abi/4.0>, profile container-steps \"{directory}/{{v[1-8]-*,deps/*}}\" \
+         flags=(unconfined) {{ userns, }}' | sudo tee {profile} \
+         && sudo apparmor_parser -r {profile}"
     );
 }
 
@@ -172,12 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn ubuntu_gets_two_lines_to_type() {
+    fn ubuntu_gets_a_line_to_type() {
         let ubuntu = Host { apparmor_restrict: some("1"), ..host() };
         let text = told(Errno::EPERM, &ubuntu);
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 3);
-        assert!(lines[1].contains("\"/x/{v[1-8]-*,deps/*}\" flags=(unconfined) { userns, }"));
-        assert_eq!(lines[2], "  sudo apparmor_parser -r /etc/apparmor.d/container-steps");
+        let (_, line) = text.split_once("this line permits it:) ").unwrap();
+        assert!(line.contains("\"/x/{v[1-8]-*,deps/*}\" flags=(unconfined) { userns, }"), "{line}");
+        assert!(line.ends_with(" && sudo apparmor_parser -r /etc/apparmor.d/container-steps"));
     }
 }

@@ -121,7 +121,7 @@ fn apparmor(restricts: &str) -> Finding {
     if restricts == "1" {
         return Finding::note(name, "restricts user namespaces to programs with a profile")
             .because("Ubuntu 23.10 and newer do so; creation works, and all capabilities are gone")
-            .cure("the two lines that the probe \"user namespace\" names, if that one fails")
+            .cure("the commands that the probe \"user namespace\" names, if that one fails")
             .page(ROOTLESS);
     }
     Finding::good(name, "does not restrict user namespaces")
