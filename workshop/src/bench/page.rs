@@ -57,7 +57,7 @@ pub fn write_growth(workspace: &Path, machine: &str, curves: &[Curve]) -> Result
 
 /// One row for each curve.
 pub fn growth_table(curves: &[Curve]) -> String {
-    let mut text = "| what there is | start to end, ms |\n|---|---|\n".to_owned();
+    let mut text = "| what there is | until the command runs, ms |\n|---|---|\n".to_owned();
     for curve in curves {
         let points = curve.points.iter().map(|(count, time)| format!("{count}: {time:.1}"));
         text += &format!("| {} | {} |\n", curve.title, points.collect::<Vec<_>>().join(", "));

@@ -79,7 +79,11 @@ fn diagram(svg: &mut String, curve: &Curve, top: f64, y: f64) {
         }
         free_from = x + 42.0;
         text(svg, x, bottom + 18.0, "middle", 15, &point.0.to_string(), "400");
-        text(svg, x, y - 10.0, "middle", 15, &format!("{:.1}", point.1), "400");
+        let shown = format!("{:.1}", point.1);
+        match x < LEFT + 20.0 {
+            true => text(svg, LEFT + 6.0, y - 10.0, "start", 15, &shown, "400"), // beside the axis
+            false => text(svg, x, y - 10.0, "middle", 15, &shown, "400"),
+        }
     }
 }
 
