@@ -74,7 +74,7 @@ fn run() -> Result<u8> {
             setns(namespace, CloneFlags::empty()).context("cannot join a namespace")?;
         }
         let taken = v1_chroot::signals::hold_signals()?.taken;
-        if let Some(child) = Child::fork(&taken)? {
+        if let v1_chroot::Forked::Parent(child) = Child::fork(&taken)? {
             child.reap()?;
             v1_chroot::exit_now(0);
         }

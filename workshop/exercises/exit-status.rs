@@ -13,7 +13,9 @@ use clap::Parser;
 use nix::sys::signal::SigSet;
 use nix::sys::wait::{WaitStatus, waitpid};
 use std::path::Path;
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+use v1_chroot::{
+    Child, ContainerArgs, Forked, become_root, enter_rootfs, exec, finish, parse, rootfs,
+};
 
 /// Run a command with its own root directory
 #[derive(Parser)]
@@ -31,8 +33,8 @@ fn run() -> Result<u8> {
     let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
     become_root()?;
     match Child::fork(&SigSet::empty())? {
-        None => finish(start(&rootfs, &args.container)),
-        Some(_) => {
+        Forked::Child(bound) => finish(bound.and_then(|()| start(&rootfs, &args.container))),
+        Forked::Parent(_) => {
             let status = waitpid(None, None).context("cannot wait for the command")?;
             Ok(exit_status(status))
         }

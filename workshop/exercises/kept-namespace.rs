@@ -30,7 +30,9 @@ use nix::sched::{CloneFlags, unshare};
 //]
 use std::path::Path;
 use v1_chroot::signals::hold_signals;
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+use v1_chroot::{
+    Child, ContainerArgs, Forked, become_root, enter_rootfs, exec, finish, parse, rootfs,
+};
 
 /// Run a command several times in one PID namespace
 #[derive(Parser)]
@@ -57,36 +59,39 @@ fn run() -> Result<u8> {
     // YOUR TURN: the first child from here on is process 1 of the namespace.
     //[ solution
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
-    let Some(_process_1) = Child::fork(&taken)? else {
-        loop {
+    let _process_1 = match Child::fork(&taken)? {
+        Forked::Parent(process_1) => process_1,
+        Forked::Child(Err(error)) => finish(Err(error)),
+        Forked::Child(Ok(())) => loop {
             pause(); // pause(2): until a signal comes. It is killed when its parent ends.
-        }
+        },
     };
     //[ fault each-its-own
     //[ fault awake
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
-    let Some(_process_1) = Child::fork(&taken)? else {
-        loop {
+    let _process_1 = match Child::fork(&taken)? {
+        Forked::Parent(process_1) => process_1,
+        Forked::Child(_) => loop {
             std::hint::spin_loop();
-        }
+        },
     };
     //]
     let mut status = 0;
     for _ in 0..args.times {
         status = match Child::fork(&taken)? {
             //[ starter
-            None => finish(start(&rootfs, &args.container)),
+            Forked::Child(bound) => finish(bound.and_then(|()| start(&rootfs, &args.container))),
             //[ solution
-            None => finish(start(&rootfs, &args.container)),
+            Forked::Child(bound) => finish(bound.and_then(|()| start(&rootfs, &args.container))),
             //[ fault awake
-            None => finish(start(&rootfs, &args.container)),
+            Forked::Child(bound) => finish(bound.and_then(|()| start(&rootfs, &args.container))),
             //[ fault each-its-own
-            None => {
+            Forked::Child(bound) => finish(bound.and_then(|()| {
                 v3_pidns::fork_into_pid_namespace()?;
-                finish(start(&rootfs, &args.container))
-            }
+                start(&rootfs, &args.container)
+            })),
             //]
-            Some(child) => child.wait()?,
+            Forked::Parent(child) => child.wait()?,
         };
     }
     Ok(status)

@@ -20,7 +20,9 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+use v1_chroot::{
+    Child, ContainerArgs, Forked, become_root, enter_rootfs, exec, finish, parse, rootfs,
+};
 
 /// Run a command with its own root directory and network, and a port that leads inside
 #[derive(Parser)]
@@ -38,8 +40,12 @@ fn run() -> Result<u8> {
     let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
     become_root()?;
     let namespace = make_namespace(&rootfs)?;
-    let Some(proxy) = Child::fork(&SigSet::empty())? else {
-        finish(be_proxy(&namespace).map(|never| match never {}))
+    let proxy = match Child::fork(&SigSet::empty())? {
+        Forked::Parent(proxy) => proxy,
+        Forked::Child(bound) => {
+            let Err(error) = bound.and_then(|()| be_proxy(&namespace));
+            finish(Err(error))
+        }
     };
     let container = Child::spawn(|| {
         setns(&namespace, CloneFlags::CLONE_NEWNET).context("cannot enter the network")?;

@@ -15,7 +15,9 @@ use nix::sched::{CloneFlags, unshare};
 use std::path::Path;
 //[ solution
 use v1_chroot::signals::hold_signals;
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+use v1_chroot::{
+    Child, ContainerArgs, Forked, become_root, enter_rootfs, exec, finish, parse, rootfs,
+};
 //[ starter
 use v1_chroot::{ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
 //]
@@ -44,22 +46,22 @@ fn run() -> Result<u8> {
     let taken = hold_signals()?.taken;
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
     match Child::fork(&taken)? {
-        None => finish(start(&rootfs, &args.container)),
-        Some(child) => child.wait(),
+        Forked::Child(bound) => finish(bound.and_then(|()| start(&rootfs, &args.container))),
+        Forked::Parent(child) => child.wait(),
     }
     //[ fault no-wait
     let taken = hold_signals()?.taken;
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
     match Child::fork(&taken)? {
-        None => finish(start(&rootfs, &args.container)),
-        Some(_) => Ok(0),
+        Forked::Child(bound) => finish(bound.and_then(|()| start(&rootfs, &args.container))),
+        Forked::Parent(_) => Ok(0),
     }
     //[ fault lost-status
     let taken = hold_signals()?.taken;
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
     match Child::fork(&taken)? {
-        None => finish(start(&rootfs, &args.container)),
-        Some(child) => child.reap().map(|()| 0),
+        Forked::Child(bound) => finish(bound.and_then(|()| start(&rootfs, &args.container))),
+        Forked::Parent(child) => child.reap().map(|()| 0),
     }
     //]
 }

@@ -25,7 +25,7 @@ use std::path::Path;
 use std::process::Command;
 //]
 use v1_chroot::signals::hold_signals;
-use v1_chroot::{Child, ContainerArgs, become_root, finish, parse, rootfs};
+use v1_chroot::{Child, ContainerArgs, Forked, become_root, finish, parse, rootfs};
 use v2_mountns::{NewRoot, private_mounts};
 
 /// Run a command below a process 1 that reaps
@@ -46,8 +46,8 @@ fn run() -> Result<u8> {
     let taken = hold_signals()?.taken;
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
     match Child::fork(&taken)? {
-        None => finish(be_process_1(&rootfs, &args.container)),
-        Some(child) => child.wait(),
+        Forked::Child(bound) => finish(bound.and_then(|()| be_process_1(&rootfs, &args.container))),
+        Forked::Parent(child) => child.wait(),
     }
 }
 

@@ -23,9 +23,9 @@ pub(in crate::exercises) const SECOND_FORK: Exercise = Exercise {
         "The next child is number 1. So one more fork is needed between unshare and the command, \
          and the parent waits meanwhile. It waits for a signal, SIGCHLD, which must be held before \
          there is a child: hold_signals() does that, and what it returns has the set, `taken`.",
-        "let taken = hold_signals()?.taken, before the fork. Child::fork(&taken)? is None in the \
-         child, which starts the command, and Some(child) in the parent, where child.wait() gives \
-         the exit status.",
+        "let taken = hold_signals()?.taken, before the fork. Child::fork(&taken)? is \
+         Forked::Child(bound) in the child, which starts the command (if bound is no error), and \
+         Forked::Parent(child) in the parent, where child.wait() gives the exit status.",
     ],
     starter_fails: "the command has the number ",
     faults: &[
