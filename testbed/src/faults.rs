@@ -170,6 +170,9 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(host: &Host, starts: &'a Starts<'a>) -> Bench<'a> {
+        if let Some(refusal) = tracer::refusal() {
+            host.skip(refusal);
+        }
         // The first start may differ from all others. (One thing is ours: the first thread of a
         // process makes the C library use two signals, which are ignored by children before.)
         tracer::run(&mut starts(), None);

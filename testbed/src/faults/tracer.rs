@@ -65,6 +65,20 @@ pub(super) struct Traced {
     pub(super) hung: bool,
 }
 
+/// Why this machine lets nobody be traced, if so: a security module or a seccomp filter.
+pub(super) fn refusal() -> Option<String> {
+    let mut probe = Command::new("/proc/self/exe");
+    // SAFETY: ptrace(PTRACE_TRACEME) touches no memory.
+    unsafe { probe.pre_exec(|| Ok(ptrace::traceme()?)) };
+    match probe.spawn() {
+        Err(error) => Some(format!("nobody may be traced here: {error}")),
+        Ok(mut stopped) => {
+            stopped.kill().and_then(|()| stopped.wait()).expect("end the probe");
+            None
+        }
+    }
+}
+
 /// Runs a launcher to its end. `point` gets the fault.
 pub(super) fn run(command: &mut Command, point: Option<(&Point, Fault)>) -> Traced {
     let output = || File::options().read(true).write(true).create_new(true).open("/tmp/.traced");
