@@ -33,6 +33,9 @@ pub type Prepare = for<'a> fn(&'a Host) -> Starts<'a>;
 /// How often a launcher is started again, if it did not come to the call that was to fail.
 const ATTEMPTS: usize = 20;
 
+/// How often it is traced what happens when nothing fails, to find a call that shall fail.
+const TRACES: usize = 5;
+
 /// Which faults a trial is about.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -124,7 +127,7 @@ fn each_call_fails(host: &Host, prepare: Prepare, kind: Kind, share: usize) {
         };
         let Some(errno) = errno else { continue };
         runs += 1;
-        if let Err(fault) = bench.try_point(point, errno) {
+        if let Err(fault) = bench.try_point(point, errno, &|_| true) {
             wrong.push(format!("{point} {errno:?} {fault}"));
         }
     }
@@ -139,19 +142,15 @@ fn each_exception_is_needed(host: &Host, prepare: Prepare, trial: &str) {
     bench.has_exceptions = false;
     // Where root's cache is for who believes to be somebody else.
     host.own(host.home().join(".cache"));
-    let calls = bench.normal.calls.clone();
     let mut wrong = Vec::new();
-    let ignored = IGNORED.iter().filter(|row| row.needed == trial);
-    for row in ignored {
-        let points = calls.iter().filter(|(point, _)| point.call == row.call);
-        if !bench.finds_fault(points, &calls::ANY) {
+    for row in IGNORED.iter().filter(|row| row.needed == trial) {
+        if !bench.needs(&calls::ANY, |point, _| point.call == row.call) {
             wrong.push(row.call.to_owned());
         }
     }
     for row in FALL_BACKS.iter().chain(TOLD_AS).filter(|row| row.needed == trial) {
-        let points = calls.iter().filter(|(point, path)| row.matches(point, path));
         let errnos = if row.errnos.is_empty() { &calls::ANY } else { row.errnos };
-        if !bench.finds_fault(points, errnos) {
+        if !bench.needs(errnos, |point, path| row.matches(point, path)) {
             wrong.push(format!("{row:?}"));
         }
     }
@@ -189,26 +188,40 @@ impl<'a> Bench<'a> {
         calls.filter(|point| is_whole() || point.count == 1).cloned().collect()
     }
 
-    /// Whether one of these calls, failing with one of these, is wrong.
-    fn finds_fault<'p>(
-        &mut self,
-        points: impl Iterator<Item = &'p (Point, String)>,
-        errnos: &[Errno],
-    ) -> bool {
-        let mut points = points.map(|(point, _)| point);
-        points.any(|point| errnos.iter().any(|errno| self.try_point(point, *errno).is_err()))
+    /// Whether one of these calls, failing with one of these, is wrong. That is the proof that an
+    /// exception is needed.
+    fn needs(&mut self, errnos: &[Errno], is_it: impl Fn(&Point, &str) -> bool) -> bool {
+        for _ in 0..TRACES {
+            let calls = self.normal.calls.clone();
+            let points = calls.iter().filter(|(point, path)| is_it(point, path));
+            for (point, _) in points {
+                let is_it = |path: &str| is_it(point, path);
+                if errnos.iter().any(|errno| self.try_point(point, *errno, &is_it).is_err()) {
+                    return true;
+                }
+            }
+            // A pipe was read in more pieces than usual: so the numbers were those of other calls.
+            self.normal = tracer::run(&mut (self.starts)(), None);
+        }
+        false
     }
 
     fn is_in(&self, rows: &[Exception], point: &Point, path: &str, errno: Errno) -> bool {
         self.has_exceptions && rows.iter().any(|row| row.is_about(point, path, errno))
     }
 
-    fn try_point(&mut self, point: &Point, errno: Errno) -> Result<(), String> {
+    fn try_point(
+        &mut self,
+        point: &Point,
+        errno: Errno,
+        is_it: &dyn Fn(&str) -> bool,
+    ) -> Result<(), String> {
         let start = || tracer::run(&mut (self.starts)(), Some((point, Fault::Fails(errno))));
         let mut traced = start();
         for _ in 0..ATTEMPTS {
-            // Which of two threads does what, nobody decides.
-            if traced.hit.is_some() {
+            // Which of two threads does what, nobody decides; nor in how many pieces a pipe is
+            // read: then the number is that of another call.
+            if traced.hit.as_deref().is_some_and(is_it) {
                 break;
             }
             traced = start();
