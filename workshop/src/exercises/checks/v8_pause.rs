@@ -35,8 +35,10 @@ pub(in crate::exercises) const WHO_IS_LOCALHOST: Exercise = Exercise {
 };
 
 fn who_is_localhost(host: &Host) -> Result<()> {
+    // The server may need a moment before it listens: the last answer counts.
     const ASK: &str = "for i in 1 2 3 4 5 6 7 8 9 10; do
-        wget -q -O - http://127.0.0.1/www/page 2>&1 && break; sleep 0.2; done";
+        answer=$(wget -q -O - http://127.0.0.1/www/page 2>&1) && break; sleep 0.2; done
+        echo \"$answer\"";
     fs::write(host.rootfs().join("www/page"), "hello from the pod\n")
         .context("cannot write the page")?;
     let script = format!("echo $$; {ASK}; exec sleep 100");
