@@ -40,7 +40,11 @@ fn run<'a>(host: &'a Host, network: &'static str, spec: &str) -> Starts<'a> {
 
 /// With a bridge, where one may have it: what outlives a launcher.
 fn network(host: &Host) -> &'static str {
-    if host.is_root() { "bridge" } else { "none" }
+    if !host.is_root() {
+        return "none";
+    }
+    host.need_nft();
+    "bridge"
 }
 
 fn sleeping_pod(host: &Host) -> Starts<'_> {
