@@ -51,27 +51,28 @@ pub fn is_whole() -> bool {
     env::var_os("FAULTS").is_some_and(|value| value == "all")
 }
 
+/// How a trial is added to a suite: for whom.
+type Add = fn(Suite, String, Box<dyn Fn(&Host)>) -> Suite;
+
 /// Adds a trial for each kind of fault, with `name` before it.
 pub fn add(suite: Suite, name: &str, prepare: Prepare) -> Suite {
-    let trial = format!("{} {name}", &suite.stage().name[..2]);
-    let suite = with_time(suite).both(format!("{name}_needs_its_exceptions"), move |host| {
-        each_exception_is_needed(host, prepare, &format!("{trial} {}", host.variant()));
-    });
-    kinds().into_iter().enumerate().fold(suite, |suite, (share, (word, kind))| {
-        let name = format!("{name}_each_call_fails_with_{word}");
-        suite.both(name, move |host| each_call_fails(host, prepare, kind, share))
-    })
+    add_trials(suite, name, prepare, |suite, name, body| suite.both(name, body))
 }
 
 /// The same, but for root only.
 pub fn add_for_root(suite: Suite, name: &str, prepare: Prepare) -> Suite {
+    add_trials(suite, name, prepare, |suite, name, body| suite.root(name, body))
+}
+
+fn add_trials(suite: Suite, name: &str, prepare: Prepare, add: Add) -> Suite {
     let trial = format!("{} {name}", &suite.stage().name[..2]);
-    let suite = with_time(suite).root(format!("{name}_needs_its_exceptions"), move |host| {
+    let exceptions = move |host: &Host| {
         each_exception_is_needed(host, prepare, &format!("{trial} {}", host.variant()));
-    });
+    };
+    let suite = add(with_time(suite), format!("{name}_needs_its_exceptions"), Box::new(exceptions));
     kinds().into_iter().enumerate().fold(suite, |suite, (share, (word, kind))| {
-        let name = format!("{name}_each_call_fails_with_{word}");
-        suite.root(name, move |host| each_call_fails(host, prepare, kind, share))
+        let fails = move |host: &Host| each_call_fails(host, prepare, kind, share);
+        add(suite, format!("{name}_each_call_fails_with_{word}"), Box::new(fails))
     })
 }
 

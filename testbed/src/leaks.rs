@@ -76,27 +76,13 @@ impl Snapshot {
 
     /// What differs now, one line each. Waits a moment for what is about to go away.
     pub fn leaks_since(&self, allowed: &Allowed) -> io::Result<Vec<String>> {
-        let start = Instant::now();
-        loop {
-            let leaks = self.differences(&Snapshot::take(allowed)?, allowed);
-            if leaks.is_empty() || start.elapsed() > slowed(GRACE) {
-                return Ok(leaks);
-            }
-            sleep(Duration::from_millis(10));
-        }
+        what_stays(|| Ok(self.differences(&Snapshot::take(allowed)?, allowed)))
     }
 
     /// The processes that are new and stay so, one line each. Waits a moment for those that end.
     #[cfg(target_arch = "x86_64")] // for the faults
     pub fn processes_since(&self) -> io::Result<Vec<String>> {
-        let start = Instant::now();
-        loop {
-            let new: Vec<_> = processes()?.difference(&self.0["process"]).cloned().collect();
-            if new.is_empty() || start.elapsed() > slowed(GRACE) {
-                return Ok(new);
-            }
-            sleep(Duration::from_millis(2));
-        }
+        what_stays(|| Ok(processes()?.difference(&self.0["process"]).cloned().collect()))
     }
 
     fn differences(&self, now: &Snapshot, allowed: &Allowed) -> Vec<String> {
@@ -110,6 +96,18 @@ impl Snapshot {
             leaks.extend(gone.map(|line| format!("gone {kind}: {line}")));
         }
         leaks
+    }
+}
+
+/// Looks until there is nothing, or the moment is over for what is about to go away.
+fn what_stays(look: impl Fn() -> io::Result<Vec<String>>) -> io::Result<Vec<String>> {
+    let start = Instant::now();
+    loop {
+        let seen = look()?;
+        if seen.is_empty() || start.elapsed() > slowed(GRACE) {
+            return Ok(seen);
+        }
+        sleep(Duration::from_millis(10));
     }
 }
 

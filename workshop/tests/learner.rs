@@ -294,14 +294,17 @@ fn root_is_asked_for(host: &Host) {
     // All that is on PATH: the script that is called cargo calls cp.
     let doors = host.dir("doors");
     std::os::unix::fs::symlink("/bin/cp", doors.join("cp")).unwrap();
-    let check_with = |door: &str, script: &str| {
-        let door = doors.join(door);
-        fs::write(&door, script).unwrap();
-        fs::set_permissions(&door, fs::Permissions::from_mode(0o755)).unwrap();
+    let check_here = || {
         let mut command = host.command(Path::new(BIN).join("workshop"));
         command.arg("check").current_dir(&course.directory);
         command.env("CARGO", course.directory.join("cargo")).env("PATH", &doors);
         Outcome::of(&mut command)
+    };
+    let check_with = |door: &str, script: &str| {
+        let door = doors.join(door);
+        fs::write(&door, script).unwrap();
+        fs::set_permissions(&door, fs::Permissions::from_mode(0o755)).unwrap();
+        check_here()
     };
     // su starts a shell, which gets the command's words behind its own.
     let outcome = check_with("su", "#!/bin/sh\necho \"  seen: $*\"; exit 1\n");
@@ -323,10 +326,7 @@ fn root_is_asked_for(host: &Host) {
     // No door at all: what root can type is told.
     fs::remove_file(doors.join("sudo")).unwrap();
     fs::remove_file(doors.join("su")).unwrap();
-    let mut command = host.command(Path::new(BIN).join("workshop"));
-    command.arg("check").current_dir(&course.directory);
-    command.env("CARGO", course.directory.join("cargo")).env("PATH", &doors);
-    let outcome = Outcome::of(&mut command);
+    let outcome = check_here();
     assert_eq!(outcome.code(), 1, "{outcome:?}");
     let by_hand = "workshop judge pids-limit ";
     assert!(outcome.stderr.contains("ENOENT") && outcome.stderr.contains(by_hand), "{outcome:?}");

@@ -1,6 +1,5 @@
 //! Containers side by side: some are being started, more are alive, all of them end as planned.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,7 +7,7 @@ use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use testbed::running::{descendants, is_alive, within};
+use testbed::running::{descendants, is_alive, status_line, within};
 
 /// A container to be, and how it shall end. Its command prints `ready` and reads a line.
 pub struct Plan {
@@ -125,7 +124,7 @@ impl Crowd {
                 count.most_alive = count.most_alive.max(count.alive);
             },
         );
-        let memory = most_memory(supervisor.id());
+        let memory = Some(most_memory(supervisor.id()));
         let may_go = |count: &Count| count.alive > self.peak || count.is_last_call;
         self.change(may_go, |count| count.alive -= 1);
         let processes = descendants(supervisor.id());
@@ -147,9 +146,7 @@ fn see(end: End, supervisor: Child, memory: Option<u64>) -> Seen {
     Seen { end, status: output.status, errors, memory }
 }
 
-/// `VmHWM`, proc_pid_status(5).
-fn most_memory(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse().ok()
+/// `VmHWM`, proc_pid_status(5), in kB.
+fn most_memory(pid: u32) -> u64 {
+    status_line(pid, "VmHWM").trim_end_matches(" kB").parse().expect("a number of kB")
 }

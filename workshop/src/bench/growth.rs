@@ -1,22 +1,16 @@
 //! How the time of a start grows with what is there already, and with what is asked for.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
-use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
 use super::guard::Place;
-use super::network::{Container, in_own_network};
+use super::network::{Container, SLEEPER, end_all, in_own_network, start_time};
 use super::programs::{Programs, find, is_root, stage};
-use super::times::median_in_ms;
 
-/// How often each point is measured.
+/// How often each point is measured: the time until the command runs. (What the end takes does not
+/// grow; most of it is the kernel's, which removes a link in some 30 ms.)
 pub const RUNS: usize = 30;
-
-/// What every container runs.
-const COMMAND: [&str; 3] = ["sh", "-c", "echo ready; exec sleep infinity"];
 
 /// A line in the picture.
 pub struct Curve {
@@ -37,37 +31,29 @@ pub fn measure(programs: &Programs, place: &Place) -> Result<Vec<Curve>> {
     for name in ["ip", "nft"] {
         find(name).with_context(|| format!("there is no {name}"))?;
     }
-    let beside_none = in_own_network(|| {
-        beside("running with --net none", &programs.network, "none", &[1, 10, 100, 500])
-    })?;
-    let beside_bridge = in_own_network(|| {
-        beside("running on the bridge", &programs.network, "bridge", &[1, 10, 100, 200])
-    })?;
+    let beside_none =
+        in_own_network(|| beside("running with --net none", programs, "none", &[1, 10, 100, 500]))?;
+    let beside_bridge =
+        in_own_network(|| beside("running on the bridge", programs, "bridge", &[1, 10, 100, 200]))?;
     let layers = layers(programs, place)?;
-    let ports = in_own_network(|| ports(&programs.network))?;
+    let ports = in_own_network(|| ports(programs))?;
     Ok(vec![beside_bridge, beside_none, layers, ports])
 }
 
 /// A start beside so many that run.
-fn beside(title: &'static str, program: &Path, net: &str, counts: &[usize]) -> Result<Curve> {
+fn beside(title: &'static str, programs: &Programs, net: &str, counts: &[usize]) -> Result<Curve> {
+    let mut start = stage(&programs.network);
+    start.args(["--net", net]).args(SLEEPER);
     let mut crowd = Vec::new();
     let mut points = Vec::new();
     for count in counts {
         while crowd.len() < *count {
-            crowd.push(another(program, net)?);
+            crowd.push(Container::start(programs, net)?);
         }
-        points.push((*count, start_time(stage(program).args(["--net", net]))?));
+        points.push((*count, start_time(&mut start, RUNS)?));
     }
-    // All at once, as a signal would; then each is waited for.
-    for container in &crowd {
-        container.terminate()?;
-    }
+    end_all(&crowd)?;
     Ok(Curve { title, points })
-}
-
-/// One more container that runs.
-fn another(program: &Path, net: &str) -> Result<Container> {
-    Container::spawn(stage(program).args(["--net", net]).args(COMMAND))
 }
 
 /// A start on so many layers, each with a file of its own.
@@ -84,37 +70,23 @@ fn layers(programs: &Programs, place: &Place) -> Result<Curve> {
             start.arg("--layer").arg(layer);
         }
         start.arg("--layer").arg(&programs.rootfs);
-        points.push((count, start_time(&mut start)?));
+        points.push((count, start_time(start.args(SLEEPER), RUNS)?));
     }
     Ok(Curve { title: "layers", points })
 }
 
 /// A start that publishes so many ports.
-fn ports(program: &Path) -> Result<Curve> {
+fn ports(programs: &Programs) -> Result<Curve> {
     // The bridge stays while somebody is connected to it.
-    let _holder = another(program, "bridge")?;
+    let _holder = Container::start(programs, "bridge")?;
     let mut points = Vec::new();
     for count in [1, 25, 50, 75, 100] {
-        let mut start = stage(program);
+        let mut start = stage(&programs.network);
         start.args(["--net", "bridge"]);
         for number in 0..count {
             start.arg("-p").arg(format!("127.0.0.1:{}:{}", 20_000 + number, 1 + number));
         }
-        points.push((count, start_time(&mut start)?));
+        points.push((count, start_time(start.args(SLEEPER), RUNS)?));
     }
     Ok(Curve { title: "published ports", points })
-}
-
-/// The median time until the command of a container runs: it tells so by its first line. (What the
-/// end takes does not grow; most of it is the kernel's, which removes a link in some 30 ms.)
-fn start_time(start: &mut Command) -> Result<f64> {
-    start.args(COMMAND);
-    let mut times = Vec::new();
-    for _ in 0..RUNS {
-        let begin = Instant::now();
-        let container = Container::spawn(start)?;
-        times.push(begin.elapsed());
-        drop(container);
-    }
-    Ok(median_in_ms(&times))
 }

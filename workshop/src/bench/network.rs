@@ -25,6 +25,9 @@ use super::times::median_in_ms;
 /// How many containers "many" are.
 const MANY: usize = 200;
 
+/// The command of a container that is there to be started: it tells so, and stays.
+pub(super) const SLEEPER: [&str; 3] = ["sh", "-c", "echo ready; exec sleep infinity"];
+
 /// The port of the host that leads to the container's port 80.
 const PUBLISHED: u16 = 8080;
 
@@ -63,7 +66,7 @@ pub(super) fn in_own_network<T: Send>(body: impl FnOnce() -> Result<T> + Send) -
 
 fn measure_here(programs: &Programs, runs: usize, table: &mut Table) -> Result<()> {
     // The bridge stays while somebody is connected to it.
-    let holder = Container::start(programs, &["--net", "bridge"], &["sleep", "infinity"])?;
+    let holder = Container::start(programs, "bridge")?;
     attach(runs, table)?;
     start_beside_many(programs, table)?;
     drop(holder);
@@ -107,28 +110,30 @@ fn attach(runs: usize, table: &mut Table) -> Result<()> {
 
 /// Starts with one container on the bridge, and with many.
 fn start_beside_many(programs: &Programs, table: &mut Table) -> Result<()> {
-    let few = start_time(programs)?;
-    let crowd = (0..MANY)
-        .map(|_| Container::start(programs, &["--net", "bridge"], &["sleep", "infinity"]))
-        .collect::<Result<Vec<_>>>()?;
-    let many = start_time(programs)?;
+    let mut start = stage(&programs.network);
+    start.args(["--net", "bridge"]).args(SLEEPER);
+    let few = start_time(&mut start, 50)?;
+    let crowd =
+        (0..MANY).map(|_| Container::start(programs, "bridge")).collect::<Result<Vec<_>>>()?;
+    let many = start_time(&mut start, 50)?;
     println!("start to end, 1 container there: {few:.2} ms; {MANY} there: {many:.2} ms");
     table.timed(&format!("start with {MANY} there / with 1 there"), many / few, 1.5, "");
-    // All at once, as a signal would; then each is waited for.
-    for container in &crowd {
-        container.terminate()?;
-    }
-    drop(crowd);
-    Ok(())
+    end_all(&crowd)
 }
 
-/// The median time until a container's command runs: it tells so by its first line.
-fn start_time(programs: &Programs) -> Result<f64> {
+/// All at once, as a signal would; each is waited for when it is dropped.
+pub(super) fn end_all(crowd: &[Container]) -> Result<()> {
+    crowd.iter().try_for_each(Container::terminate)
+}
+
+/// The median time until the command of a container runs, which is [`SLEEPER`]: it tells so by its
+/// first line.
+pub(super) fn start_time(start: &mut Command, runs: usize) -> Result<f64> {
     let mut times = Vec::new();
-    for _ in 0..50 {
-        let start = Instant::now();
-        let container = Container::start(programs, &["--net", "bridge"], &["sleep", "infinity"])?;
-        times.push(start.elapsed());
+    for _ in 0..runs {
+        let begin = Instant::now();
+        let container = Container::spawn(start)?;
+        times.push(begin.elapsed());
         drop(container);
     }
     Ok(median_in_ms(&times))
@@ -262,10 +267,9 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Starts it, and returns when `command` runs: its shell has printed a line then.
-    fn start(programs: &Programs, options: &[&str], command: &[&str]) -> Result<Container> {
-        let script = format!("echo ready; exec {}", command.join(" "));
-        Container::spawn(stage(&programs.network).args(options).args(["sh", "-c", &script]))
+    /// Starts one that sleeps in such a network.
+    pub(super) fn start(programs: &Programs, net: &str) -> Result<Container> {
+        Container::spawn(stage(&programs.network).args(["--net", net]).args(SLEEPER))
     }
 
     /// This program in a container, as a server. It comes with the libraries that it needs.
@@ -309,7 +313,7 @@ impl Container {
     }
 
     /// Kills the command; the supervisor then cleans up.
-    pub(super) fn terminate(&self) -> Result<()> {
+    fn terminate(&self) -> Result<()> {
         succeed(Command::new("kill").args(["-KILL", &self.command()?.to_string()])).map(drop)
     }
 }
