@@ -9,9 +9,7 @@ fuzz_everything() {
     local place target seeded
     place=$(make_directory fuzz)
     chmod 755 "$place"
-    if [[ $(cargo fuzz --version 2>/dev/null) != "cargo-fuzz $CARGO_FUZZ" ]]; then
-        cargo install cargo-fuzz --locked --version "$CARGO_FUZZ"
-    fi
+    install_from_crates cargo-fuzz "$CARGO_FUZZ" cargo fuzz
     # Hostile archives are not for root.
     [[ -e $USER_HOME ]] || make_user
     build_fuzz_targets "$CHECKOUT" "$place/right"
