@@ -33,8 +33,11 @@ pub type Prepare = for<'a> fn(&'a Host) -> Starts<'a>;
 /// How often a launcher is started again, if it did not come to the call that was to fail.
 const ATTEMPTS: usize = 20;
 
-/// How often it is traced what happens when nothing fails, to find a call that shall fail.
-const TRACES: usize = 5;
+/// How often it is traced what happens when nothing fails, to find the calls that shall fail.
+const TRACES: usize = 3;
+
+/// How often all calls that a row of the table is about are tried, until one needs it.
+const ROUNDS: usize = 5;
 
 /// Which faults a trial is about.
 #[derive(Clone, Copy, PartialEq)]
@@ -89,10 +92,11 @@ fn killed_at_each_call(host: &Host, alive: Prepare, next: Prepare) {
     let started = tracer::run(&mut alive(), None);
     assert!(started.hung, "it has ended: {:?}", started.outcome);
     let (mut wrong, mut runs) = (Vec::new(), 0);
-    for (starts, calls) in [(&alive, &started.calls), (&next, &bench.normal.calls)] {
-        let points: BTreeSet<&Point> = calls.iter().map(|(point, _)| point).collect();
+    let of_alive = always(&alive, points_of(&started));
+    for (starts, calls) in [(&alive, &of_alive), (&next, &bench.always)] {
         let is_wanted = |point: &Point| is_whole() || point.count == 1;
-        for point in points.into_iter().filter(|it| it.process == "launcher" && is_wanted(it)) {
+        let is_ours = |point: &Point| point.process.starts_with("launcher");
+        for point in calls.iter().filter(|it| is_ours(it) && is_wanted(it)) {
             runs += 1;
             if let Err(fault) = bench.try_to_kill(starts, point) {
                 wrong.push(format!("{point} {fault}"));
@@ -101,6 +105,16 @@ fn killed_at_each_call(host: &Host, alive: Prepare, next: Prepare) {
     }
     assert!(wrong.is_empty(), "{} of {runs} runs:\n{}", wrong.len(), wrong.join("\n"));
     host.figure(format_args!("killed {runs} times"));
+}
+
+fn points_of(traced: &Traced) -> BTreeSet<Point> {
+    traced.calls.iter().map(|(point, _)| point.clone()).collect()
+}
+
+/// Those of `seen` that are seen again each time. The others are made by chance: to wait for a lock
+/// that another thread has, to read a pipe in one piece more. They may not come again.
+fn always(starts: &Starts, seen: BTreeSet<Point>) -> BTreeSet<Point> {
+    (1..TRACES).fold(seen, |seen, _| &seen & &points_of(&tracer::run(&mut starts(), None)))
 }
 
 fn with_time(suite: Suite) -> Suite {
@@ -162,6 +176,8 @@ fn each_exception_is_needed(host: &Host, prepare: Prepare, trial: &str) {
 struct Bench<'a> {
     starts: &'a Starts<'a>,
     normal: Traced,
+    /// The calls that it makes each time.
+    always: BTreeSet<Point>,
     allowed: Allowed,
     before: Snapshot,
     /// The table of exceptions counts.
@@ -177,14 +193,15 @@ impl<'a> Bench<'a> {
         // process makes the C library use two signals, which are ignored by children before.)
         tracer::run(&mut starts(), None);
         let normal = tracer::run(&mut starts(), None);
+        let always = always(starts, points_of(&normal));
         let allowed = Allowed { cache: host.cache(), own: host.owned() };
         let before = Snapshot::take(&allowed).expect("look at the host");
-        Bench { starts, normal, allowed, before, has_exceptions: true }
+        Bench { starts, normal, always, allowed, before, has_exceptions: true }
     }
 
     /// The calls that shall fail. In the short form, the first of each name in each process.
     fn points(&self) -> BTreeSet<Point> {
-        let calls = self.normal.calls.iter().map(|(point, _)| point);
+        let calls = self.always.iter();
         let calls = calls.filter(|point| !IGNORED.iter().any(|row| row.call == point.call));
         calls.filter(|point| is_whole() || point.count == 1).cloned().collect()
     }
@@ -192,7 +209,7 @@ impl<'a> Bench<'a> {
     /// Whether one of these calls, failing with one of these, is wrong. That is the proof that an
     /// exception is needed.
     fn needs(&mut self, errnos: &[Errno], is_it: impl Fn(&Point, &str) -> bool) -> bool {
-        for _ in 0..TRACES {
+        for _ in 0..ROUNDS {
             let calls = self.normal.calls.clone();
             let points = calls.iter().filter(|(point, path)| is_it(point, path));
             for (point, _) in points {
@@ -220,8 +237,8 @@ impl<'a> Bench<'a> {
         let start = || tracer::run(&mut (self.starts)(), Some((point, Fault::Fails(errno))));
         let mut traced = start();
         for _ in 0..ATTEMPTS {
-            // Which of two threads does what, nobody decides; nor in how many pieces a pipe is
-            // read: then the number is that of another call.
+            // In how many pieces a pipe is read, nobody decides: then the number is that of
+            // another call.
             if traced.hit.as_deref().is_some_and(is_it) {
                 break;
             }
@@ -249,8 +266,9 @@ impl<'a> Bench<'a> {
     }
 
     fn try_to_kill(&self, starts: &Starts, point: &Point) -> Result<(), String> {
-        let killed = tracer::run(&mut starts(), Some((point, Fault::Killed)));
-        if killed.hit.is_none() {
+        let is_hit = || tracer::run(&mut starts(), Some((point, Fault::Killed))).hit.is_some();
+        // A start that was not hit ended as always, or its time was up: nothing of it is left.
+        if !(0..ATTEMPTS).any(|_| is_hit()) {
             return Err("there was no such call".to_owned());
         }
         let alive = self.before.processes_since().expect("look at the processes");

@@ -40,7 +40,8 @@ pub(crate) struct Group {
     /// All controllers of the hierarchy.
     pub(crate) controllers: Vec<String>,
     pub(crate) path: PathBuf,
-    procs: File,
+    /// The file by which a process enters.
+    entrance: File,
     /// None for a cgroup in a cgroup of ours: it goes with that one.
     lock: Option<Flock<OwnedFd>>,
 }
@@ -56,15 +57,16 @@ impl Group {
             delegation::enable(&base, wanted)?;
             delegation::enable(&parent, wanted)?;
         }
-        let procs = open_existing(&path, "cgroup.procs", OFlag::O_WRONLY)
-            .with_context(|| format!("cannot open cgroup.procs of {path:?}"))?;
+        let file = tree.version.entrance();
+        let entrance = open_existing(&path, file, OFlag::O_WRONLY)
+            .with_context(|| format!("cannot open {file} of {path:?}"))?;
         std::mem::forget(removed_on_failure);
         Ok(Group {
             version: tree.version,
             hierarchy: tree.name(),
             controllers: tree.controllers.clone(),
             path,
-            procs,
+            entrance,
             lock: Some(lock),
         })
     }
@@ -74,15 +76,16 @@ impl Group {
         let path = self.path.join(name);
         mkdir(&path, Mode::from_bits_truncate(0o755))
             .map_err(|errno| anyhow!("cannot make the cgroup {path:?}: {errno}"))?;
-        let procs = match open_existing(&path, "cgroup.procs", OFlag::O_WRONLY) {
-            Ok(procs) => procs,
+        let file = self.version.entrance();
+        let entrance = match open_existing(&path, file, OFlag::O_WRONLY) {
+            Ok(entrance) => entrance,
             Err(errno) => {
                 report_failure(remove(&path));
-                bail!("cannot open cgroup.procs of {path:?}: {errno}");
+                bail!("cannot open {file} of {path:?}: {errno}");
             }
         };
         let (hierarchy, controllers) = (self.hierarchy.clone(), self.controllers.clone());
-        Ok(Group { version: self.version, hierarchy, controllers, path, procs, lock: None })
+        Ok(Group { version: self.version, hierarchy, controllers, path, entrance, lock: None })
     }
 
     /// Lets the cgroups in this one have controllers. From then on no process may be in this one.
@@ -95,7 +98,7 @@ impl Group {
 
     /// Moves this process into the cgroup: 0 is whoever writes.
     pub(crate) fn enter(&self) -> Result<()> {
-        write(&self.procs, b"0").map(drop).map_err(|errno| {
+        write(&self.entrance, b"0").map(drop).map_err(|errno| {
             let advice = match errno {
                 Errno::EINVAL => "a real-time process? See sched(7), real-time group scheduling",
                 _ => "see cgroups(7)",
@@ -249,23 +252,23 @@ fn remove_if_empty(directory: &Path) {
 }
 
 // ANCHOR: remove
-/// Kills what is still in a cgroup, and removes it. The files need not be removed, and cannot.
+/// Removes a cgroup. The files in it need not be removed, and cannot. What forbids it (EBUSY) are
+/// processes, which are killed, and cgroups in it, which a container with all capabilities may have
+/// made.
 fn remove(path: &Path) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
-    kill_all(path, deadline)?;
-    for name in children(AT_FDCWD, path)? {
-        remove(&path.join(name))?; // a container with all capabilities may have made some
-    }
     loop {
         match unlinkat(AT_FDCWD, path, UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => return Ok(()),
-            // v1 has no word for "empty now": processes that end are in it until the last moment.
-            Err(Errno::EBUSY) if Instant::now() < deadline => {
-                kill_all(path, deadline)?;
-                sleep(Duration::from_millis(1));
-            }
+            Err(Errno::EBUSY) if Instant::now() < deadline => {}
             Err(errno) => bail!("cannot remove the cgroup {path:?}: {errno}"),
         }
+        kill_all(path, deadline)?;
+        for name in children(AT_FDCWD, path)? {
+            remove(&path.join(name))?;
+        }
+        // v1 has no word for "empty now": processes that end are in it until the last moment.
+        sleep(Duration::from_millis(1));
     }
 }
 // ANCHOR_END: remove

@@ -24,6 +24,22 @@ pub enum Version {
     V2,
 }
 
+impl Version {
+    // ANCHOR: entrance
+    /// The file by which a process with one thread enters a cgroup, when it writes "0".
+    ///
+    /// To move a whole process (cgroup.procs), the kernel first lets no process of the machine
+    /// fork, and waits until every processor knows: milliseconds, if nobody has moved for a while.
+    /// v1 also moves single threads (tasks). One that moves itself makes nobody wait.
+    pub(crate) fn entrance(self) -> &'static str {
+        match self {
+            Version::V1 => "tasks",
+            Version::V2 => "cgroup.procs",
+        }
+    }
+    // ANCHOR_END: entrance
+}
+
 /// What a host has of the two generations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -120,7 +136,7 @@ impl Hierarchies {
     // ANCHOR_END: find
 
     /// The trees in which a cgroup is to be made, each with those of the wanted controllers that
-    /// it has. A v2 tree is always among them: it can kill all of a cgroup at once.
+    /// it has. A tree with none of them (v2 on a hybrid host, usually) would only cost time.
     ///
     /// # Errors
     /// If a required controller is in none of them.
@@ -142,7 +158,7 @@ impl Hierarchies {
             let its: Vec<_> = wanted.iter().copied().filter(|it| has(hierarchy, it)).collect();
             (hierarchy, its)
         });
-        Ok(found.filter(|(tree, its)| tree.version == Version::V2 || !its.is_empty()).collect())
+        Ok(found.filter(|(_, its)| !its.is_empty()).collect())
     }
 }
 

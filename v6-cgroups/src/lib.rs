@@ -72,7 +72,7 @@ impl Cgroup {
     /// (cgroup_namespaces(7)), so this is the order.
     ///
     /// # Errors
-    /// Those of a write to cgroup.procs, and of unshare(2).
+    /// Those of a write to cgroup.procs (v1: tasks), and of unshare(2).
     pub fn enter(&self) -> Result<()> {
         for group in &self.groups {
             group.enter()?;

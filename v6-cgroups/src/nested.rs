@@ -57,7 +57,7 @@ pub fn enter_that_of(other: Pid) -> Result<()> {
     for hierarchy in Hierarchies::find()?.all {
         let (own, target) = (hierarchy.own_cgroup()?, hierarchy.cgroup_of(&other.to_string())?);
         if own != target {
-            control_file::write(&target, "cgroup.procs", "0")
+            control_file::write(&target, hierarchy.version.entrance(), "0")
                 .map_err(|errno| anyhow!("cannot enter the cgroup {target:?}: {errno}"))?;
         }
     }

@@ -28,10 +28,14 @@ use crate::running::Outcome;
 /// How long a launcher may take before it is killed.
 const HANG: Duration = Duration::from_secs(4);
 
+/// What a thread's name ends with, that is not the first of its process.
+const THREADS: &str = "'s threads";
+
 /// One system call of one process.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Point {
-    /// Whose: "launcher", its first child "1", the second child of that "1.2".
+    /// Whose: "launcher", its first child "1", the second child of that "1.2". All threads of one
+    /// but the first are "1's threads": which of them does what, nobody decides.
     pub(super) process: String,
     pub(super) call: String,
     /// The how-manieth of its name in this process, from 1.
@@ -150,12 +154,10 @@ impl Watch {
 #[derive(Default)]
 struct Task {
     name: String,
-    children: usize,
     /// Its calls count: `main` has begun.
     is_in_main: bool,
     /// Between entry and exit of a call.
     is_in_call: bool,
-    counts: BTreeMap<String, usize>,
     /// What the call that it is in has to return.
     errno: Option<Errno>,
     /// The call that it is in is the last before its own code.
@@ -170,6 +172,10 @@ struct Tracer<'a> {
     launcher: Pid,
     fault: Option<(&'a Point, Fault)>,
     tasks: BTreeMap<Pid, Task>,
+    /// How many children those of one name have had.
+    children: BTreeMap<String, usize>,
+    /// How many calls of one name those of one name have made.
+    counts: BTreeMap<(String, String), usize>,
     /// Stopped at their birth, before their parent's stop has told whose children they are.
     early: BTreeSet<Pid>,
     alive: Arc<Mutex<BTreeSet<Pid>>>,
@@ -186,6 +192,8 @@ impl<'a> Tracer<'a> {
             launcher,
             fault,
             tasks: BTreeMap::from([(launcher, task)]),
+            children: BTreeMap::new(),
+            counts: BTreeMap::new(),
             early: BTreeSet::new(),
             alive: Arc::new(Mutex::new(BTreeSet::from([launcher]))),
             calls: Vec::new(),
@@ -263,14 +271,18 @@ impl<'a> Tracer<'a> {
     /// What a new thread does before and after its closure is Rust's and the C library's. So is
     /// what the child of posix_spawn(3) does, which is vfork(2) to its parent.
     fn born(&mut self, parent: Pid, child: Pid, is_spawned: bool) {
-        let Some(of_parent) = self.tasks.get_mut(&parent) else { return };
-        of_parent.children += 1;
-        let name = match &*of_parent.name {
-            "launcher" => of_parent.children.to_string(),
-            name => format!("{name}.{}", of_parent.children),
-        };
+        let Some(of_parent) = self.tasks.get(&parent) else { return };
         let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
         let is_thread = !status.contains(&format!("\nTgid:\t{child}\n"));
+        let name = match &*of_parent.name {
+            name if is_thread && name.ends_with(THREADS) => name.to_owned(),
+            name if is_thread => format!("{name}{THREADS}"),
+            name => {
+                let number = self.children.entry(name.to_owned()).or_default();
+                *number += 1;
+                if name == "launcher" { number.to_string() } else { format!("{name}.{number}") }
+            }
+        };
         let is_in_main = of_parent.is_in_main && !is_thread && !is_spawned;
         let task = Task { name, is_in_main, is_thread, is_spawned, ..Task::default() };
         self.tasks.insert(child, task);
@@ -329,7 +341,7 @@ impl<'a> Tracer<'a> {
                 && registers.rsi != 0;
             return go_on(pid, None);
         }
-        let count = task.counts.entry(call.clone()).or_default();
+        let count = self.counts.entry((task.name.clone(), call.clone())).or_default();
         *count += 1;
         let point = Point { process: task.name.clone(), call, count: *count };
         let mut path = match has_path(&point.call) {

@@ -24,8 +24,8 @@ pub fn measure(programs: &Programs, runs: usize, table: &mut Table) -> Result<()
     let rested = cost(programs, 20, REST)?;
     println!("a cgroup with three limits: {back_to_back:.2} ms, after a rest {rested:.2} ms");
     println!(
-        "(Who moves a process waits for every processor to notice. Version 1 moves it once in each \
-         hierarchy, and after a rest each time is a grace period of the kernel.)\n"
+        "(On v2, who moves a process waits for every processor to notice: after a rest, a grace \
+         period of the kernel. A thread that moves itself, as on v1, makes nobody wait.)\n"
     );
     table.timed(FIGURE, back_to_back, 1.0, "ms");
     Ok(())
