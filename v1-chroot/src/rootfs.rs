@@ -135,7 +135,13 @@ fn make_complete(rootfs: &Path) -> Result<()> {
         return Ok(()); // the other first run was faster
     }
     let busybox = busybox::find_or_fetch(cache)?;
-    let made = if rootfs.is_dir() { mend(rootfs, &busybox) } else { build(rootfs, &busybox) };
+    let made = match fs::metadata(rootfs) {
+        Ok(found) if found.is_dir() => mend(rootfs, &busybox),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot look at {rootfs:?}"))
+        }
+        _ => build(rootfs, &busybox),
+    };
     made.map_err(|error| elsewhere(rootfs, &error))
 }
 

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
@@ -43,7 +43,8 @@ impl Blobs {
     /// # Errors
     /// If it is neither.
     pub fn open(path: &Path) -> Result<Blobs> {
-        if path.is_dir() {
+        let found = fs::metadata(path).with_context(|| format!("cannot open {path:?}"))?;
+        if found.is_dir() {
             return Ok(Blobs::Directory(path.to_owned()));
         }
         let mut file = open_file(path)?;
@@ -53,11 +54,17 @@ impl Blobs {
         Ok(Blobs::Archive(file, places))
     }
 
-    /// Whether there is a file of this name.
-    pub fn has(&self, name: &Path) -> bool {
+    /// Whether there is something of this name.
+    ///
+    /// # Errors
+    /// If a directory does not let itself be looked into.
+    pub fn has(&self, name: &Path) -> Result<bool> {
         match self {
-            Blobs::Directory(directory) => directory.join(name).is_file(),
-            Blobs::Archive(_, places) => places.contains_key(name),
+            Blobs::Directory(directory) => {
+                let path = directory.join(name);
+                path.try_exists().with_context(|| format!("cannot look at {path:?}"))
+            }
+            Blobs::Archive(_, places) => Ok(places.contains_key(name)),
         }
     }
 

@@ -14,6 +14,8 @@ use flate2::read::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -123,6 +125,13 @@ fn remove(directory: &Path) -> Result<()> {
     }
 }
 
+/// How many processors this process may use. (std would also read what its cgroup allows, and pass
+/// over what it cannot read.)
+fn processors() -> nix::Result<usize> {
+    let allowed = sched_getaffinity(Pid::from_raw(0))?; // more than it can count: EINVAL
+    Ok((0..CpuSet::count()).filter(|processor| allowed.is_set(*processor) == Ok(true)).count())
+}
+
 /// Unpacks layers, as many at a time as there are processors. Returns the number of devices that
 /// were left out.
 fn unpack_all(
@@ -146,7 +155,7 @@ fn unpack_all(
         }
         Ok(left_out)
     };
-    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let processors = processors().unwrap_or(1);
     let left_out = thread::scope(|scope| {
         let threads = (0..processors.min(layers.len())).map(|_| start(scope, work));
         let threads = threads.collect::<Result<Vec<_>>>().inspect_err(|_| {
@@ -316,8 +325,11 @@ fn lock_new(unfinished: &Path, finished: &Path) -> Result<Option<Flock<File>>> {
             .map_err(|(_, errno)| anyhow!("cannot lock {unfinished:?}: {errno}"))?;
         // While we waited its owner may have finished it, or failed and removed it.
         let of_lock = lock.metadata().with_context(cannot)?;
-        let of_path = fs::metadata(unfinished).ok();
-        if of_path.is_none_or(|of_path| of_path.ino() != of_lock.ino()) {
+        let of_path = match fs::metadata(unfinished) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            of_path => of_path.with_context(cannot)?,
+        };
+        if of_path.ino() != of_lock.ino() {
             continue;
         }
         if fs::read_dir(unfinished).with_context(cannot)?.next().is_none() {

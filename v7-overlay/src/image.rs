@@ -126,12 +126,12 @@ impl Image {
     /// # Errors
     /// If there is no image, several without a tag, none for this machine, or a checksum is wrong.
     pub fn open(name: &Path) -> Result<Image> {
-        let (path, tag) = split_tag(name);
         let read = || {
+            let (path, tag) = split_tag(name)?;
             let blobs = Blobs::open(&path)?;
-            if blobs.has(Path::new("index.json")) {
+            if blobs.has(Path::new("index.json"))? {
                 Image::from_layout(blobs, tag.as_deref())
-            } else if blobs.has(Path::new("manifest.json")) {
+            } else if blobs.has(Path::new("manifest.json"))? {
                 Image::from_docker_save(blobs, tag.as_deref())
             } else {
                 bail!("it has neither an index.json (OCI) nor a manifest.json (docker save)")
@@ -379,12 +379,13 @@ fn architecture() -> &'static str {
 }
 
 /// `PATH:TAG`, unless there is a file of the whole name.
-fn split_tag(name: &Path) -> (PathBuf, Option<String>) {
-    let text = name.to_str().filter(|_| !name.exists());
-    match text.and_then(|text| text.rsplit_once(':')) {
+fn split_tag(name: &Path) -> Result<(PathBuf, Option<String>)> {
+    let is_there = name.try_exists().with_context(|| format!("cannot look at {name:?}"))?;
+    let text = name.to_str().filter(|_| !is_there);
+    Ok(match text.and_then(|text| text.rsplit_once(':')) {
         Some((path, tag)) if !tag.is_empty() && !tag.contains('/') => {
             (path.into(), Some(tag.to_owned()))
         }
         _ => (name.to_owned(), None),
-    }
+    })
 }

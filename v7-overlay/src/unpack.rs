@@ -291,8 +291,11 @@ impl Unpacker {
     fn finish(&mut self) -> Result<()> {
         self.remove_whiteouts_in_opaque()?;
         for (path, time) in self.times.drain(..).rev().collect::<Vec<_>>() {
-            // A later entry may have put something else in its place.
-            let Ok(directory) = self.open(&path) else { continue };
+            let directory = match self.open(&path) {
+                // A later entry has put something else in its place.
+                Err(Errno::ENOENT | Errno::ENOTDIR) => continue,
+                result => result.map_err(|errno| anyhow!("cannot open {path:?}: {errno}"))?,
+            };
             utimensat(&directory, ".", &time, &time, UtimensatFlags::NoFollowSymlink)
                 .map_err(|errno| anyhow!("cannot set the time of {path:?}: {errno}"))?;
         }

@@ -3,6 +3,8 @@
 //! A figure that depends on the machine's speed is only shown. One that does not (system calls,
 //! number of crates) is a promise: when it is missed the exit status is 1, busy machine or not.
 
+#[cfg(target_arch = "x86_64")]
+mod before_main;
 mod builds;
 mod calls;
 mod content;
@@ -86,6 +88,8 @@ fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> 
 
     let mut table = Table::default();
     times::measure(programs, place, args.runs, &mut table)?;
+    #[cfg(target_arch = "x86_64")]
+    before_main::count(programs, &mut table)?;
     calls::count(programs, place, &mut table)?;
     memory::measure(programs, &mut table)?;
     network::measure(programs, args.runs, &mut table)?;

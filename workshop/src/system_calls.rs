@@ -1,4 +1,4 @@
-//! The system calls of the attacks that `nix` does not offer as safe functions. All `unsafe` of
+//! The system calls of the tools that `nix` does not offer as safe functions. All `unsafe` of
 //! this crate.
 
 use std::ffi::CString;
@@ -6,7 +6,9 @@ use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use nix::errno::Errno;
 use nix::unistd::ForkResult;
@@ -20,6 +22,12 @@ struct FileHandle {
     bytes: libc::c_uint,
     kind: libc::c_int,
     handle: [u8; LONGEST_HANDLE],
+}
+
+/// Lets this process trace what the command starts: PTRACE_TRACEME of ptrace(2).
+pub(crate) fn traced(command: &mut Command) -> &mut Command {
+    // SAFETY: between fork and execve the child makes this one call, which touches no memory.
+    unsafe { command.pre_exec(|| Ok(nix::sys::ptrace::traceme()?)) }
 }
 
 /// fork(2), for a process with one thread.
@@ -128,4 +136,20 @@ pub(crate) fn give_up_capabilities() -> nix::Result<()> {
     // SAFETY: both pointers are to the structures of version 3, made of 32-bit integers.
     let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
     Errno::result(result).map(drop)
+}
+
+/// Asks the processor what it is: an instruction, and no system call.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn cpuid() {
+    // SAFETY: cpuid changes four registers. The compiler wants to keep rbx, so that is put back.
+    unsafe {
+        std::arch::asm!(
+            "push rbx",
+            "cpuid",
+            "pop rbx",
+            inout("eax") 0 => _,
+            out("ecx") _,
+            out("edx") _,
+        );
+    }
 }

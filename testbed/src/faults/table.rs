@@ -113,7 +113,6 @@ pub(super) const FALL_BACKS: &[Exception] = &[
     exception("v5 bridge root", "rmdir", "/run/container-steps", &[], "the next start uses it"),
     exception("v6 limits root", "openat", "cpu/online", &[], "the C library asks another way"),
     exception("v6 limits root", "read", "cpu/online", &[], "the same"),
-    exception("v7 layers root", "statx", "/tmp/image", &[], "it is taken for a name with a tag"),
     exception("v7 unpack root", "getdents64", ".unfinished", &[], "the layer is begun anew"),
     exception("v7 unpack root", "sched_getaffinity", "", &[], "one layer is unpacked at a time"),
     exception("v7 layers user", "uname", "", &[], "the writes go to disk, as with an old kernel"),

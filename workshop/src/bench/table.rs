@@ -60,10 +60,15 @@ impl Table {
 
     /// A ratio without a target.
     pub fn compared(&mut self, figure: &str, value: f64) {
+        self.told(figure, &format!("{value:.2}"));
+    }
+
+    /// What is worth knowing of this machine.
+    pub fn told(&mut self, figure: &str, result: &str) {
         self.rows.push(Row {
             figure: figure.to_owned(),
             target: "-".to_owned(),
-            result: format!("{value:.2}"),
+            result: result.to_owned(),
             verdict: Verdict::Absent("shown only".to_owned()),
             timeless: false,
         });
