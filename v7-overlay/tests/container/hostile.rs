@@ -489,7 +489,7 @@ fn descriptions(host: &Host) {
         let status =
             std::process::Command::new("mkfifo").arg(layout.path.join("index.json")).status();
         assert!(status.unwrap().success());
-        host.run(["--image", layout.str()]).assert_refused(125, &["index.json: it is no regular file"]);
+        host.run(["--image", layout.str()]).assert_refused(125, &["it is no regular file"]);
     });
 }
 
