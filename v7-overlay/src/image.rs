@@ -45,7 +45,7 @@ pub struct Layer {
 
 /// How a layer is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "their names say it all")]
+#[expect(missing_docs, reason = "their names say it all")]
 pub enum Compression {
     None,
     Gzip,

@@ -96,7 +96,7 @@ pub(super) fn run(command: &mut Command, point: Option<(&Point, Fault)>) -> Trac
     // SAFETY: ptrace(PTRACE_TRACEME) touches no memory.
     unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
     let start = Instant::now();
-    #[allow(clippy::zombie_processes, reason = "the tracer waits for all that it traces")]
+    #[expect(clippy::zombie_processes, reason = "the tracer waits for all that it traces")]
     let launcher = command.spawn().expect("start the launcher");
     let launcher = Pid::from_raw(launcher.id().cast_signed());
     let mut tracer = Tracer::new(launcher, point);
