@@ -7,7 +7,7 @@
 //! could lead us anywhere on the host. Every step below follows no symbolic link.
 
 use crate::busybox;
-use crate::command_line::one_line;
+use crate::command_line::{errno_of, one_line};
 use crate::system_calls::default_action;
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
@@ -164,18 +164,22 @@ fn lock(cache: &Path) -> Result<Flock<File>> {
 /// Builds a rootfs, complete or not at all: under another name first, then renamed.
 fn build(rootfs: &Path, busybox: &Path) -> Result<()> {
     let unfinished = rootfs.with_extension("unfinished");
-    remove(&unfinished)?;
+    remove_tree(&unfinished)?;
     let built = fs::create_dir(&unfinished)
         .with_context(|| format!("cannot make {unfinished:?}"))
         .and_then(|()| mend(&unfinished, busybox))
         .and_then(|()| fs::rename(&unfinished, rootfs).context("cannot rename it"));
     if built.is_err() {
-        remove(&unfinished)?;
+        remove_tree(&unfinished)?;
     }
     built
 }
 
-fn remove(directory: &Path) -> Result<()> {
+/// Removes a directory with all that is in it. It need not be there.
+///
+/// # Errors
+/// Those of unlink(2) and rmdir(2).
+pub fn remove_tree(directory: &Path) -> Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {directory:?}"))
@@ -361,8 +365,4 @@ fn is_directory(found: &FileStat) -> bool {
 
 fn is_file(found: &FileStat) -> bool {
     found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
-}
-
-fn errno_of(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

@@ -25,6 +25,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 use v1_chroot::command_line::note;
+use v1_chroot::rootfs::remove_tree;
 
 /// How an unfinished directory is called, behind the layer's name.
 const UNFINISHED: &str = "unfinished";
@@ -108,19 +109,10 @@ pub(crate) fn remove_dead(parent: &Path, of_interest: impl Fn(&Path) -> bool) ->
         }
         let Ok(directory) = File::open(&path) else { continue }; // its owner has just renamed it
         if let Ok(_lock) = Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-            remove(&path)?;
+            remove_tree(&path)?;
         }
     }
     Ok(())
-}
-
-fn remove(directory: &Path) -> Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {directory:?}"))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Unpacks layers, as many at a time as there are processors. Returns the number of devices that
@@ -207,7 +199,7 @@ impl Unpacking<'_> {
                 Ok(left_out)
             });
         if unpacked.is_err() {
-            remove(&unfinished)?;
+            remove_tree(&unfinished)?;
         }
         drop(lock);
         unpacked
@@ -282,9 +274,8 @@ impl Read for Pieces {
             self.piece = piece?;
             self.position = 0;
         }
-        let rest = &self.piece[self.position..];
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
+        let mut rest = &self.piece[self.position..]; // the position is never beyond the end
+        let length = rest.read(buffer)?;
         self.position += length;
         Ok(length)
     }
@@ -323,7 +314,7 @@ fn lock_new(unfinished: &Path, finished: &Path) -> Result<Option<Flock<File>>> {
         if fs::read_dir(unfinished).with_context(cannot)?.next().is_none() {
             return Ok(Some(lock));
         }
-        remove(unfinished)?; // a dead process's: begin anew
+        remove_tree(unfinished)?; // a dead process's: begin anew
     }
 }
 
