@@ -50,7 +50,7 @@ pub struct ProcessArgs {
 fn parse_size(text: &str) -> Result<u64, String> {
     let lower = text.to_ascii_lowercase();
     let number = lower.trim_end_matches(['k', 'm', 'g']);
-    let shift = match &lower[number.len()..] {
+    let shift = match lower.strip_prefix(number).unwrap_or_default() {
         "" => Some(0),
         "k" => Some(10),
         "m" => Some(20),

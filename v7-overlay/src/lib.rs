@@ -93,11 +93,12 @@ impl Overlay {
     /// EINVAL if the upper directory is on a file system that cannot be one.
     pub fn mount(&self) -> Result<PathBuf> {
         let layers = self.lower.iter().map(|layer| open(layer)).collect::<Result<Vec<_>>>()?;
-        let on_disk = self.upper.open_on_disk(&layers[0], self.xattrs)?;
+        let top = &layers[0]; // create() has refused an overlay without layers
+        let on_disk = self.upper.open_on_disk(top, self.xattrs)?;
         let tmpfs = enter_new_tmpfs(&self.lower[0])?;
         let (upper, work) = match on_disk {
             Some(on_disk) => on_disk,
-            None => self.upper.make_in(Path::new("."), &layers[0], self.xattrs)?,
+            None => self.upper.make_in(Path::new("."), top, self.xattrs)?,
         };
         fs::create_dir("merged").context("cannot make a mount point")?;
         let merged = open(Path::new("merged"))?;

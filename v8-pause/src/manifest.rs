@@ -415,24 +415,17 @@ fn expand(text: &str, variables: &[(String, String)]) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         result += before;
-        let name = after.strip_prefix('(').and_then(|after| after.split_once(')'));
-        rest = match name {
-            _ if after.starts_with('$') => {
-                result.push('$');
-                &after[1..]
-            }
-            Some((name, after)) => {
-                match variables.iter().find(|(other, _)| other == name) {
-                    Some((_, value)) => result += value,
-                    None => result += &format!("$({name})"),
-                }
-                after
-            }
-            None => {
-                result.push('$');
-                after
-            }
+        let variable = after.strip_prefix('(').and_then(|after| after.split_once(')'));
+        let Some((name, after)) = variable else {
+            result.push('$');
+            rest = after.strip_prefix('$').unwrap_or(after);
+            continue;
         };
+        match variables.iter().find(|(other, _)| other == name) {
+            Some((_, value)) => result += value,
+            None => result += &format!("$({name})"),
+        }
+        rest = after;
     }
     result + rest
 }

@@ -249,7 +249,8 @@ impl<'a> Supervisor<'a> {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(anyhow!("cannot poll: {errno}")),
         }
-        let ready: Vec<_> = waited[1..].iter().map(|it| it.any() == Some(true)).collect();
+        let of_streams = waited.iter().skip(1); // behind the signals
+        let ready: Vec<_> = of_streams.map(|it| it.any() == Some(true)).collect();
         drop(waited);
         let mut ready = ready.into_iter();
         for member in &mut self.members {
