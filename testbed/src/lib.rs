@@ -64,10 +64,6 @@ pub mod book;
 mod cgroups;
 pub mod contract;
 pub mod elsewhere;
-#[cfg(target_arch = "x86_64")]
-pub mod faults;
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "faults/elsewhere.rs"]
 pub mod faults;
 mod host;
 mod host_cgroups;
