@@ -25,8 +25,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use v1_chroot::command_line::{note, one_line};
 
-/// The cgroup above those of all containers.
-const PARENT: &str = "container-steps";
+/// The cgroup above those of all containers. It goes with the last of them.
+pub const PARENT: &str = "container-steps";
 
 /// How long processes that were killed may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -21,6 +21,7 @@ pub mod limits;
 mod nested;
 mod usage;
 
+pub use group::PARENT;
 pub use limits::Limits;
 pub use nested::enter_that_of;
 
