@@ -10,19 +10,19 @@
 //! | [`layers`] | which directories the layers are: `--image`, `--layer` or a rootfs |
 //! | [`upper`] | the directory that takes the writes, in memory or `--upper` |
 //! | `temporary` | the same on disk, for older kernels without root (skip on first reading) |
-//! | [`changes`] | what a container added, changed and deleted: `--changes` |
+//! | `changes` | what a container added, changed and deleted: `--changes` |
 //! | [`lookup`] | what the lower layers show at a path, as overlayfs finds it |
 //! | [`image`] | what an image is: index, manifest, configuration, layers |
 //! | [`blobs`] | where the files of an image are: in a directory or in a tar archive |
 //! | [`digest`] | a name that is a checksum, and the reader that checks it |
-//! | [`cache`] | every layer unpacked once, complete or not at all |
+//! | `cache` | every layer unpacked once, complete or not at all |
 //! | [`unpack`] | from a tar archive to a directory, whatever the archive tries |
 //! | [`process`] | how an image wants its command to be run: user, directory, environment |
 
 pub mod arguments;
 pub mod blobs;
-pub mod cache;
-pub mod changes;
+mod cache;
+mod changes;
 pub mod digest;
 pub mod image;
 pub mod layers;
