@@ -53,7 +53,7 @@
 //! refuses things; [`Outside`] is another machine on the network, [`tcp`] a server and its clients;
 //! [`pace`] knows how slow the machine is. [`contract::add`] adds what all stages keep.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
