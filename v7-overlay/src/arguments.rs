@@ -102,9 +102,11 @@ mod tests {
         #[derive(clap::Parser)]
         struct Args {
             #[command(flatten)]
+            _container: v1_chroot::ContainerArgs, // --rootfs, with which there are no layers
+            #[command(flatten)]
             overlay: OverlayArgs,
         }
-        let Args { overlay } = clap::Parser::parse_from(["v7-overlay"]);
+        let Args { overlay, .. } = clap::Parser::parse_from(["v7-overlay"]);
         assert_eq!(overlay, OverlayArgs::default());
     }
 
