@@ -39,7 +39,7 @@ fuzz_everything() {
 seeded_message() {
     case $1 in
         archive) echo "something outside has changed" ;;
-        manifest) echo "panicked at .*/v8-pause/src/manifest.rs" ;;
+        manifest) echo "panicked at .*/v8-pause/src/manifest/variables.rs" ;;
         options) echo "panicked at .*/v5-netns/src/publish.rs" ;;
     esac
 }

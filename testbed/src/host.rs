@@ -201,7 +201,6 @@ impl Host {
     }
 
     /// What belongs to the test so far.
-    #[cfg(target_arch = "x86_64")] // for the faults
     pub(crate) fn owned(&self) -> BTreeSet<PathBuf> {
         self.own.borrow().clone()
     }

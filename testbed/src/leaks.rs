@@ -80,7 +80,6 @@ impl Snapshot {
     }
 
     /// The processes that are new and stay so, one line each. Waits a moment for those that end.
-    #[cfg(target_arch = "x86_64")] // for the faults
     pub fn processes_since(&self) -> io::Result<Vec<String>> {
         what_stays(|| Ok(processes()?.difference(&self.0["process"]).cloned().collect()))
     }

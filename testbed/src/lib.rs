@@ -53,7 +53,7 @@
 //! refuses things; [`Outside`] is another machine on the network, [`tcp`] a server and its clients;
 //! [`pace`] knows how slow the machine is. [`contract::add`] adds what all stages keep.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -64,10 +64,6 @@ pub mod book;
 mod cgroups;
 pub mod contract;
 pub mod elsewhere;
-#[cfg(target_arch = "x86_64")]
-pub mod faults;
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "faults/elsewhere.rs"]
 pub mod faults;
 mod host;
 mod host_cgroups;

@@ -1,8 +1,7 @@
 //! The throw-away host itself, and how a suite reports.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     reason = "a test fails by panicking, with the line that did it"
 )]

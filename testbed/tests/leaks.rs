@@ -1,6 +1,6 @@
 //! Proof that the leak check sees leaks: a launcher leaks each kind of resource on purpose.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

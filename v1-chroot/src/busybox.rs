@@ -6,12 +6,13 @@
 
 use crate::command_line::{note, one_line};
 use crate::elf_file::ElfFile;
+use crate::rootfs::remove_tree;
 use anyhow::{Context, Result, anyhow, bail};
 use std::env;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// Where distributions put it. The static one has a name of its own on some of them.
 const USUAL_PLACES: [&str; 6] = [
@@ -52,16 +53,9 @@ pub fn find_or_fetch(cache: &Path) -> Result<PathBuf> {
 
 /// The names of all commands that `busybox` can be, as it lists them.
 pub(crate) fn applets(busybox: &Path) -> Result<Vec<String>> {
-    let cannot = || format!("cannot run {busybox:?} --list");
-    let mut child = Command::new(busybox)
-        .arg("--list")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .with_context(cannot)?;
-    let names = read_to_end(child.stdout.take()).with_context(cannot)?;
-    child.wait().with_context(cannot)?;
+    let mut list = Command::new(busybox);
+    list.arg("--list").stdout(Stdio::piped()).stderr(Stdio::null());
+    let (_, names) = run(&mut list).with_context(|| format!("cannot run {busybox:?} --list"))?;
     let names: Vec<_> =
         names.lines().filter(|name| !name.contains('/')).map(str::to_owned).collect();
     if !names.iter().any(|name| name == "sh") {
@@ -128,35 +122,36 @@ fn download(work: &Path) -> Result<()> {
         command.args(["-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none"]);
         command
     };
-    run(apt().arg("update"))?;
-    run(apt().args(["download", "busybox-static"]))?;
+    run_well(apt().arg("update"))?;
+    run_well(apt().args(["download", "busybox-static"]))?;
     let package = fs::read_dir(work)
         .with_context(|| format!("cannot list {work:?}"))?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .context("apt-get downloaded no package")?;
-    run(Command::new("/usr/bin/dpkg-deb").arg("-x").arg(package).arg(work.join("root")))
+    run_well(Command::new("/usr/bin/dpkg-deb").arg("-x").arg(package).arg(work.join("root")))
 }
 
-/// Runs a command in silence; its last words become the error.
-fn run(command: &mut Command) -> Result<()> {
-    let name = command.get_program().to_owned();
-    let cannot = || format!("cannot run {name:?}");
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-    let mut child = child.with_context(cannot)?;
-    let words = read_to_end(child.stderr.take()).with_context(cannot)?;
-    if child.wait().with_context(cannot)?.success() {
+/// Runs a command in silence; if it fails, its last words become the error.
+fn run_well(command: &mut Command) -> Result<()> {
+    let ended = run(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+    let name = command.get_program();
+    let (status, words) = ended.with_context(|| format!("cannot run {name:?}"))?;
+    if status.success() {
         return Ok(());
     }
     let last = words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given");
     bail!("{name:?} failed: {last}")
 }
 
-/// All that comes through a pipe. (std's own `output` waits for two, and panics if poll(2) fails.)
-fn read_to_end(pipe: Option<impl Read>) -> io::Result<String> {
+/// Runs a command to its end: how it ended, and what came through the one stream that is piped.
+/// (std's own `output` waits for two, and panics if poll(2) fails.)
+fn run(command: &mut Command) -> io::Result<(ExitStatus, String)> {
+    let mut child = command.stdin(Stdio::null()).spawn()?;
     let mut bytes = Vec::new();
-    pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    child.stdout.take().map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes))?;
+    child.stderr.take().map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes))?;
+    Ok((child.wait()?, String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// How to install a static busybox here: os-release(5) tells the distribution.
@@ -183,12 +178,7 @@ struct WorkDirectory(PathBuf);
 
 impl WorkDirectory {
     fn create(path: PathBuf) -> Result<WorkDirectory> {
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove {path:?}"));
-            }
-            _ => {}
-        }
+        remove_tree(&path)?; // of a process that was killed
         fs::create_dir_all(&path).with_context(|| format!("cannot make {path:?}"))?;
         Ok(WorkDirectory(path))
     }

@@ -46,7 +46,7 @@ pub fn exec_with(command: &[OsString], environment: &[OsString]) -> Result<Infal
     let command = if command.is_empty() { &shell } else { command };
     let arguments = command.iter().map(|word| c_string(word)).collect::<Result<Vec<_>>>()?;
     let variables = environment.iter().map(|word| c_string(word)).collect::<Result<Vec<_>>>()?;
-    let program = &command[0];
+    let program = &command[0]; // there is one: given, or the shell
 
     SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
     close_on_exec_from_3().context("cannot mark descriptors close-on-exec")?;

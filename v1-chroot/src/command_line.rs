@@ -147,6 +147,11 @@ pub fn one_line(error: &anyhow::Error) -> String {
     shown
 }
 
+/// The errno in an error of std. One without an errno is std's own: EIO is as near as it gets.
+pub fn errno_of(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,22 +6,20 @@
 //! The containers are root in there, so nothing in it may be trusted: a link in place of `/bin`
 //! could lead us anywhere on the host. Every step below follows no symbolic link.
 
+mod place;
+
 use crate::busybox;
 use crate::command_line::one_line;
 use crate::system_calls::default_action;
 use anyhow::{Context, Result, anyhow, bail};
-use nix::errno::Errno;
-use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, OpenHow, ResolveFlag};
-use nix::fcntl::{openat, openat2, readlinkat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags};
-use nix::sys::stat::{fstatat, lstat, mkdirat, utimensat};
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::{FileStat, Mode, lstat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{UnlinkatFlags, User, geteuid, getuid, symlinkat, unlinkat};
+use nix::unistd::{User, geteuid, getuid};
+use place::{Place, is_directory, is_file, mode, time};
 use std::env;
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -170,18 +168,22 @@ fn lock(cache: &Path) -> Result<Flock<File>> {
 /// Builds a rootfs, complete or not at all: under another name first, then renamed.
 fn build(rootfs: &Path, busybox: &Path) -> Result<()> {
     let unfinished = rootfs.with_extension("unfinished");
-    remove(&unfinished)?;
+    remove_tree(&unfinished)?;
     let built = fs::create_dir(&unfinished)
         .with_context(|| format!("cannot make {unfinished:?}"))
         .and_then(|()| mend(&unfinished, busybox))
         .and_then(|()| fs::rename(&unfinished, rootfs).context("cannot rename it"));
     if built.is_err() {
-        remove(&unfinished)?;
+        remove_tree(&unfinished)?;
     }
     built
 }
 
-fn remove(directory: &Path) -> Result<()> {
+/// Removes a directory with all that is in it. It need not be there.
+///
+/// # Errors
+/// Those of unlink(2) and rmdir(2).
+pub fn remove_tree(directory: &Path) -> Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {directory:?}"))
@@ -229,146 +231,4 @@ fn mend_busybox(place: &Place, busybox: &Path) -> Result<TimeSpec> {
         place.set_time(time)?;
     }
     Ok(time)
-}
-
-/// A name in an open directory of the rootfs. No symbolic link can lead out of it.
-struct Place {
-    directory: OwnedFd,
-    name: String,
-}
-
-impl Place {
-    /// Opens the parent directory of `name`, which is relative to `root`.
-    fn of(root: &File, name: &str) -> Result<Place> {
-        let (parent, name) = name.rsplit_once('/').unwrap_or((".", name));
-        let no_links = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let directory = openat2(root, parent, OpenHow::new().flags(flags).resolve(no_links))
-            .map_err(|errno| anyhow!("cannot open /{parent} of the rootfs: {errno}"))?;
-        Ok(Place { directory, name: name.to_owned() })
-    }
-
-    fn failed(&self, attempt: &str, errno: Errno) -> anyhow::Error {
-        anyhow!("cannot {attempt} {:?} in the rootfs: {errno}", self.name)
-    }
-
-    fn stat(&self) -> Result<Option<FileStat>> {
-        match fstatat(&self.directory, self.name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(found) => Ok(Some(found)),
-            Err(Errno::ENOENT) => Ok(None),
-            Err(errno) => Err(self.failed("look at", errno)),
-        }
-    }
-
-    fn mend_directory(&self, wanted: Mode) -> Result<()> {
-        match self.stat()? {
-            Some(found) if is_directory(&found) && mode(&found) == wanted.bits() => return Ok(()),
-            Some(found) if is_directory(&found) => {}
-            Some(_) => {
-                self.move_aside()?;
-                self.make_directory()?;
-            }
-            None => self.make_directory()?,
-        }
-        // chmod(2) of what is open, without needing the permission to read it.
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let directory = openat(&self.directory, self.name.as_str(), flags, Mode::empty())
-            .map_err(|errno| self.failed("open", errno))?;
-        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
-        fs::set_permissions(path, Permissions::from_mode(wanted.bits()))
-            .map_err(|error| self.failed("set the mode of", errno_of(&error)))
-    }
-
-    fn make_directory(&self) -> Result<()> {
-        mkdirat(&self.directory, self.name.as_str(), Mode::S_IRWXU)
-            .map_err(|errno| self.failed("make", errno))
-    }
-
-    fn mend_link(&self, target: &str) -> Result<()> {
-        if readlinkat(&self.directory, self.name.as_str()) == Ok(OsString::from(target)) {
-            return Ok(());
-        }
-        if self.stat()?.is_some() {
-            self.move_aside()?;
-        }
-        symlinkat(target, &self.directory, self.name.as_str())
-            .map_err(|errno| self.failed("make the link", errno))
-    }
-
-    /// Writes a file beside its place, then renames: a container that runs meanwhile sees the old
-    /// one or the new one, and that the old one is being executed (ETXTBSY) is no obstacle.
-    fn write(&self, mode: u32, content: &mut dyn Read) -> Result<()> {
-        if self.stat()?.is_some_and(|found| !is_file(&found)) {
-            self.move_aside()?;
-        }
-        let unfinished = Place {
-            directory: self.directory.try_clone().context("cannot copy a descriptor")?,
-            name: format!("{}.unfinished", self.name),
-        };
-        if unfinished.stat()?.is_some() {
-            unfinished.move_aside()?;
-        }
-        let written = unfinished.create(mode, content).and_then(|()| {
-            let (from, to) = (unfinished.name.as_str(), self.name.as_str());
-            renameat(&self.directory, from, &self.directory, to)
-                .map_err(|errno| self.failed("put in its place", errno))
-        });
-        if written.is_err() {
-            // The reason to fail is told; that its remains stay too would only hide it.
-            let _ = unlinkat(&self.directory, unfinished.name.as_str(), UnlinkatFlags::NoRemoveDir);
-        }
-        written
-    }
-
-    fn create(&self, mode: u32, content: &mut dyn Read) -> Result<()> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-        let file = openat(&self.directory, self.name.as_str(), flags, Mode::S_IRUSR)
-            .map_err(|errno| self.failed("make", errno))?;
-        let mut file = File::from(file);
-        io::copy(content, &mut file)
-            .and_then(|_| file.set_permissions(Permissions::from_mode(mode)))
-            .map_err(|error| self.failed("write", errno_of(&error)))
-    }
-
-    /// Renames what stands where something of ours belongs. It is not removed: it may be somebody's
-    /// work, or have a file system of the host mounted on it (rename(2) says EBUSY then).
-    fn move_aside(&self) -> Result<()> {
-        let is_free = |name: &String| {
-            let found = fstatat(&self.directory, name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
-            found.err() == Some(Errno::ENOENT)
-        };
-        let mut names = (1..1000).map(|number| format!("{}.damaged{number}", self.name));
-        let aside = names.find(is_free).ok_or(Errno::EEXIST);
-        aside
-            .and_then(|aside| {
-                renameat(&self.directory, self.name.as_str(), &self.directory, aside.as_str())
-            })
-            .map_err(|errno| self.failed("move aside", errno))
-    }
-
-    fn set_time(&self, time: TimeSpec) -> Result<()> {
-        let flag = UtimensatFlags::NoFollowSymlink;
-        utimensat(&self.directory, self.name.as_str(), &TimeSpec::UTIME_OMIT, &time, flag)
-            .map_err(|errno| self.failed("set the time of", errno))
-    }
-}
-
-fn mode(found: &FileStat) -> u32 {
-    found.st_mode & 0o7777
-}
-
-fn time(found: &FileStat) -> (i64, i64) {
-    (found.st_mtime, found.st_mtime_nsec)
-}
-
-fn is_directory(found: &FileStat) -> bool {
-    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
-}
-
-fn is_file(found: &FileStat) -> bool {
-    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
-}
-
-fn errno_of(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

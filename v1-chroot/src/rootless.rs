@@ -4,14 +4,15 @@
 //! namespaces want CAP_SYS_ADMIN. An ordinary user has none. But any user may make a *user
 //! namespace*, and its first process has all capabilities, over what belongs to that namespace.
 
+use crate::command_line::errno_of;
 use crate::system_calls::effective_capabilities;
 use anyhow::{Result, anyhow};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
-use std::fmt::Write as _;
+use std::fmt;
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::Write;
 use std::path::Path;
 
 /// The bit of CAP_SYS_ADMIN in a capability set (capabilities(7)).
@@ -32,7 +33,7 @@ pub fn become_root() -> Result<()> {
     }
     let (user, group) = (geteuid(), getegid()); // inside they would read as 65534, "nobody"
     unshare(CloneFlags::CLONE_NEWUSER)
-        .map_err(|errno| refusal("unshare(CLONE_NEWUSER)", errno, &Host::look()))?;
+        .map_err(|errno| refusal(&Attempt::Unshare, errno, &Host::look()))?;
     write("uid_map", &format!("0 {user} 1"))?;
     // Giving up setgroups(2) is the price of a group map without privilege: a group can also be
     // there to take access *away* (chmod 705), and leaving it must not be free.
@@ -49,9 +50,23 @@ fn write(name: &str, text: &str) -> Result<()> {
         .open(&path)
         .and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| {
-        let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-        refusal(&format!("write {text:?} to {path}"), errno, &Host::look())
+        refusal(&Attempt::Write { text, path: &path }, errno_of(&error), &Host::look())
     })
+}
+
+/// What was refused.
+enum Attempt<'a> {
+    Unshare,
+    Write { text: &'a str, path: &'a str },
+}
+
+impl fmt::Display for Attempt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Attempt::Unshare => f.write_str("unshare(CLONE_NEWUSER)"),
+            Attempt::Write { text, path } => write!(f, "write {text:?} to {path}"),
+        }
+    }
 }
 
 /// What on this host can refuse a user namespace.
@@ -87,10 +102,11 @@ impl Host {
 }
 
 /// Says why there is no user namespace to be had, and which of the known causes it is.
-fn refusal(attempt: &str, errno: Errno, host: &Host) -> anyhow::Error {
+fn refusal(attempt: &Attempt, errno: Errno, host: &Host) -> anyhow::Error {
     let is = |sysctl: &Option<String>, value: &str| sysctl.as_deref() == Some(value);
-    let mut text = format!("cannot become root in a user namespace: {attempt}: {errno} (");
-    text += match errno {
+    let is_apparmor =
+        matches!(errno, Errno::EPERM | Errno::EACCES) && is(&host.apparmor_restrict, "1");
+    let advice = match errno {
         Errno::ENOSPC if is(&host.max_user_namespaces, "0") => {
             "user namespaces are switched off: sudo sysctl -w user.max_user_namespaces=15000"
         }
@@ -98,7 +114,7 @@ fn refusal(attempt: &str, errno: Errno, host: &Host) -> anyhow::Error {
             "too many user namespaces, or nested too deep: see /proc/sys/user/max_user_namespaces"
         }
         Errno::EINVAL => "this kernel was built without user namespaces: run it with sudo",
-        Errno::EPERM | Errno::EACCES if is(&host.apparmor_restrict, "1") => {
+        _ if is_apparmor => {
             "AppArmor forbids it to programs without a profile; this line permits it:"
         }
         Errno::EPERM if is(&host.unprivileged_userns_clone, "0") => {
@@ -108,7 +124,7 @@ fn refusal(attempt: &str, errno: Errno, host: &Host) -> anyhow::Error {
             "the kernel refuses it inside a chroot: enter the directory with pivot_root instead, \
              as bwrap and systemd-nspawn do, or run this as root"
         }
-        Errno::EPERM if attempt.starts_with("write \"0 0 1\"") => {
+        Errno::EPERM if matches!(attempt, Attempt::Write { text: "0 0 1", .. }) => {
             "this root has given up CAP_SYS_ADMIN and CAP_SETFCAP; if it is a container's, start \
              that one with --privileged"
         }
@@ -122,25 +138,22 @@ fn refusal(attempt: &str, errno: Errno, host: &Host) -> anyhow::Error {
              book/src/troubleshooting.md#root-without-root"
         }
     };
-    text += ")";
-    if text.ends_with("permits it:)") {
-        permit_with_apparmor(&mut text, &host.program);
-    }
-    anyhow!(text)
+    // A line to type stands behind the parenthesis: so it can be marked to the end, and copied.
+    let line =
+        if is_apparmor { format!(" {}", line_for_apparmor(&host.program)) } else { "".into() };
+    anyhow!("cannot become root in a user namespace: {attempt}: {errno} ({advice}){line}")
 }
 
-/// Appends the commands that give our programs an AppArmor profile (Ubuntu 23.10 and newer).
-fn permit_with_apparmor(text: &mut String, program: &str) {
+/// The commands that give our programs an AppArmor profile (Ubuntu 23.10 and newer).
+fn line_for_apparmor(program: &str) -> String {
     let profile = "/etc/apparmor.d/container-steps";
     // The directory of the program holds all stages, and that of the tests: target/debug.
     let directory = Path::new(program).parent().unwrap_or(Path::new("/")).display();
-    // Writing to a String cannot fail.
-    let _ = write!(
-        text,
-        " echo 'abi <abi/4.0>, profile container-steps \"{directory}/{{v[1-8]-*,deps/*}}\" \
+    format!(
+        "echo 'abi <abi/4.0>, profile container-steps \"{directory}/{{v[1-8]-*,deps/*}}\" \
          flags=(unconfined) {{ userns, }}' | sudo tee {profile} \
          && sudo apparmor_parser -r {profile}"
-    );
+    )
 }
 
 #[cfg(test)]
@@ -156,7 +169,7 @@ mod tests {
     }
 
     fn told(errno: Errno, host: &Host) -> String {
-        refusal("unshare(CLONE_NEWUSER)", errno, host).to_string()
+        refusal(&Attempt::Unshare, errno, host).to_string()
     }
 
     #[test]
@@ -169,6 +182,10 @@ mod tests {
         assert!(told(Errno::EPERM, &chroot).contains("inside a chroot"));
         let docker = Host { seccomp_filter: true, ..host() };
         assert!(told(Errno::EPERM, &docker).contains("seccomp=unconfined"));
+        let map = Attempt::Write { text: "0 0 1", path: "/proc/self/uid_map" };
+        let lessened = refusal(&map, Errno::EPERM, &host()).to_string();
+        assert!(lessened.contains("write \"0 0 1\" to /proc/self/uid_map: EPERM"), "{lessened}");
+        assert!(lessened.contains("--privileged"), "{lessened}");
     }
 
     #[test]

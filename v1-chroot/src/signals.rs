@@ -55,8 +55,7 @@ fn ignored_signals() -> Result<u64> {
     let length = openat(AT_FDCWD, path, flags, Mode::empty())
         .and_then(|file| read(file, &mut status))
         .with_context(|| format!("cannot read {path}"))?;
-    let status = &status[..length];
-    let status = String::from_utf8_lossy(status);
+    let status = String::from_utf8_lossy(&status[..length]); // no more than there is room for
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.with_context(|| format!("no line SigIgn in {path}"))

@@ -7,7 +7,11 @@ use nix::unistd::{ForkResult, Pid};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a thread that was joined may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// fork(2), for a process with one thread.
 ///
@@ -18,17 +22,16 @@ use std::time::Duration;
 /// # Errors
 /// EAGAIN and ENOMEM of fork(2); an error if this process has more than one thread.
 pub(crate) fn fork() -> Result<ForkResult> {
-    let mut threads = count_threads()?;
-    for _ in 0..1000 {
-        if threads == 1 {
-            break;
+    let start = Instant::now();
+    loop {
+        match count_threads()? {
+            1 => break,
+            // Who joins a thread is woken a moment before the kernel takes the thread off the list.
+            _ if start.elapsed() < PATIENCE => sleep(Duration::from_micros(100)),
+            threads => bail!(
+                "cannot fork: this process has {threads} threads, and fork would copy only one"
+            ),
         }
-        // Who joins a thread is woken a moment before the kernel takes the thread off the list.
-        std::thread::sleep(Duration::from_micros(100));
-        threads = count_threads()?;
-    }
-    if threads != 1 {
-        bail!("cannot fork: this process has {threads} threads, and fork would copy only one");
     }
     // SAFETY: this process has one thread (checked above), so the child may do whatever it likes.
     unsafe { nix::unistd::fork() }.map_err(|errno| anyhow!("cannot fork: {errno}"))

@@ -1,6 +1,6 @@
 //! v1-chroot, while one of its system calls fails.
 
-#![allow(clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use std::process::ExitCode;
 

@@ -24,7 +24,7 @@ use std::net::Ipv4Addr;
 use v1_chroot::command_line::{note, one_line};
 
 /// The bridge. The links to the containers are called steps2, steps3 and so on.
-pub(crate) const BRIDGE: &str = "steps0";
+pub const BRIDGE: &str = "steps0";
 
 /// Its hardware address, by which we know it as ours. (Without one of its own, a bridge takes the
 /// lowest of its ports' addresses, and changes it as they come and go.)

@@ -28,6 +28,7 @@ mod proxy;
 pub mod publish;
 pub mod subnet;
 
+pub use bridge::BRIDGE;
 pub use publish::Publish;
 pub use subnet::Subnet;
 
@@ -52,7 +53,7 @@ pub struct NetworkArgs {
     pub net: Option<Mode>,
 
     /// Addresses of the containers on the bridge
-    #[arg(long, value_name = "CIDR", default_value = "10.61.0.0/24", value_parser = Subnet::parse)]
+    #[arg(long, value_name = "CIDR", default_value_t, value_parser = Subnet::parse)]
     pub subnet: Subnet,
 
     /// Let a TCP port of the host lead into the container (can be given more than once)

@@ -21,6 +21,7 @@ use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
+use v1_chroot::command_line::errno_of;
 
 /// The index of the loopback device, in every network namespace.
 pub(crate) const LOOPBACK: u32 = 1;
@@ -306,8 +307,4 @@ fn route_of(answer: RouteNetlinkMessage) -> Option<Route> {
         }
     }
     Some(route)
-}
-
-fn errno_of(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

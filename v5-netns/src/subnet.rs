@@ -9,6 +9,13 @@ pub struct Subnet {
     prefix_length: u8,
 }
 
+impl Default for Subnet {
+    /// 10.61.0.0/24: of the addresses that are nobody's (RFC 1918), few others take these.
+    fn default() -> Subnet {
+        Subnet::around(Ipv4Addr::new(10, 61, 0, 0), 24)
+    }
+}
+
 impl Subnet {
     /// Reads `ADDRESS/PREFIX_LENGTH`.
     ///

@@ -1,12 +1,12 @@
 //! Reads and writes the files of a cgroup.
 
-use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
+use v1_chroot::command_line::errno_of;
 
 /// Opens a file of a cgroup *without* O_CREAT. For a file that is not there, the kernel says
 /// ENOENT then. With O_CREAT, as `std::fs::write` has it, it says EACCES, as if we needed more
@@ -19,7 +19,8 @@ pub(crate) fn open_existing(directory: &Path, name: &str, flags: OFlag) -> nix::
 /// The text of a file of a cgroup.
 pub(crate) fn read(directory: &Path, name: &str) -> nix::Result<String> {
     let mut text = String::new();
-    open_existing(directory, name, OFlag::O_RDONLY)?.read_to_string(&mut text).map_err(errno)?;
+    let mut file = open_existing(directory, name, OFlag::O_RDONLY)?;
+    file.read_to_string(&mut text).map_err(|error| errno_of(&error))?;
     Ok(text)
 }
 
@@ -35,14 +36,10 @@ pub(crate) fn number_in(text: &str, name: &str) -> Option<u64> {
     value.and_then(|value| value.trim().parse().ok())
 }
 
-/// The errno of an error of std.
-pub(crate) fn errno(error: io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::errno::Errno;
 
     #[test]
     fn finds_a_number_by_its_whole_name() {

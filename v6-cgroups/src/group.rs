@@ -4,7 +4,7 @@
 //! directory itself (flock(2)), which the kernel opens when the process ends, however it ends. So
 //! an unlocked one has no owner any more, and the next start removes it.
 
-use crate::control_file::{errno, number_in, open_existing, read};
+use crate::control_file::{number_in, open_existing, read};
 use crate::delegation;
 use crate::hierarchy::{Hierarchies, Hierarchy, Kind, Version, Wanted};
 use anyhow::{Context, Result, anyhow, bail};
@@ -25,8 +25,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use v1_chroot::command_line::{note, one_line};
 
-/// The cgroup above those of all containers.
-const PARENT: &str = "container-steps";
+/// The cgroup above those of all containers. It goes with the last of them.
+pub const PARENT: &str = "container-steps";
 
 /// How long processes that were killed may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -296,9 +296,8 @@ fn kill_all(path: &Path, deadline: Instant) -> Result<()> {
 
 fn is_populated(events: &File) -> Result<bool> {
     let mut text = [0; 256];
-    let length =
-        events.read_at(&mut text, 0).map_err(errno).context("cannot read cgroup.events")?;
-    let text = String::from_utf8_lossy(&text[..length]);
+    let length = events.read_at(&mut text, 0).context("cannot read cgroup.events")?;
+    let text = String::from_utf8_lossy(&text[..length]); // no more than there is room for
     Ok(number_in(&text, "populated") == Some(1))
 }
 

@@ -38,6 +38,13 @@ impl Version {
         }
     }
     // ANCHOR_END: entrance
+
+    fn magic(self) -> FsType {
+        match self {
+            Version::V1 => CGROUP_SUPER_MAGIC,
+            Version::V2 => CGROUP2_SUPER_MAGIC,
+        }
+    }
 }
 
 /// What a host has of the two generations.
@@ -239,15 +246,6 @@ impl Hierarchy {
         match self.version {
             Version::V2 => vec![""],
             Version::V1 => self.controllers.iter().map(String::as_str).collect(),
-        }
-    }
-}
-
-impl Version {
-    fn magic(self) -> FsType {
-        match self {
-            Version::V1 => CGROUP_SUPER_MAGIC,
-            Version::V2 => CGROUP2_SUPER_MAGIC,
         }
     }
 }

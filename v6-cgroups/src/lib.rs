@@ -7,11 +7,11 @@
 //! |---|---|
 //! | [`limits`] | the options, and which file takes which |
 //! | [`hierarchy`] | where the cgroup file systems are: cgroup v2, v1, or both |
-//! | [`delegation`] | the cgroup in which ours is made, and the controllers in it |
-//! | [`group`] | one directory: made, locked, removed; what a dead launcher left is swept |
+//! | `delegation` | the cgroup in which ours is made, and the controllers in it |
+//! | `group` | one directory: made, locked, removed; what a dead launcher left is swept |
 //! | `nested` | a cgroup with others in it, for v8 |
-//! | [`usage`] | what was used, and whether the kernel killed for memory |
-//! | [`control_file`] | reads and writes one file of a cgroup |
+//! | `usage` | what was used, and whether the kernel killed for memory |
+//! | `control_file` | reads and writes one file of a cgroup |
 
 mod control_file;
 mod delegation;
@@ -21,6 +21,7 @@ pub mod limits;
 mod nested;
 mod usage;
 
+pub use group::PARENT;
 pub use limits::Limits;
 pub use nested::enter_that_of;
 

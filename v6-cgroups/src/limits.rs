@@ -30,8 +30,8 @@ pub struct Limits {
     pub stats: bool,
 }
 
-/// Docker's least limit. With less than some hundred KiB no program starts at all.
-const LEAST_MEMORY: u64 = 6 << 20;
+/// Docker's least limit, in bytes. With less than some hundred KiB no program starts at all.
+pub const LEAST_MEMORY: u64 = 6 << 20;
 
 /// The period in which a share of CPU time is given out, in microseconds: the kernel's default.
 const CPU_PERIOD: f64 = 100_000.0;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// The layers, for the command lines of all stages from here on.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, PartialEq, Eq, clap::Args)]
 pub struct OverlayArgs {
     /// Image to run: an OCI image layout (a directory or a tar archive), or what docker save wrote
     #[arg(long, value_name = "PATH[:TAG]", conflicts_with_all = ["rootfs", "layers"])]
@@ -27,6 +27,17 @@ pub struct OverlayArgs {
     /// How large an unpacked image may be
     #[arg(long, value_name = "BYTES[k|m|g]", default_value = "16g", value_parser = parse_size)]
     pub max_size: u64,
+}
+
+/// How large an unpacked image may be if nothing else is said, in bytes.
+const MAX_SIZE: u64 = 16 << 30;
+
+impl Default for OverlayArgs {
+    /// Those of an empty command line.
+    fn default() -> OverlayArgs {
+        let layers = Vec::new();
+        OverlayArgs { image: None, layers, upper: None, changes: false, max_size: MAX_SIZE }
+    }
 }
 
 /// How the command is run, for the command lines of all stages from here on.
@@ -50,7 +61,7 @@ pub struct ProcessArgs {
 fn parse_size(text: &str) -> Result<u64, String> {
     let lower = text.to_ascii_lowercase();
     let number = lower.trim_end_matches(['k', 'm', 'g']);
-    let shift = match &lower[number.len()..] {
+    let shift = match lower.strip_prefix(number).unwrap_or_default() {
         "" => Some(0),
         "k" => Some(10),
         "m" => Some(20),
@@ -84,6 +95,19 @@ mod tests {
         for bad in ["", "m", "1.5g", "-1", "1kk", "1gm", "20000000000g", "1t"] {
             assert!(parse_size(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_empty_command_line_has_the_default() {
+        #[derive(clap::Parser)]
+        struct Args {
+            #[command(flatten)]
+            _container: v1_chroot::ContainerArgs, // --rootfs, with which there are no layers
+            #[command(flatten)]
+            overlay: OverlayArgs,
+        }
+        let Args { overlay, .. } = clap::Parser::parse_from(["v7-overlay"]);
+        assert_eq!(overlay, OverlayArgs::default());
     }
 
     #[test]

@@ -121,8 +121,9 @@ impl Blob {
 impl Read for Blob {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.len()).unwrap_or(usize::MAX).min(buffer.len());
+        let buffer = &mut buffer[..most]; // at most its own length
         // pread(2): several layers are read at the same time from one archive.
-        let length = self.file.read_at(&mut buffer[..most], self.position)?;
+        let length = self.file.read_at(buffer, self.position)?;
         self.position += length as u64;
         Ok(length)
     }

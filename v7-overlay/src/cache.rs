@@ -5,36 +5,32 @@
 //! checksums are right. Whoever wants the same layer waits for the lock. A lock goes with its
 //! process, however that ends: an unfinished directory without one is a dead process's.
 
+mod pieces;
+
 use crate::digest::{Digest, Digesting};
-use crate::image::{Compression, Image, Layer};
+use crate::image::{Image, Layer};
 use crate::unpack::{Allowance, Limited, Unpacker};
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail};
-use flate2::read::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
+use pieces::Sender;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, BufReader, Read};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
-use std::time::{Duration, Instant};
 use v1_chroot::command_line::note;
+use v1_chroot::rootfs::remove_tree;
 
 /// How an unfinished directory is called, behind the layer's name.
 const UNFINISHED: &str = "unfinished";
-
-/// The size of the pieces that go from the thread that decompresses to the one that makes files,
-/// and how many of them may wait.
-const PIECE: usize = 1 << 16;
-const PIECES: usize = 16;
 
 /// From this many bytes on, progress is shown.
 const WORTH_A_BAR: u64 = 8 << 20;
@@ -68,7 +64,6 @@ pub(crate) fn unpacked(
         make_closed(cache)?;
         remove_dead(cache, |path| path.extension() == Some(OsStr::new(UNFINISHED)))?;
         let left_out = unpack_all(image, &missing, cache, xattrs, max_size)?;
-        wait_until_alone()?;
         is_opaque = marks();
         if xattrs == Xattrs::User {
             note(format_args!(
@@ -110,19 +105,10 @@ pub(crate) fn remove_dead(parent: &Path, of_interest: impl Fn(&Path) -> bool) ->
         }
         let Ok(directory) = File::open(&path) else { continue }; // its owner has just renamed it
         if let Ok(_lock) = Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-            remove(&path)?;
+            remove_tree(&path)?;
         }
     }
     Ok(())
-}
-
-fn remove(directory: &Path) -> Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {directory:?}"))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// How many processors this process may use. (std would also read what its cgroup allows, and pass
@@ -216,7 +202,7 @@ impl Unpacking<'_> {
                 Ok(left_out)
             });
         if unpacked.is_err() {
-            remove(&unfinished)?;
+            remove_tree(&unfinished)?;
         }
         drop(lock);
         unpacked
@@ -226,10 +212,10 @@ impl Unpacking<'_> {
     /// Two threads: one reads, checks and decompresses, the other makes files of what comes out.
     fn unpack(&self, directory: &Path, allowance: &Allowance) -> Result<usize> {
         let root = crate::open(directory)?.into();
-        let (sender, receiver) = sync_channel(PIECES);
+        let (sender, pieces) = pieces::channel();
         thread::scope(|scope| {
             let reader = start(scope, move || self.decompress(sender))?;
-            let mut content = Digesting::new(Pieces { receiver, piece: Vec::new(), position: 0 });
+            let mut content = Digesting::new(pieces);
             let limited = Limited::new(&mut content, allowance.for_layer());
             let unpacked = Unpacker::new(root, self.xattrs).unpack(limited);
             let unpacked = unpacked.and_then(|left_out| Ok((left_out, content.finish()?)));
@@ -243,59 +229,11 @@ impl Unpacking<'_> {
     // ANCHOR_END: unpack
 
     /// Sends the decompressed archive to the other thread, and returns the digest of the file.
-    fn decompress(&self, sender: SyncSender<io::Result<Vec<u8>>>) -> Result<Digest> {
+    fn decompress(&self, sender: Sender) -> Result<Digest> {
         let blob = self.progress.wrap_read(self.image.open_layer(self.layer)?);
         let mut blob = Digesting::new(blob);
-        if let Err(error) = send(&mut blob, self.layer.compression, &sender) {
-            // That there is nobody any more who wants it: another error is on its way.
-            let _ = sender.send(Err(error));
-        }
-        drop(sender);
+        sender.send_all(&mut blob, self.layer.compression);
         blob.finish().context("cannot read it")
-    }
-}
-
-/// Decompresses, in pieces.
-fn send(
-    blob: impl Read,
-    compression: Compression,
-    sender: &SyncSender<io::Result<Vec<u8>>>,
-) -> io::Result<()> {
-    let mut content: Box<dyn Read + '_> = match compression {
-        Compression::None => Box::new(blob),
-        Compression::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(PIECE, blob))),
-        Compression::Zstd => Box::new(zstd::Decoder::new(blob)?),
-    };
-    loop {
-        let mut piece = Vec::with_capacity(PIECE);
-        if content.by_ref().take(PIECE as u64).read_to_end(&mut piece)? == 0 {
-            return Ok(());
-        }
-        if sender.send(Ok(piece)).is_err() {
-            return Ok(()); // the other thread has failed, and says so
-        }
-    }
-}
-
-/// The pieces, read as one stream.
-struct Pieces {
-    receiver: Receiver<io::Result<Vec<u8>>>,
-    piece: Vec<u8>,
-    position: usize,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.position == self.piece.len() {
-            let Ok(piece) = self.receiver.recv() else { return Ok(0) }; // there is no more
-            self.piece = piece?;
-            self.position = 0;
-        }
-        let rest = &self.piece[self.position..];
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        self.position += length;
-        Ok(length)
     }
 }
 
@@ -335,19 +273,6 @@ fn lock_new(unfinished: &Path, finished: &Path) -> Result<Option<Flock<File>>> {
         if fs::read_dir(unfinished).with_context(cannot)?.next().is_none() {
             return Ok(Some(lock));
         }
-        remove(unfinished)?; // a dead process's: begin anew
-    }
-}
-
-/// Waits until the threads that have been joined are gone from /proc/self/task too: a fork is only
-/// for a process with one thread.
-fn wait_until_alone() -> Result<()> {
-    let start = Instant::now();
-    loop {
-        let links = fs::metadata("/proc/self/task").context("cannot count the threads")?.nlink();
-        if links <= 3 || start.elapsed() > Duration::from_secs(1) {
-            return Ok(()); // fork() counts once more
-        }
-        thread::yield_now();
+        remove_tree(unfinished)?; // a dead process's: begin anew
     }
 }

@@ -94,7 +94,7 @@ impl<R: Read> Digesting<R> {
 impl<R: Read> Read for Digesting<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
-        self.sum.update(&buffer[..length]);
+        self.sum.update(&buffer[..length]); // no reader reads more than there is room for
         Ok(length)
     }
 }

@@ -10,19 +10,19 @@
 //! | [`layers`] | which directories the layers are: `--image`, `--layer` or a rootfs |
 //! | [`upper`] | the directory that takes the writes, in memory or `--upper` |
 //! | `temporary` | the same on disk, for older kernels without root (skip on first reading) |
-//! | [`changes`] | what a container added, changed and deleted: `--changes` |
+//! | `changes` | what a container added, changed and deleted: `--changes` |
 //! | [`lookup`] | what the lower layers show at a path, as overlayfs finds it |
 //! | [`image`] | what an image is: index, manifest, configuration, layers |
 //! | [`blobs`] | where the files of an image are: in a directory or in a tar archive |
 //! | [`digest`] | a name that is a checksum, and the reader that checks it |
-//! | [`cache`] | every layer unpacked once, complete or not at all |
+//! | `cache` | every layer unpacked once, complete or not at all |
 //! | [`unpack`] | from a tar archive to a directory, whatever the archive tries |
 //! | [`process`] | how an image wants its command to be run: user, directory, environment |
 
 pub mod arguments;
 pub mod blobs;
-pub mod cache;
-pub mod changes;
+mod cache;
+mod changes;
 pub mod digest;
 pub mod image;
 pub mod layers;
@@ -93,11 +93,12 @@ impl Overlay {
     /// EINVAL if the upper directory is on a file system that cannot be one.
     pub fn mount(&self) -> Result<PathBuf> {
         let layers = self.lower.iter().map(|layer| open(layer)).collect::<Result<Vec<_>>>()?;
-        let on_disk = self.upper.open_on_disk(&layers[0], self.xattrs)?;
+        let top = &layers[0]; // create() has refused an overlay without layers
+        let on_disk = self.upper.open_on_disk(top, self.xattrs)?;
         let tmpfs = enter_new_tmpfs(&self.lower[0])?;
         let (upper, work) = match on_disk {
             Some(on_disk) => on_disk,
-            None => self.upper.make_in(Path::new("."), &layers[0], self.xattrs)?,
+            None => self.upper.make_in(Path::new("."), top, self.xattrs)?,
         };
         fs::create_dir("merged").context("cannot make a mount point")?;
         let merged = open(Path::new("merged"))?;

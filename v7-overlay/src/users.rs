@@ -75,6 +75,7 @@ fn find_group(wanted: &str, group: &str) -> Result<u32> {
         .with_context(|| format!("the container's /etc/group has no group {wanted:?}"))
 }
 
+/// The lines of a file like /etc/passwd, each cut into its fields: one at least, and not empty.
 fn entries(file: &str) -> impl Iterator<Item = Vec<&str>> {
     let lines = file.lines().map(|line| line.split(':').collect::<Vec<_>>());
     lines.filter(|fields| !fields[0].is_empty())

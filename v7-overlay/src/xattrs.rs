@@ -54,7 +54,7 @@ impl Xattrs {
     pub(crate) fn is_opaque(self, directory: &Path) -> nix::Result<bool> {
         let mut value = [0; 1];
         match get_xattr(directory, self.opaque().as_ref(), &mut value) {
-            Ok(length) => Ok(value[..length] == *b"y"),
+            Ok(length) => Ok(length == 1 && value == *b"y"),
             Err(Errno::ENODATA | Errno::EOPNOTSUPP | Errno::ERANGE) => Ok(false),
             Err(errno) => Err(errno),
         }

@@ -1,7 +1,7 @@
 //! v7-overlay, while one of its system calls fails.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-#![allow(dead_code, reason = "what other tests need beside images and archives")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(dead_code, reason = "what other tests need beside images and archives")]
 
 #[path = "container/archive.rs"]
 mod archive;

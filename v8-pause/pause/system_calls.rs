@@ -40,12 +40,15 @@ mod number {
 const SET: usize = size_of::<u64>();
 
 /// The system calls of pause. None of them can fail in a way that pause could do something about.
+///
+/// An argument that is the address of something is exposed: the kernel uses it, which the compiler
+/// does not see. An address alone would let it leave out what only the kernel reads.
 pub struct Kernel;
 
 impl Kernel {
     /// write(2).
     pub fn write(&self, descriptor: usize, text: &[u8]) {
-        let (start, length) = (text.as_ptr().addr(), text.len());
+        let (start, length) = (text.as_ptr().expose_provenance(), text.len());
         // SAFETY: the kernel reads `length` bytes of `text`, which outlives the call.
         unsafe { call(number::WRITE, [descriptor, start, length, 0]) };
     }
@@ -60,14 +63,14 @@ impl Kernel {
     pub fn set_name(&self, name: &CStr) {
         const PR_SET_NAME: usize = 15;
         // SAFETY: the kernel reads the name up to its zero byte.
-        unsafe { call(number::PRCTL, [PR_SET_NAME, name.as_ptr().addr(), 0, 0]) };
+        unsafe { call(number::PRCTL, [PR_SET_NAME, name.as_ptr().expose_provenance(), 0, 0]) };
     }
 
     /// sigprocmask(2). (SIGKILL and SIGSTOP cannot be blocked, and a fault of our own still kills.)
     pub fn block_all_signals(&self) {
         const SIG_SETMASK: usize = 2;
         let all = u64::MAX;
-        let all = (&raw const all).addr();
+        let all = (&raw const all).expose_provenance();
         // SAFETY: the kernel reads the 8 bytes of the set.
         unsafe { call(number::RT_SIGPROCMASK, [SIG_SETMASK, all, 0, SET]) };
     }
@@ -75,7 +78,7 @@ impl Kernel {
     /// sigwaitinfo(2): sleeps until one of these signals is there, and takes it.
     pub fn wait_for_signal(&self, signals: &[isize]) -> isize {
         let set: u64 = signals.iter().fold(0, |set, signal| set | 1 << (signal - 1));
-        let set = (&raw const set).addr();
+        let set = (&raw const set).expose_provenance();
         // SAFETY: the kernel reads the 8 bytes of the set; the two null pointers mean that we want
         // to know nothing else, and to wait without a limit.
         unsafe { call(number::RT_SIGTIMEDWAIT, [set, 0, 0, SET]) }

@@ -22,7 +22,7 @@ use std::env;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -107,7 +107,7 @@ pub fn sealed(name: &CStr, mut content: impl io::Read) -> Result<File> {
     file.flush().context("cannot copy a program into memory")?;
     seal(&file).map_err(|errno| anyhow!("cannot seal a program in memory: {errno}"))?;
     // A file that is open for writing cannot be executed (ETXTBSY).
-    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     File::open(&path).with_context(|| format!("cannot open {path}"))
 }
 

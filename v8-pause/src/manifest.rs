@@ -3,17 +3,21 @@
 //! What the API server of Kubernetes refuses is refused here too, so that a manifest that runs here
 //! runs on a cluster.
 
+mod checks;
 pub mod names;
 pub mod quantity;
+mod variables;
 pub mod yaml;
 
 use crate::demo;
 use crate::manifest::names::Reference;
 use crate::manifest::yaml::{Fields, Node};
 use anyhow::{Context, Result};
-use std::collections::HashSet;
+use checks::{check_mounts, check_names, check_ports};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
+use v6_cgroups::limits::LEAST_MEMORY;
+use variables::{expand, expand_all};
 
 /// A pod.
 #[derive(Debug)]
@@ -289,9 +293,6 @@ fn read_quantity(node: &Node) -> Result<Option<(&Node, u128)>> {
     Ok(Some((node, thousandths)).filter(|_| thousandths > 0))
 }
 
-/// The same as in v6.
-const LEAST_MEMORY: u64 = 6 << 20;
-
 fn read_mount(node: &Node) -> Result<Mount> {
     let mut fields = node.fields()?;
     let volume = filled(fields.require("name")?)?;
@@ -342,99 +343,6 @@ fn exactly(node: &Node, word: &str) -> Result<()> {
         text if text == word => Ok(()),
         text => Err(node.wrong(format_args!("it is {text:?}; only {word:?} can be run here"))),
     }
-}
-
-/// Names are there once: of containers of both kinds, and of volumes.
-fn check_names(pod: &Pod, spec: &Node) -> Result<()> {
-    let mut seen = HashSet::new();
-    if let Some(twice) = pod.all_containers().find(|container| !seen.insert(&container.name)) {
-        return Err(spec.wrong(format_args!("two containers have the name {:?}", twice.name)));
-    }
-    let mut seen = HashSet::new();
-    match pod.volumes.iter().find(|(name, _)| !seen.insert(name)) {
-        Some((twice, _)) => Err(spec.wrong(format_args!("two volumes have the name {twice:?}"))),
-        None => Ok(()),
-    }
-}
-
-/// The containers share one network: a port can be one container's only.
-fn check_ports(pod: &Pod, init_nodes: &[Node], nodes: &[Node]) -> Result<()> {
-    for (container, node) in pod.init_containers.iter().zip(init_nodes) {
-        if container.ports.iter().any(|port| port.host.is_some()) {
-            return Err(node.wrong("the hostPort of an init container has no effect"));
-        }
-    }
-    let mut of_host = HashSet::new();
-    let mut inside: Vec<(u16, &str)> = Vec::new();
-    for (container, node) in pod.containers.iter().zip(nodes) {
-        for port in &container.ports {
-            if port.host.is_some_and(|port| !of_host.insert(port)) {
-                let port = port.host.unwrap_or_default();
-                return Err(node.wrong(format_args!("hostPort {port} is there twice in the pod")));
-            }
-            let holder = inside.iter().find(|(other, _)| *other == port.container);
-            if let Some((port, other)) = holder.filter(|(_, other)| *other != container.name) {
-                return Err(node.wrong(format_args!(
-                    "containerPort {port} is that of {other:?} too, and they share one network"
-                )));
-            }
-            inside.push((port.container, &container.name));
-        }
-    }
-    Ok(())
-}
-
-fn check_mounts(pod: &Pod, container: &Container, node: &Node) -> Result<()> {
-    let mut seen = HashSet::new();
-    for mount in &container.mounts {
-        if !pod.volumes.iter().any(|(name, _)| *name == mount.volume) {
-            return Err(node.wrong(format_args!("the pod has no volume {:?}", mount.volume)));
-        }
-        if !seen.insert(&mount.path) {
-            return Err(node.wrong(format_args!("two volumes are mounted at {:?}", mount.path)));
-        }
-    }
-    Ok(())
-}
-
-/// A variable sees those before it; the last of several with one name counts.
-fn expand_all(variables: Vec<(String, String)>) -> Vec<(String, String)> {
-    let mut expanded: Vec<(String, String)> = Vec::new();
-    for (name, value) in variables {
-        let value = expand(&value, &expanded);
-        expanded.retain(|(other, _)| *other != name);
-        expanded.push((name, value));
-    }
-    expanded
-}
-
-/// Puts the value of a variable in place of `$(NAME)`. An unknown one stays as it is, and `$$` is
-/// one `$`: so `$$(NAME)` is `$(NAME)`.
-fn expand(text: &str, variables: &[(String, String)]) -> String {
-    let mut result = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        result += before;
-        let name = after.strip_prefix('(').and_then(|after| after.split_once(')'));
-        rest = match name {
-            _ if after.starts_with('$') => {
-                result.push('$');
-                &after[1..]
-            }
-            Some((name, after)) => {
-                match variables.iter().find(|(other, _)| other == name) {
-                    Some((_, value)) => result += value,
-                    None => result += &format!("$({name})"),
-                }
-                after
-            }
-            None => {
-                result.push('$');
-                after
-            }
-        };
-    }
-    result + rest
 }
 
 /// Reads the manifest in a file, or that of the demo pod.

@@ -34,11 +34,12 @@ pub struct Ends {
 pub fn pipes(name: &str, index: usize, width: usize) -> Result<(Ends, [Stream; 2])> {
     let (stdout_pipe, stdout) = io::pipe().context("cannot make a pipe")?;
     let (stderr_pipe, stderr) = io::pipe().context("cannot make a pipe")?;
+    let colour = COLOURS[index % COLOURS.len()]; // a remainder is less
     let stream = |pipe, is_error: bool| {
         let is_terminal =
             if is_error { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
         let prefix = match is_terminal {
-            true => format!("\x1b[{}m{name:width$} |\x1b[0m ", COLOURS[index % COLOURS.len()]),
+            true => format!("\x1b[{colour}m{name:width$} |\x1b[0m "),
             false => format!("{name:width$} | "),
         };
         Stream { pipe, prefix, is_error, started: Vec::new() }
@@ -67,10 +68,10 @@ impl Stream {
     pub fn carry(&mut self) -> Result<bool> {
         let mut bytes = [0; 4096];
         let length = self.pipe.read(&mut bytes).context("cannot read a container's output")?;
-        self.started.extend_from_slice(&bytes[..length]);
+        self.started.extend_from_slice(&bytes[..length]); // no more than there is room for
         loop {
             let longest = self.started.len().min(LONGEST);
-            let end = self.started[..longest].iter().position(|&byte| byte == b'\n');
+            let end = self.started.iter().take(longest).position(|&byte| byte == b'\n');
             let is_last = length == 0 && longest > 0;
             match end {
                 Some(end) => self.print(end, 1),
@@ -80,10 +81,10 @@ impl Stream {
         }
     }
 
-    /// Prints so many bytes as a line, and leaves out what ended it.
+    /// Prints so many of the bytes that are there as a line, and leaves out what ended it.
     fn print(&mut self, length: usize, end: usize) {
-        let line = [self.prefix.as_bytes(), &self.started[..length], b"\n"].concat();
-        self.started.drain(..length + end);
+        let bytes: Vec<_> = self.started.drain(..length + end).take(length).collect();
+        let line = [self.prefix.as_bytes(), &bytes, b"\n"].concat();
         // With our own stdout gone there is nobody who listens; the containers go on.
         let _ = match self.is_error {
             true => io::stderr().write_all(&line),

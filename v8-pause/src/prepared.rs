@@ -12,9 +12,6 @@ use v6_cgroups::{Cgroup, Limits};
 use v7_overlay::image::ContainerConfig;
 use v7_overlay::{Layers, Overlay, OverlayArgs, ProcessArgs};
 
-/// How large an unpacked image may be, in bytes: v7's default.
-const MAX_SIZE: u64 = 16 << 30;
-
 /// A container, ready to be started as often as need be.
 #[derive(Debug)]
 pub struct Prepared {
@@ -43,13 +40,8 @@ pub struct Prepared {
 /// If one is not there, or damaged.
 pub fn find_images(pod: &Pod, images: Option<&Path>) -> Result<Vec<(OverlayArgs, Layers)>> {
     let find = |container: &Container| {
-        let args = OverlayArgs {
-            image: image_path(container, images)?,
-            layers: Vec::new(),
-            upper: None,
-            changes: false,
-            max_size: MAX_SIZE,
-        };
+        let image = image_path(container, images)?;
+        let args = OverlayArgs { image, ..OverlayArgs::default() };
         let layers =
             Layers::find(&args, None).with_context(|| format!("container {:?}", container.name))?;
         Ok((args, layers))

@@ -5,6 +5,7 @@
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -112,7 +113,7 @@ fn kill_those_in(mount_namespace: u64) -> Result<usize> {
         // Whose namespaces we may not see is none of ours; a zombie has none any more.
         let is_there = fs::metadata(&path).is_ok_and(|found| found.ino() == mount_namespace);
         if is_there {
-            match nix::sys::signal::kill(Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL) {
+            match kill(Pid::from_raw(pid), Signal::SIGKILL) {
                 Ok(()) => killed += 1,
                 Err(Errno::ESRCH) => {}
                 Err(errno) => return Err(anyhow!("cannot kill process {pid}: {errno}")),

@@ -1,14 +1,16 @@
 //! Starts, restarts and stops the containers of a pod.
 
+mod member;
+
 use crate::demo;
 use crate::enter::enter;
 use crate::manifest::{Pod, RestartPolicy};
-use crate::output::{Ends, Stream, pipes};
-use crate::pause::{Pause, main_process};
+use crate::output::{Ends, pipes};
+use crate::pause::Pause;
 use crate::prepared::Prepared;
-use crate::shared::Namespaces;
-use crate::state::{Record, Running, State};
+use crate::state::{Record, State};
 use anyhow::{Context, Result, anyhow};
+use member::{Member, Process};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -21,12 +23,6 @@ use v1_chroot::command_line::{Failure, note, report};
 use v1_chroot::signals::hold_signals;
 use v3_pidns::KILL;
 use v6_cgroups::Cgroup;
-
-/// The first restart comes at once, the next after a second, then each time after twice as long.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
-
-/// Who has run for so long begins anew with that.
-const RUNS_WELL: Duration = Duration::from_secs(600);
 
 /// How long pause may take to end. The kernel ends all other processes of its PID namespace first:
 /// so we see them gone before pause, and cannot start them again.
@@ -58,38 +54,6 @@ struct Stop {
     /// From here on containers are killed.
     deadline: Instant,
     was_killed: bool,
-}
-
-/// A container, and what became of it.
-struct Member<'a> {
-    container: &'a Prepared,
-    index: usize,
-    process: Option<Process>,
-    streams: Vec<Stream>,
-    restarts: u32,
-    /// When to start it (again).
-    next_start: Option<Instant>,
-    status: Option<u8>,
-}
-
-/// A running container. Dropped, it is killed.
-struct Process {
-    in_between: Child,
-    namespaces: Option<Namespaces>,
-    record: Running,
-    started: Instant,
-    cgroup: Cgroup,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // They fail if it has ended and was waited for.
-        let _ = self.in_between.kill(KILL).and_then(|()| self.in_between.reap());
-        let left = self.namespaces.as_ref().map_or(Ok(()), Namespaces::kill_all);
-        if let Err(error) = left {
-            note(format_args!("{error:#}"));
-        }
-    }
 }
 
 impl<'a> Supervisor<'a> {
@@ -167,17 +131,8 @@ impl<'a> Supervisor<'a> {
     // ANCHOR_END: run
 
     fn take_in(&mut self, containers: &'a [Prepared]) {
-        let now = Instant::now();
-        let member = |(index, container)| Member {
-            container,
-            index,
-            process: None,
-            streams: Vec::new(),
-            restarts: 0,
-            next_start: Some(now),
-            status: None,
-        };
-        self.members = containers.iter().enumerate().map(member).collect();
+        let members = containers.iter().enumerate();
+        self.members = members.map(|(index, container)| Member::new(container, index)).collect();
     }
 
     /// A shell on our terminal, in a container that runs.
@@ -249,7 +204,8 @@ impl<'a> Supervisor<'a> {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(anyhow!("cannot poll: {errno}")),
         }
-        let ready: Vec<_> = waited[1..].iter().map(|it| it.any() == Some(true)).collect();
+        let of_streams = waited.iter().skip(1); // behind the signals
+        let ready: Vec<_> = of_streams.map(|it| it.any() == Some(true)).collect();
         drop(waited);
         let mut ready = ready.into_iter();
         for member in &mut self.members {
@@ -373,44 +329,5 @@ fn check_pause(pause: &Pause, patience: Duration) -> Result<()> {
             return Ok(());
         }
         sleep(Duration::from_millis(5));
-    }
-}
-
-impl Member<'_> {
-    fn is_done(&self) -> bool {
-        self.process.is_none() && self.next_start.is_none() && self.streams.is_empty()
-    }
-
-    fn restart_later(&mut self, ran_for: Duration) {
-        if ran_for >= RUNS_WELL {
-            self.restarts = 0;
-        }
-        let (first, longest) = BACK_OFF;
-        let wait = match self.restarts {
-            0 => Duration::ZERO,
-            count => first.saturating_mul(1 << (count - 1).min(16)).min(longest),
-        };
-        self.restarts += 1;
-        self.next_start = Some(Instant::now() + wait);
-        let status = self.status.unwrap_or_default();
-        note(format_args!(
-            "{} has ended (exit status {status}); it is started again in {} s",
-            self.container.name,
-            wait.as_secs()
-        ));
-    }
-}
-
-impl Process {
-    fn new(in_between: Child, container: &Prepared, cgroup: Cgroup) -> Process {
-        let pid = main_process(&in_between);
-        // It may have ended already: then there is nothing to enter, and SIGCHLD is on its way.
-        let namespaces = pid.as_ref().ok().and_then(|pid| Namespaces::of(*pid).ok());
-        let record = Running {
-            name: container.name.clone(),
-            pid: pid.map_or(0, |pid| pid.as_raw()),
-            user: container.user,
-        };
-        Process { in_between, namespaces, record, started: Instant::now(), cgroup }
     }
 }

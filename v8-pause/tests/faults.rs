@@ -1,7 +1,7 @@
 //! v8-pause, while one of its system calls fails.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-#![allow(dead_code, reason = "what other tests need beside a pod")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(dead_code, reason = "what other tests need beside a pod")]
 
 #[path = "container/pod.rs"]
 mod pod;

@@ -6,7 +6,7 @@
 //! | [`source`] | starter, solution and faulty versions, cut out of one source |
 //! | `desk` | the learner's own files, in `exercises/` of the checkout |
 //! | `progress` | what has been passed, in the user's data directory |
-//! | [`judge`] | from a program to a verdict |
+//! | [`mod@judge`] | from a program to a verdict |
 //! | [`host`] | the throw-away host that a check runs in |
 //! | `verbs` | start, check, hint, reset, solution, next |
 //! | `cgroup` | a cgroup for those that need one |

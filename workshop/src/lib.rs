@@ -6,7 +6,7 @@
 //! | [`exercises`] | exercises that check themselves |
 //! | [`trace`] | shows the system calls that make a container |
 //! | [`xray`] | shows every container on the machine, and all about one process |
-//! | [`bench`] | measures what a container costs |
+//! | [`mod@bench`] | measures what a container costs |
 //! | [`attacks`] | shows which attacks still work in a container |
 
 pub mod attacks;

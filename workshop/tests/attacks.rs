@@ -4,10 +4,9 @@
 //! `BLESS=1 cargo test -p workshop --test attacks` (as root) rewrites the parts of the book that
 //! are made from the table.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     reason = "a test fails by panicking, with the line that did it"
 )]
 

@@ -1,6 +1,6 @@
 //! The doctor, on hosts that are healthy and on hosts that are not.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

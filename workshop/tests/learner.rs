@@ -2,12 +2,7 @@
 //!
 //! Cargo is a script here, which "builds" by copying: `tests/exercises.rs` has the real one.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking, with the line that did it"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, with the line that did it")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,11 +1,6 @@
 //! What `cargo workshop trace` tells about a start, as root and as an ordinary user.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking, with the line that did it"
-)]
+#![expect(clippy::expect_used, reason = "a test fails by panicking, with the line that did it")]
 
 mod stages;
 

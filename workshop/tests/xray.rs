@@ -1,6 +1,6 @@
 //! What `cargo workshop xray` tells of containers, as root and as an ordinary user.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

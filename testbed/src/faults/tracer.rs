@@ -22,6 +22,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::calls::{self, has_descriptor, has_path};
+use super::processor::{self, CallStop};
 use crate::pace::slowed;
 use crate::running::Outcome;
 
@@ -70,7 +71,11 @@ pub(super) struct Traced {
 }
 
 /// Why this machine lets nobody be traced, if so: a security module or a seccomp filter.
+/// Or the tracer does not know its processor.
 pub(super) fn refusal() -> Option<String> {
+    if let Some(reason) = processor::REFUSAL {
+        return Some(reason.to_owned());
+    }
     let mut probe = Command::new("/proc/self/exe");
     // SAFETY: ptrace(PTRACE_TRACEME) touches no memory.
     unsafe { probe.pre_exec(|| Ok(ptrace::traceme()?)) };
@@ -96,7 +101,7 @@ pub(super) fn run(command: &mut Command, point: Option<(&Point, Fault)>) -> Trac
     // SAFETY: ptrace(PTRACE_TRACEME) touches no memory.
     unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
     let start = Instant::now();
-    #[allow(clippy::zombie_processes, reason = "the tracer waits for all that it traces")]
+    #[expect(clippy::zombie_processes, reason = "the tracer waits for all that it traces")]
     let launcher = command.spawn().expect("start the launcher");
     let launcher = Pid::from_raw(launcher.id().cast_signed());
     let mut tracer = Tracer::new(launcher, point);
@@ -309,50 +314,24 @@ impl<'a> Tracer<'a> {
     }
 
     fn call(&mut self, pid: Pid) {
-        let Ok(mut registers) = ptrace::getregs(pid) else { return go_on(pid, None) };
+        let Ok(stop) = CallStop::of(pid) else { return go_on(pid, None) };
         let Some(task) = self.tasks.get_mut(&pid) else { return go_on(pid, None) };
         task.is_in_call = !task.is_in_call;
         if !task.is_in_call {
             if let Some(errno) = task.errno.take() {
-                registers.rax = (-(errno as i64)).cast_unsigned();
-                let _ = ptrace::setregs(pid, registers);
+                let _ = stop.fail(errno);
             }
             task.is_in_main |= std::mem::take(&mut task.is_about_to_begin);
             return go_on(pid, None);
         }
-        let call = match calls::name(registers.orig_rax.cast_signed()) {
-            flock if flock == "flock" && registers.rsi == libc::LOCK_UN as u64 => "unlock".into(),
-            // std's Command waits for a word of eight bytes from a child that could not execute.
-            recv if recv == "recvfrom" && registers.rdx == 8 => "recvfrom of a spawn".into(),
-            call => call,
-        };
-        // Rust's last act before it calls `main` is to look out for stack overflows (std,
-        // stack_overflow.rs): handlers for SIGSEGV and then SIGBUS. In a thread it is the stack for
-        // them, which is also the first thing that the thread takes down.
-        if task.is_thread && call == "sigaltstack" && registers.rdi != 0 {
-            task.is_about_to_begin = !task.is_in_main;
-            task.is_in_main = false;
-            return go_on(pid, None);
-        }
-        if !(task.is_in_main || task.is_spawned && call == "execve") {
-            task.is_about_to_begin = !(task.is_thread || task.is_spawned)
-                && call == "rt_sigaction"
-                && registers.rdi == libc::SIGBUS as u64
-                && registers.rsi != 0;
+        let call = name_of(&stop);
+        if !task.counts(&call, stop.arguments()) {
             return go_on(pid, None);
         }
         let count = self.counts.entry((task.name.clone(), call.clone())).or_default();
         *count += 1;
         let point = Point { process: task.name.clone(), call, count: *count };
-        let mut path = match has_path(&point.call) {
-            Some(0) => path_at(pid, registers.rdi),
-            Some(_) => path_at(pid, registers.rsi),
-            None => String::new(),
-        };
-        if path.is_empty() && has_descriptor(&point.call) {
-            let link = fs::read_link(format!("/proc/{pid}/fd/{}", registers.rdi as i32));
-            path = format!("open {}", link.unwrap_or_default().display());
-        }
+        let path = path_of(pid, &point.call, stop.arguments());
         if let Some((at, fault)) = self.fault
             && *at == point
         {
@@ -361,14 +340,61 @@ impl<'a> Tracer<'a> {
                 Fault::Killed => _ = kill(pid, Signal::SIGKILL),
                 Fault::Fails(errno) => {
                     task.errno = Some(errno);
-                    registers.orig_rax = u64::MAX; // no call has this number
-                    ptrace::setregs(pid, registers).expect("change the number of the call");
+                    stop.prevent().expect("change the number of the call");
                 }
             }
         }
         self.calls.push((point, path));
         go_on(pid, None);
     }
+}
+
+impl Task {
+    /// Whether the call that it is about to make counts. Sees from it where its own code begins.
+    ///
+    /// Rust's last act before it calls `main` is to look out for stack overflows (std,
+    /// stack_overflow.rs): handlers for SIGSEGV and then SIGBUS. In a thread it is the stack for
+    /// them, which is also the first thing that the thread takes down.
+    fn counts(&mut self, call: &str, [first, second, _]: [u64; 3]) -> bool {
+        if self.is_thread && call == "sigaltstack" && first != 0 {
+            self.is_about_to_begin = !self.is_in_main;
+            self.is_in_main = false;
+            return false;
+        }
+        if self.is_in_main || self.is_spawned && call == "execve" {
+            return true;
+        }
+        self.is_about_to_begin = !(self.is_thread || self.is_spawned)
+            && call == "rt_sigaction"
+            && first == libc::SIGBUS as u64
+            && second != 0;
+        false
+    }
+}
+
+/// The name of a call, where one name has two meanings by which of them it is.
+fn name_of(stop: &CallStop) -> String {
+    let [_, second, third] = stop.arguments();
+    match calls::name(stop.number()) {
+        flock if flock == "flock" && second == libc::LOCK_UN as u64 => "unlock".into(),
+        // std's Command waits for a word of eight bytes from a child that could not execute.
+        recv if recv == "recvfrom" && third == 8 => "recvfrom of a spawn".into(),
+        call => call,
+    }
+}
+
+/// The path that a call is about, or `open PATH` if it is about a descriptor; else nothing.
+fn path_of(pid: Pid, call: &str, [first, second, _]: [u64; 3]) -> String {
+    let path = match has_path(call) {
+        Some(0) => path_at(pid, first),
+        Some(_) => path_at(pid, second),
+        None => String::new(),
+    };
+    if !path.is_empty() || !has_descriptor(call) {
+        return path;
+    }
+    let link = fs::read_link(format!("/proc/{pid}/fd/{}", first as i32));
+    format!("open {}", link.unwrap_or_default().display())
 }
 
 /// Lets a stopped process go on to its next system call. If it has been killed, that is fine.

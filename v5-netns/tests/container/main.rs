@@ -1,8 +1,7 @@
 //! v5-netns, from outside: what all stages keep, a network of its own, and many of them at once.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     reason = "a test fails by panicking, with the line that did it"
 )]

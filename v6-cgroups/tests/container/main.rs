@@ -1,8 +1,7 @@
 //! v6-cgroups, from outside: what all stages keep, and limits on every kind of cgroup host.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     reason = "a test fails by panicking, with the line that did it"
 )]

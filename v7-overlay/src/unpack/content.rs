@@ -25,7 +25,7 @@ impl Unpacker {
             if length == 0 {
                 break;
             }
-            let content = &self.buffer[..length];
+            let content = &self.buffer[..length]; // no more than there is room for
             if is_sparse && content.iter().all(|byte| *byte == 0) {
                 file.seek(SeekFrom::Current(length.try_into()?)).context("cannot skip a hole")?;
             } else {

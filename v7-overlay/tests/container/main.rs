@@ -1,8 +1,7 @@
 //! v7-overlay, from outside: what all stages keep, and layers of its own.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     reason = "a test fails by panicking, with the line that did it"
 )]

@@ -8,7 +8,7 @@
 //!
 //! `SOAK_SEED=N` repeats the order of another run.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

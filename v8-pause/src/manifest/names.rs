@@ -5,17 +5,13 @@
 /// # Errors
 /// What is wrong with it.
 pub fn label(text: &str) -> Result<(), String> {
-    match text.len() {
-        0 => return Err("it is empty".into()),
-        1..=63 => {}
-        length => return Err(format!("it has {length} characters, and 63 are the most")),
+    has_length(text, 63)?;
+    match is_part(text) {
+        true => Ok(()),
+        false => {
+            Err(format!("{text:?} is no name: small letters, digits and - (not first, not last)"))
+        }
     }
-    if !is_part(text) {
-        return Err(format!(
-            "{text:?} is no name: small letters, digits and - (not first, not last)"
-        ));
-    }
-    Ok(())
 }
 
 /// Parts with dots between them: what a pod is called.
@@ -23,24 +19,35 @@ pub fn label(text: &str) -> Result<(), String> {
 /// # Errors
 /// What is wrong with it.
 pub fn subdomain(text: &str) -> Result<(), String> {
-    match text.len() {
-        0 => return Err("it is empty".into()),
-        1..=253 => {}
-        length => return Err(format!("it has {length} characters, and 253 are the most")),
-    }
-    if !text.split('.').all(is_part) {
-        return Err(format!(
+    has_length(text, 253)?;
+    match text.split('.').all(is_part) {
+        true => Ok(()),
+        false => Err(format!(
             "{text:?} is no name: small letters, digits, - and . (not first, not last)"
-        ));
+        )),
     }
-    Ok(())
+}
+
+fn has_length(text: &str, most: usize) -> Result<(), String> {
+    match text.len() {
+        0 => Err("it is empty".into()),
+        length if length > most => {
+            Err(format!("it has {length} characters, and {most} are the most"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn is_part(text: &str) -> bool {
+    is_word(text, "-")
+}
+
+/// Whether it is made of small letters and digits, and of `signs` between them.
+fn is_word(text: &str, signs: &str) -> bool {
     let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     text.starts_with(is_inner)
         && text.ends_with(is_inner)
-        && text.chars().all(|c| is_inner(c) || c == '-')
+        && text.chars().all(|c| is_inner(c) || signs.contains(c))
 }
 
 /// The name of an environment variable.
@@ -91,12 +98,7 @@ impl Reference {
             part.chars().all(|c| c.is_ascii_alphanumeric() || ".:-".contains(c))
                 && part.starts_with(|c: char| c.is_ascii_alphanumeric())
         };
-        let is_part = |part: &str| {
-            let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-            part.starts_with(is_inner)
-                && part.ends_with(is_inner)
-                && part.chars().all(|c| is_inner(c) || "._-".contains(c))
-        };
+        let is_part = |part: &str| is_word(part, "._-");
         let has_registry = repository.contains('/') && is_registry(first);
         let first_is_right = if has_registry { is_registry_name(first) } else { is_part(first) };
         if !first_is_right || !parts.all(is_part) || !is_tag(tag) {

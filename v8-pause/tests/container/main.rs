@@ -1,11 +1,6 @@
 //! v8-pause, from outside: a pod and everything that it promises.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests fail by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod attack;
 mod ends;

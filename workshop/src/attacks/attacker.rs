@@ -9,7 +9,6 @@ mod network;
 mod processes;
 
 use std::fmt::Display;
-use std::io;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -80,9 +79,4 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 fn answer(text: impl Display) {
     println!("{ANSWER}{text}");
-}
-
-/// The kernel's reason for an error of the standard library.
-fn errno(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

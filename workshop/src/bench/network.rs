@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::mount::{MsFlags, mount};
 use v2_mountns::CloneFlags;
 use v5_netns::{Mode, Network, NetworkArgs, Subnet};
@@ -75,8 +75,8 @@ fn measure_here(programs: &Programs, runs: usize, table: &mut Table) -> Result<(
 
 /// A container's network, made with our messages and with nine `ip` commands, by turns.
 fn attach(runs: usize, table: &mut Table) -> Result<()> {
-    let subnet = Subnet::parse("10.61.0.0/24").map_err(|error| anyhow!(error))?;
-    let args = NetworkArgs { net: Some(Mode::Bridge), subnet, publish: Vec::new() };
+    let (net, subnet) = (Some(Mode::Bridge), Subnet::default());
+    let args = NetworkArgs { net, subnet, publish: Vec::new() };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..runs.min(100) {
         let start = Instant::now();

@@ -100,13 +100,14 @@ impl Finding {
     }
 }
 
-/// Splits `what failed (what to do)`, also where lines to type follow the bracket.
+/// Splits `what failed (what to do)`, also where something to type follows the bracket.
 fn split_advice(text: &str) -> (&str, Option<String>) {
     let Some((symptom, rest)) = text.split_once(" (") else { return (text, None) };
-    let (first, lines) = rest.split_once('\n').unwrap_or((rest, ""));
-    let first = first.strip_suffix(')').unwrap_or(first);
-    let separator = if lines.is_empty() { "" } else { "\n" };
-    (symptom, Some(format!("{first}{separator}{lines}")))
+    let advice = match rest.strip_suffix(')') {
+        Some(advice) => advice.to_owned(),
+        None => rest.replacen(":) ", ": ", 1),
+    };
+    (symptom, Some(advice))
 }
 
 #[cfg(test)]
@@ -118,6 +119,6 @@ mod tests {
         assert_eq!(split_advice("no"), ("no", None));
         assert_eq!(split_advice("no (do it)"), ("no", Some("do it".to_owned())));
         assert_eq!(split_advice("no (do (all))"), ("no", Some("do (all)".to_owned())));
-        assert_eq!(split_advice("no (do:)\n  a\n  b"), ("no", Some("do:\n  a\n  b".to_owned())));
+        assert_eq!(split_advice("no (do:) a | b"), ("no", Some("do: a | b".to_owned())));
     }
 }

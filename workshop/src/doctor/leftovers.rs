@@ -8,20 +8,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::net::if_::if_nametoindex;
 use nix::unistd::geteuid;
 use v1_chroot::become_root;
-use v5_netns::{Mode, Network};
-use v6_cgroups::{Cgroup, Limits};
+use v5_netns::{BRIDGE, Mode, Network};
+use v6_cgroups::{Cgroup, Limits, PARENT};
 
 use super::finding::{Finding, SETUP};
 use super::network;
 use crate::STEPS;
 use crate::child::attempt;
 use crate::directories;
-
-/// The bridge of step 5. It goes with the last container; a supervisor that was killed leaves it.
-const BRIDGE: &str = "steps0";
-
-/// The cgroup above those of step 6's containers. It goes with the last of them.
-const CGROUP: &str = "container-steps";
 
 pub(super) fn probe() -> Finding {
     let name = "leftovers";
@@ -71,7 +65,7 @@ fn cgroups() -> Vec<PathBuf> {
     let hierarchies = fs::read_dir(top).into_iter().flatten().flatten().map(|entry| entry.path());
     let places = hierarchies.chain([top.to_owned()]).chain(own.map(|own| top.join(own)));
     let mut found: Vec<_> =
-        places.map(|place| place.join(CGROUP)).filter(|path| path.is_dir()).collect();
+        places.map(|place| place.join(PARENT)).filter(|path| path.is_dir()).collect();
     found.sort();
     found.dedup();
     found
@@ -104,7 +98,7 @@ fn clean_bridge() -> Result<()> {
         return Ok(());
     }
     // A network of step 5 sweeps when it is dropped; the host's own needs nothing made first.
-    let swept = attempt(|| Network::create(&network::arguments(Mode::Host)?).map(drop));
+    let swept = attempt(|| Network::create(&network::arguments(Mode::Host)).map(drop));
     swept.map_err(|error| anyhow!(error)).context("cannot sweep the bridge")?;
     match if_nametoindex(BRIDGE) {
         Ok(_) => println!("left the bridge {BRIDGE}: a container is connected to it"),

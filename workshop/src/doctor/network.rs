@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::unistd::geteuid;
@@ -44,14 +44,12 @@ fn make_bridge() -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     // Where it is not allowed, the old one stays, which is enough for what follows.
     let _ = mount(Some("sysfs"), "/sys", Some("sysfs"), flags, None::<&str>);
-    Network::create(&arguments(Mode::Bridge)?).map(drop)
+    Network::create(&arguments(Mode::Bridge)).map(drop)
 }
 
 /// The arguments of a container with this network.
-pub(super) fn arguments(mode: Mode) -> Result<NetworkArgs> {
-    let subnet = Subnet::parse("10.61.0.0/24").map_err(|fault| anyhow!(fault));
-    let subnet = subnet.context("cannot read the default subnet")?;
-    Ok(NetworkArgs { net: Some(mode), subnet, publish: Vec::new() })
+pub(super) fn arguments(mode: Mode) -> NetworkArgs {
+    NetworkArgs { net: Some(mode), subnet: Subnet::default(), publish: Vec::new() }
 }
 
 /// Whether the host passes packets on between its links at all.

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 
-use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, readlinkat};
 use nix::sys::stat::Mode;
+use v1_chroot::command_line::errno_of;
 
 use super::printable::printable;
 
@@ -50,9 +50,7 @@ impl Directory {
         let file = openat(&self.file, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
         let mut content = Vec::new();
         let read = File::from(file).take(most).read_to_end(&mut content);
-        let errno =
-            |error: std::io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-        read.map_err(errno)?;
+        read.map_err(|error| errno_of(&error))?;
         Ok(content)
     }
 

@@ -11,8 +11,9 @@ use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::chroot;
+use v1_chroot::command_line::errno_of;
 
-use super::{Told, errno};
+use super::Told;
 use crate::system_calls;
 
 /// The attacker's own place, in the root file system and on the host.
@@ -44,12 +45,12 @@ pub(crate) fn read_shared_file(told: &Told) -> Result<String, Errno> {
 }
 
 pub(super) fn read(path: &Path) -> Result<String, Errno> {
-    fs::read_to_string(path).map_err(|error| errno(&error))
+    fs::read_to_string(path).map_err(|error| errno_of(&error))
 }
 
 /// Leaves something in the root file system, for the next container to find.
 pub(crate) fn spoil_shared_files(told: &Told) -> Result<String, Errno> {
-    fs::write(told.word(0)?, told.word(1)?).map_err(|error| errno(&error))?;
+    fs::write(told.word(0)?, told.word(1)?).map_err(|error| errno_of(&error))?;
     Ok("written".to_owned())
 }
 
@@ -64,7 +65,7 @@ pub(crate) fn open_by_handle(told: &Told) -> Result<String, Errno> {
             Err(errno) => _ = refused.get_or_insert(errno),
             Ok(mut file) => {
                 let mut text = String::new();
-                file.read_to_string(&mut text).map_err(|error| errno(&error))?;
+                file.read_to_string(&mut text).map_err(|error| errno_of(&error))?;
                 return Ok(text);
             }
         }
@@ -83,7 +84,7 @@ fn mount_points() -> Vec<PathBuf> {
 pub(crate) fn leaked_descriptor(told: &Told) -> Result<String, Errno> {
     let mut file = system_calls::open_below(told.number(0)?, told.word(1)?)?;
     let mut text = String::new();
-    file.read_to_string(&mut text).map_err(|error| errno(&error))?;
+    file.read_to_string(&mut text).map_err(|error| errno_of(&error))?;
     Ok(text)
 }
 
@@ -117,7 +118,7 @@ fn mark(path: &Path) -> Result<(), Errno> {
 /// Marks the executable of every process with that name, or that of the link in the rootfs.
 fn mark_through_proc(name: &str) -> Result<(), Errno> {
     let mut result = Err(Errno::ENOENT);
-    for entry in fs::read_dir("/proc").map_err(|error| errno(&error))?.flatten() {
+    for entry in fs::read_dir("/proc").map_err(|error| errno_of(&error))?.flatten() {
         let process = entry.path();
         let runs = fs::read_to_string(process.join("comm")).unwrap_or_default();
         if [name, ITSELF].contains(&runs.trim_end()) {

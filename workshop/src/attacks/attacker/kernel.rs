@@ -12,9 +12,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, pause, sethostname};
+use v1_chroot::command_line::errno_of;
 
+use super::Told;
 use super::files::FROM_HERE;
-use super::{Told, errno};
 use crate::system_calls;
 
 /// Renames the machine.
@@ -82,13 +83,13 @@ pub(crate) fn mount_devices(_: &Told) -> Result<String, Errno> {
 
 fn read_a_message(device: &Path) -> Result<String, Errno> {
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(device);
-    let mut file = file.map_err(|error| errno(&error))?;
+    let mut file = file.map_err(|error| errno_of(&error))?;
     let mut message = [0; 8192]; // each read is one whole message
     match io::Read::read(&mut file, &mut message) {
         // EPIPE: the log was overwritten meanwhile. That is an answer of the log, too.
         Ok(_) => Ok("a message".to_owned()),
-        Err(error) if errno(&error) == Errno::EPIPE => Ok("a message".to_owned()),
-        Err(error) => Err(errno(&error)),
+        Err(error) if errno_of(&error) == Errno::EPIPE => Ok("a message".to_owned()),
+        Err(error) => Err(errno_of(&error)),
     }
 }
 
@@ -96,7 +97,7 @@ fn read_a_message(device: &Path) -> Result<String, Errno> {
 /// program on the host, as root. Nothing is written.
 pub(crate) fn write_core_pattern(_: &Told) -> Result<String, Errno> {
     let file = File::options().write(true).open("/proc/sys/kernel/core_pattern");
-    file.map(|_| "open".to_owned()).map_err(|error| errno(&error))
+    file.map(|_| "open".to_owned()).map_err(|error| errno_of(&error))
 }
 
 /// Mounts a hierarchy of cgroup v1, and writes to the file in it that names a program, which the
@@ -106,7 +107,7 @@ pub(crate) fn write_release_agent(told: &Told) -> Result<String, Errno> {
     let options = format!("none,name={}", told.word(0)?);
     mount(Some("cgroup"), place, Some("cgroup"), MsFlags::empty(), Some(options.as_str()))?;
     let file = File::options().write(true).open(place.join("release_agent"));
-    file.and_then(|mut file| file.write_all(b"\n")).map_err(|error| errno(&error))?;
+    file.and_then(|mut file| file.write_all(b"\n")).map_err(|error| errno_of(&error))?;
     Ok("written".to_owned())
 }
 

@@ -13,8 +13,9 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, setsockopt, socket,
 };
 use nix::sys::time::TimeVal;
+use v1_chroot::command_line::errno_of;
 
-use super::{Told, errno};
+use super::Told;
 
 /// How long a connection may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -38,7 +39,7 @@ fn reach(address: Ipv4Addr, told: &Told) -> Result<String, Errno> {
     let address = SocketAddr::from((address, told.number(0)?));
     TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| match error.kind() {
         io::ErrorKind::TimedOut => Errno::ETIMEDOUT,
-        _ => errno(&error),
+        _ => errno_of(&error),
     })?;
     Ok("connected".to_owned())
 }
@@ -47,9 +48,9 @@ fn reach(address: Ipv4Addr, told: &Told) -> Result<String, Errno> {
 /// namespace.
 pub(crate) fn reach_abstract(told: &Told) -> Result<String, Errno> {
     let address = std::os::unix::net::SocketAddr::from_abstract_name(told.word(0)?);
-    let address = address.map_err(|error| errno(&error))?;
-    let mut stream = UnixStream::connect_addr(&address).map_err(|error| errno(&error))?;
-    stream.write_all(b"x").map_err(|error| errno(&error))?;
+    let address = address.map_err(|error| errno_of(&error))?;
+    let mut stream = UnixStream::connect_addr(&address).map_err(|error| errno_of(&error))?;
+    stream.write_all(b"x").map_err(|error| errno_of(&error))?;
     Ok("connected".to_owned())
 }
 

@@ -8,9 +8,10 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
+use v1_chroot::command_line::errno_of;
 
+use super::Told;
 use super::files::read;
-use super::{Told, errno};
 use crate::system_calls;
 
 fn pid(told: &Told) -> Result<Pid, Errno> {
@@ -35,7 +36,7 @@ pub(crate) fn read_environment(told: &Told) -> Result<String, Errno> {
 
 fn read_of_process(told: &Told, name: &str) -> Result<String, Errno> {
     let path = format!("/proc/{}/{name}", pid(told)?);
-    let bytes = fs::read(path).map_err(|error| errno(&error))?;
+    let bytes = fs::read(path).map_err(|error| errno_of(&error))?;
     Ok(String::from_utf8_lossy(&bytes).replace('\0', " "))
 }
 

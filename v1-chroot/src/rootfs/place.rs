@@ -1,0 +1,160 @@
+//! A place in a rootfs, and what is to stand there. No step follows a symbolic link.
+
+use crate::command_line::errno_of;
+use anyhow::{Context, Result, anyhow};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag};
+use nix::fcntl::{openat, openat2, readlinkat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags};
+use nix::sys::stat::{fstatat, mkdirat, utimensat};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+use std::ffi::OsString;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+
+/// A name in an open directory of the rootfs. No symbolic link can lead out of it.
+pub(super) struct Place {
+    directory: OwnedFd,
+    name: String,
+}
+
+impl Place {
+    /// Opens the parent directory of `name`, which is relative to `root`.
+    pub(super) fn of(root: &File, name: &str) -> Result<Place> {
+        let (parent, name) = name.rsplit_once('/').unwrap_or((".", name));
+        let no_links = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = openat2(root, parent, OpenHow::new().flags(flags).resolve(no_links))
+            .map_err(|errno| anyhow!("cannot open /{parent} of the rootfs: {errno}"))?;
+        Ok(Place { directory, name: name.to_owned() })
+    }
+
+    fn failed(&self, attempt: &str, errno: Errno) -> anyhow::Error {
+        anyhow!("cannot {attempt} {:?} in the rootfs: {errno}", self.name)
+    }
+
+    /// What stands there, if something does.
+    pub(super) fn stat(&self) -> Result<Option<FileStat>> {
+        match fstatat(&self.directory, self.name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(Some(found)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(self.failed("look at", errno)),
+        }
+    }
+
+    /// Makes a directory of this mode, unless it is there.
+    pub(super) fn mend_directory(&self, wanted: Mode) -> Result<()> {
+        match self.stat()? {
+            Some(found) if is_directory(&found) && mode(&found) == wanted.bits() => return Ok(()),
+            Some(found) if is_directory(&found) => {}
+            Some(_) => {
+                self.move_aside()?;
+                self.make_directory()?;
+            }
+            None => self.make_directory()?,
+        }
+        // chmod(2) of what is open, without needing the permission to read it.
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let directory = openat(&self.directory, self.name.as_str(), flags, Mode::empty())
+            .map_err(|errno| self.failed("open", errno))?;
+        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        fs::set_permissions(path, Permissions::from_mode(wanted.bits()))
+            .map_err(|error| self.failed("set the mode of", errno_of(&error)))
+    }
+
+    fn make_directory(&self) -> Result<()> {
+        mkdirat(&self.directory, self.name.as_str(), Mode::S_IRWXU)
+            .map_err(|errno| self.failed("make", errno))
+    }
+
+    /// Makes a symbolic link to `target`, unless it is there.
+    pub(super) fn mend_link(&self, target: &str) -> Result<()> {
+        if readlinkat(&self.directory, self.name.as_str()) == Ok(OsString::from(target)) {
+            return Ok(());
+        }
+        if self.stat()?.is_some() {
+            self.move_aside()?;
+        }
+        symlinkat(target, &self.directory, self.name.as_str())
+            .map_err(|errno| self.failed("make the link", errno))
+    }
+
+    /// Writes a file beside its place, then renames: a container that runs meanwhile sees the old
+    /// one or the new one, and that the old one is being executed (ETXTBSY) is no obstacle.
+    pub(super) fn write(&self, mode: u32, content: &mut dyn Read) -> Result<()> {
+        if self.stat()?.is_some_and(|found| !is_file(&found)) {
+            self.move_aside()?;
+        }
+        let unfinished = Place {
+            directory: self.directory.try_clone().context("cannot copy a descriptor")?,
+            name: format!("{}.unfinished", self.name),
+        };
+        if unfinished.stat()?.is_some() {
+            unfinished.move_aside()?;
+        }
+        let written = unfinished.create(mode, content).and_then(|()| {
+            let (from, to) = (unfinished.name.as_str(), self.name.as_str());
+            renameat(&self.directory, from, &self.directory, to)
+                .map_err(|errno| self.failed("put in its place", errno))
+        });
+        if written.is_err() {
+            // The reason to fail is told; that its remains stay too would only hide it.
+            let _ = unlinkat(&self.directory, unfinished.name.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+        written
+    }
+
+    fn create(&self, mode: u32, content: &mut dyn Read) -> Result<()> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+        let file = openat(&self.directory, self.name.as_str(), flags, Mode::S_IRUSR)
+            .map_err(|errno| self.failed("make", errno))?;
+        let mut file = File::from(file);
+        io::copy(content, &mut file)
+            .and_then(|_| file.set_permissions(Permissions::from_mode(mode)))
+            .map_err(|error| self.failed("write", errno_of(&error)))
+    }
+
+    /// Renames what stands where something of ours belongs. It is not removed: it may be somebody's
+    /// work, or have a file system of the host mounted on it (rename(2) says EBUSY then).
+    fn move_aside(&self) -> Result<()> {
+        let is_free = |name: &String| {
+            let found = fstatat(&self.directory, name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+            found.err() == Some(Errno::ENOENT)
+        };
+        let mut names = (1..1000).map(|number| format!("{}.damaged{number}", self.name));
+        let aside = names.find(is_free).ok_or(Errno::EEXIST);
+        aside
+            .and_then(|aside| {
+                renameat(&self.directory, self.name.as_str(), &self.directory, aside.as_str())
+            })
+            .map_err(|errno| self.failed("move aside", errno))
+    }
+
+    /// Sets the time of its last change.
+    pub(super) fn set_time(&self, time: TimeSpec) -> Result<()> {
+        let flag = UtimensatFlags::NoFollowSymlink;
+        utimensat(&self.directory, self.name.as_str(), &TimeSpec::UTIME_OMIT, &time, flag)
+            .map_err(|errno| self.failed("set the time of", errno))
+    }
+}
+
+/// Its permissions.
+pub(super) fn mode(found: &FileStat) -> u32 {
+    found.st_mode & 0o7777
+}
+
+/// When it was changed: seconds since 1970, and nanoseconds.
+pub(super) fn time(found: &FileStat) -> (i64, i64) {
+    (found.st_mtime, found.st_mtime_nsec)
+}
+
+pub(super) fn is_directory(found: &FileStat) -> bool {
+    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
+}
+
+pub(super) fn is_file(found: &FileStat) -> bool {
+    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
+}

@@ -1,0 +1,60 @@
+//! What must be so among the parts of a pod, each of which is in order by itself.
+
+use super::yaml::Node;
+use super::{Container, Pod};
+use anyhow::Result;
+use std::collections::HashSet;
+
+/// Names are there once: of containers of both kinds, and of volumes.
+pub(super) fn check_names(pod: &Pod, spec: &Node) -> Result<()> {
+    let mut seen = HashSet::new();
+    if let Some(twice) = pod.all_containers().find(|container| !seen.insert(&container.name)) {
+        return Err(spec.wrong(format_args!("two containers have the name {:?}", twice.name)));
+    }
+    let mut seen = HashSet::new();
+    match pod.volumes.iter().find(|(name, _)| !seen.insert(name)) {
+        Some((twice, _)) => Err(spec.wrong(format_args!("two volumes have the name {twice:?}"))),
+        None => Ok(()),
+    }
+}
+
+/// The containers share one network: a port can be one container's only.
+pub(super) fn check_ports(pod: &Pod, init_nodes: &[Node], nodes: &[Node]) -> Result<()> {
+    for (container, node) in pod.init_containers.iter().zip(init_nodes) {
+        if container.ports.iter().any(|port| port.host.is_some()) {
+            return Err(node.wrong("the hostPort of an init container has no effect"));
+        }
+    }
+    let mut of_host = HashSet::new();
+    let mut inside: Vec<(u16, &str)> = Vec::new();
+    for (container, node) in pod.containers.iter().zip(nodes) {
+        for port in &container.ports {
+            if port.host.is_some_and(|port| !of_host.insert(port)) {
+                let port = port.host.unwrap_or_default();
+                return Err(node.wrong(format_args!("hostPort {port} is there twice in the pod")));
+            }
+            let holder = inside.iter().find(|(other, _)| *other == port.container);
+            if let Some((port, other)) = holder.filter(|(_, other)| *other != container.name) {
+                return Err(node.wrong(format_args!(
+                    "containerPort {port} is that of {other:?} too, and they share one network"
+                )));
+            }
+            inside.push((port.container, &container.name));
+        }
+    }
+    Ok(())
+}
+
+/// What a container mounts is there, and each at a place of its own.
+pub(super) fn check_mounts(pod: &Pod, container: &Container, node: &Node) -> Result<()> {
+    let mut seen = HashSet::new();
+    for mount in &container.mounts {
+        if !pod.volumes.iter().any(|(name, _)| *name == mount.volume) {
+            return Err(node.wrong(format_args!("the pod has no volume {:?}", mount.volume)));
+        }
+        if !seen.insert(&mount.path) {
+            return Err(node.wrong(format_args!("two volumes are mounted at {:?}", mount.path)));
+        }
+    }
+    Ok(())
+}

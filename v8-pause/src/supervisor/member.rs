@@ -1,0 +1,109 @@
+//! A container of the pod, its process, and when it is started again.
+
+use crate::output::Stream;
+use crate::pause::main_process;
+use crate::prepared::Prepared;
+use crate::shared::Namespaces;
+use crate::state::Running;
+use std::time::{Duration, Instant};
+use v1_chroot::Child;
+use v1_chroot::command_line::{note, one_line};
+use v3_pidns::KILL;
+use v6_cgroups::Cgroup;
+
+/// The first restart comes at once, the next after a second, then each time after twice as long.
+const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// Who has run for so long begins anew with that.
+const RUNS_WELL: Duration = Duration::from_secs(600);
+
+/// A container, and what became of it.
+pub(super) struct Member<'a> {
+    pub(super) container: &'a Prepared,
+    /// Its place among the containers that run at the same time.
+    pub(super) index: usize,
+    pub(super) process: Option<Process>,
+    pub(super) streams: Vec<Stream>,
+    restarts: u32,
+    /// When to start it (again).
+    pub(super) next_start: Option<Instant>,
+    /// That of its last end.
+    pub(super) status: Option<u8>,
+}
+
+/// A running container. Dropped, it is killed.
+pub(super) struct Process {
+    /// The process that waits for it, and that signals are sent to.
+    pub(super) in_between: Child,
+    /// To kill what it leaves; none where the kernel does that.
+    pub(super) namespaces: Option<Namespaces>,
+    pub(super) record: Running,
+    pub(super) started: Instant,
+    pub(super) cgroup: Cgroup,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // They fail if it has ended and was waited for.
+        let _ = self.in_between.kill(KILL).and_then(|()| self.in_between.reap());
+        let left = self.namespaces.as_ref().map_or(Ok(()), Namespaces::kill_all);
+        if let Err(error) = left {
+            note(format_args!("{}", one_line(&error)));
+        }
+    }
+}
+
+impl<'a> Member<'a> {
+    /// One that is to be started now.
+    pub(super) fn new(container: &'a Prepared, index: usize) -> Member<'a> {
+        Member {
+            container,
+            index,
+            process: None,
+            streams: Vec::new(),
+            restarts: 0,
+            next_start: Some(Instant::now()),
+            status: None,
+        }
+    }
+
+    /// Whether it has ended, is not to be started again, and has nothing more to say.
+    pub(super) fn is_done(&self) -> bool {
+        self.process.is_none() && self.next_start.is_none() && self.streams.is_empty()
+    }
+
+    /// Sets the time of the next start of one that ran for so long.
+    pub(super) fn restart_later(&mut self, ran_for: Duration) {
+        if ran_for >= RUNS_WELL {
+            self.restarts = 0;
+        }
+        let (first, longest) = BACK_OFF;
+        let wait = match self.restarts {
+            0 => Duration::ZERO,
+            count => first.saturating_mul(1 << (count - 1).min(16)).min(longest),
+        };
+        self.restarts += 1;
+        self.next_start = Some(Instant::now() + wait);
+        let status = self.status.unwrap_or_default();
+        note(format_args!(
+            "{} has ended (exit status {status}); it is started again in {} s",
+            self.container.name,
+            wait.as_secs()
+        ));
+    }
+}
+
+impl Process {
+    /// The container behind `in_between`, which has just been started.
+    pub(super) fn new(in_between: Child, container: &Prepared, cgroup: Cgroup) -> Process {
+        let pid = main_process(&in_between);
+        // It may have ended already: then there is nothing to enter, and SIGCHLD is on its way.
+        let namespaces = pid.as_ref().ok().and_then(|pid| Namespaces::of(*pid).ok());
+        let record = Running {
+            name: container.name.clone(),
+            pid: pid.map_or(0, |pid| pid.as_raw()),
+            user: container.user,
+        };
+        Process { in_between, namespaces, record, started: Instant::now(), cgroup }
+    }
+}
