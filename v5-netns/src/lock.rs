@@ -51,8 +51,13 @@ impl Lock {
             let directory = Flock::lock(directory, FlockArg::LockExclusive)
                 .map_err(|(_, errno)| anyhow!("cannot lock {path:?}: {errno}"))?;
             // While we waited, the last holder may have removed it: then it is nobody's lock.
-            let held = directory.metadata().with_context(|| format!("cannot look at {path:?}"))?;
-            if fs::metadata(path).is_ok_and(|found| found.ino() == held.ino()) {
+            let cannot = || format!("cannot look at {path:?}");
+            let held = directory.metadata().with_context(cannot)?;
+            let found = match fs::metadata(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                result => result.with_context(cannot)?,
+            };
+            if found.ino() == held.ino() {
                 return Ok(Lock { path: path.to_owned(), _directory: directory });
             }
         }

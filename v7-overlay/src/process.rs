@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
-use nix::unistd::{setgid, setgroups, setuid};
+use nix::unistd::{setgid, setuid};
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -95,10 +95,10 @@ fn become_user(identity: &Identity) -> Result<()> {
         )
     };
     // A user namespace with one group has setgroups(2) switched off (root without root, v1).
-    let setgroups_is_off =
-        fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny");
-    if !(setgroups_is_off && user.is_root() && group.as_raw() == 0) {
-        setgroups(more_groups).map_err(|errno| failed("setgroups", errno))?;
+    let path = "/proc/self/setgroups";
+    let setgroups = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+    if !(setgroups.trim() == "deny" && user.is_root() && group.as_raw() == 0) {
+        nix::unistd::setgroups(more_groups).map_err(|errno| failed("setgroups", errno))?;
     }
     setgid(*group).map_err(|errno| failed("setgid", errno))?;
     setuid(*user).map_err(|errno| failed("setuid", errno))?;

@@ -16,12 +16,13 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl::{set_dumpable, set_name};
+use nix::sys::sendfile::sendfile;
 use nix::unistd::fexecve;
 use std::convert::Infallible;
 use std::env;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::thread::sleep;
@@ -58,6 +59,9 @@ pub fn give_up_all_capabilities() -> Result<()> {
     Ok(())
 }
 
+/// So many bytes does sendfile(2) copy at most.
+const MOST_AT_ONCE: usize = 0x7fff_f000;
+
 // ANCHOR: run_from_memory
 /// Starts this program again from a copy in memory, unless it is the copy.
 ///
@@ -69,7 +73,11 @@ pub fn run_from_memory() -> Result<()> {
     if is_sealed(&own) {
         return set_name(c"v8-pause").context("cannot set the name of this process");
     }
-    let copy = sealed(c"v8-pause", own)?;
+    // std's way to copy files panics if sendfile(2) fails at its end.
+    let copy = sealed(c"v8-pause", |memory| {
+        while sendfile(&*memory, &own, None, MOST_AT_ONCE)? > 0 {}
+        Ok(())
+    })?;
     let words = env::args_os().map(|word| CString::new(word.into_vec()));
     let words = words.collect::<Result<Vec<_>, _>>().context("cannot copy the arguments")?;
     let variables = env::vars_os().map(|(name, value)| {
@@ -89,11 +97,11 @@ pub fn execute(program: &File, words: &[CString], variables: &[CString]) -> Resu
     Err(anyhow!("cannot execute a program in memory: {errno}"))
 }
 
-/// A program in memory that nobody can change.
+/// A program in memory that nobody can change; `fill` writes it.
 ///
 /// # Errors
-/// Those of memfd_create(2) and fcntl(2).
-pub fn sealed(name: &CStr, mut content: impl io::Read) -> Result<File> {
+/// Those of memfd_create(2) and fcntl(2), and that of `fill`.
+pub fn sealed(name: &CStr, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<File> {
     const MFD_EXEC: MFdFlags = MFdFlags::from_bits_retain(0x10);
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let made = match memfd_create(name, flags | MFD_EXEC) {
@@ -103,8 +111,7 @@ pub fn sealed(name: &CStr, mut content: impl io::Read) -> Result<File> {
     let mut file = File::from(made.map_err(|errno| {
         anyhow!("cannot make a program in memory: {errno} (see sysctl vm.memfd_noexec)")
     })?);
-    io::copy(&mut content, &mut file).context("cannot copy a program into memory")?;
-    file.flush().context("cannot copy a program into memory")?;
+    fill(&mut file).context("cannot copy a program into memory")?;
     seal(&file).map_err(|errno| anyhow!("cannot seal a program in memory: {errno}"))?;
     // A file that is open for writing cannot be executed (ETXTBSY).
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use nix::unistd::{dup2_stderr, dup2_stdout};
 use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write};
+use v1_chroot::command_line::{errno_of, note};
 
 /// Colours of a terminal (console_codes(4)), one after the other for the containers.
 const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
@@ -15,9 +16,13 @@ const LONGEST: usize = 16 * 1024;
 pub struct Stream {
     /// Where it comes from.
     pub pipe: PipeReader,
+    /// That of the container.
+    name: String,
     prefix: String,
     is_error: bool,
     started: Vec<u8>,
+    /// It has been told that lines of it are lost.
+    is_told: bool,
 }
 
 /// The other ends, for the container.
@@ -42,7 +47,8 @@ pub fn pipes(name: &str, index: usize, width: usize) -> Result<(Ends, [Stream; 2
             true => format!("\x1b[{colour}m{name:width$} |\x1b[0m "),
             false => format!("{name:width$} | "),
         };
-        Stream { pipe, prefix, is_error, started: Vec::new() }
+        let name = name.to_owned();
+        Stream { pipe, name, prefix, is_error, started: Vec::new(), is_told: false }
     };
     Ok((Ends { stdout, stderr }, [stream(stdout_pipe, false), stream(stderr_pipe, true)]))
 }
@@ -85,10 +91,17 @@ impl Stream {
     fn print(&mut self, length: usize, end: usize) {
         let bytes: Vec<_> = self.started.drain(..length + end).take(length).collect();
         let line = [self.prefix.as_bytes(), &bytes, b"\n"].concat();
-        // With our own stdout gone there is nobody who listens; the containers go on.
-        let _ = match self.is_error {
+        let printed = match self.is_error {
             true => io::stderr().write_all(&line),
             false => io::stdout().write_all(&line),
         };
+        // With our own stdout gone there is nobody who listens; the containers go on.
+        if let Err(error) = printed
+            && !self.is_told
+        {
+            self.is_told = true;
+            let (name, errno) = (&self.name, errno_of(&error));
+            note(format_args!("a line of {name:?} is lost, and maybe more: cannot print: {errno}"));
+        }
     }
 }

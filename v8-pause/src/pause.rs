@@ -53,7 +53,7 @@ impl Pause {
             unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWNS)?;
             set_hostname(hostname)?;
             private_mounts()?;
-            let program = sealed(c"pause", PROGRAM)?;
+            let program = sealed(c"pause", |memory| memory.write_all(PROGRAM))?;
             enter_empty_root()?;
             give_up_all_capabilities()?;
             become_pause(&program)

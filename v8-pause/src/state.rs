@@ -10,7 +10,8 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
 use std::env;
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, DirEntry, File, Permissions};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use v1_chroot::command_line::{note, one_line};
@@ -70,7 +71,7 @@ impl State {
             fs::create_dir_all(above).with_context(|| format!("cannot make {above:?}"))?;
         }
         let _nobody_else = Lock::take_on(parent)?;
-        sweep(parent);
+        sweep(parent)?;
         let path = parent.join(pause.to_string());
         DirBuilder::new()
             .mode(0o700)
@@ -118,23 +119,30 @@ impl Drop for State {
 
 /// Removes the directories of pods whose owner is dead. Nothing is mounted in them: a container's
 /// mounts are in its own mount namespace.
-fn sweep(parent: &Path) {
-    for path in entries(parent) {
+fn sweep(parent: &Path) -> Result<()> {
+    for path in entries(parent)? {
         if let Ok(Some(_no_owner)) = try_lock(&path)
             && let Err(error) = fs::remove_dir_all(&path)
         {
             note(format_args!("cannot remove {path:?}, which a dead pod has left: {error}"));
         }
     }
+    Ok(())
 }
 
-fn entries(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+/// The directories of pods; none if nobody has made their parent.
+fn entries(parent: &Path) -> Result<Vec<PathBuf>> {
+    let cannot = || format!("cannot read {parent:?}");
+    let entries = match fs::read_dir(parent) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        result => result.with_context(cannot)?,
+    };
+    let entries = entries.collect::<io::Result<Vec<_>>>().with_context(cannot)?;
     let is_number = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());
         name.is_some_and(|name| name.parse::<i32>().is_ok())
     };
-    entries.map(|entry| entry.path()).filter(is_number).collect()
+    Ok(entries.iter().map(DirEntry::path).filter(is_number).collect())
 }
 
 /// Locks a directory; `None` if somebody else has it.
@@ -153,8 +161,9 @@ fn try_lock(path: &Path) -> Result<Option<Flock<File>>> {
 /// If there is no such pod, or no such container runs in it.
 pub fn find(parent: &Path, pause: i32, container: Option<&str>) -> Result<Running> {
     let path = parent.join(pause.to_string());
-    if !path.is_dir() || try_lock(&path)?.is_some() {
-        let others: Vec<_> = entries(parent)
+    let is_there = path.try_exists().with_context(|| format!("cannot look at {path:?}"))?;
+    if !is_there || try_lock(&path)?.is_some() {
+        let others: Vec<_> = entries(parent)?
             .iter()
             .filter(|path| matches!(try_lock(path), Ok(None)))
             .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))

@@ -117,12 +117,8 @@ pub(super) const FALL_BACKS: &[Exception] = &[
     exception("v7 unpack root", "sched_getaffinity", "", &[], "one layer is unpacked at a time"),
     exception("v7 layers user", "uname", "", &[], "the writes go to disk, as with an old kernel"),
     exception("v8 pod root", "setsid", "", &[], "it leads a process group, made for it"),
-    exception("v8 pod user", "getdents64", "/pods", &[], "the next start removes dead pods"),
-    exception("v8 pod root", "getdents64", "/container-steps", &[], "the same"),
     exception("v8 pod user", "rmdir", "/pods", &[], "an empty directory; the next start uses it"),
     exception("v8 pod root", "execveat", "", &[Errno::ENOSYS], "the C library takes execve"),
-    exception("v8 pod root", "copy_file_range", "", &[], "std copies in another way"),
-    exception("v8 pod root", "sendfile", "", &[], "the same"),
     exception("v8 pod root", "ioctl", "(deleted)", &[], "what is no terminal gets no colours"),
 ];
 
@@ -131,6 +127,7 @@ pub(super) const FALL_BACKS: &[Exception] = &[
 pub(super) const TOLD_AS: &[Exception] = &[
     // std, create_dir_all: what is there already and cannot be looked at is in the way
     exception("v1 first_start root", "statx", "container-steps", &[], "EEXIST"),
+    exception("v8 pod root", "statx", "/run", &[], "EEXIST"),
     // The C library says so of a thread, whatever the reason.
     exception("v5 loopback root", "clone3", "", &[], "EAGAIN"),
 ];

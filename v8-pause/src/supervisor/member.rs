@@ -1,13 +1,16 @@
 //! A container of the pod, its process, and when it is started again.
 
 use crate::output::Stream;
-use crate::pause::main_process;
 use crate::prepared::Prepared;
 use crate::shared::Namespaces;
 use crate::state::Running;
+use anyhow::Result;
+use nix::errno::Errno;
+use nix::unistd::Pid;
 use std::time::{Duration, Instant};
 use v1_chroot::Child;
-use v1_chroot::command_line::{note, one_line};
+use v1_chroot::child::children_of;
+use v1_chroot::command_line::{errno_of, note, one_line};
 use v3_pidns::KILL;
 use v6_cgroups::Cgroup;
 
@@ -96,14 +99,29 @@ impl<'a> Member<'a> {
 impl Process {
     /// The container behind `in_between`, which has just been started.
     pub(super) fn new(in_between: Child, container: &Prepared, cgroup: Cgroup) -> Process {
-        let pid = main_process(&in_between);
-        // It may have ended already: then there is nothing to enter, and SIGCHLD is on its way.
-        let namespaces = pid.as_ref().ok().and_then(|pid| Namespaces::of(*pid).ok());
-        let record = Running {
-            name: container.name.clone(),
-            pid: pid.map_or(0, |pid| pid.as_raw()),
-            user: container.user,
-        };
+        // Either may have ended already: then there is nothing to enter, and SIGCHLD is on its way.
+        let name = &container.name;
+        let pid = unless_ended(name, children_of(in_between.pid())).and_then(|mut all| all.pop());
+        let namespaces = pid.and_then(|pid| unless_ended(name, Namespaces::of(pid)));
+        let record =
+            Running { name: name.clone(), pid: pid.map_or(0, Pid::as_raw), user: container.user };
         Process { in_between, namespaces, record, started: Instant::now(), cgroup }
+    }
+}
+
+/// What was asked of a process in /proc, unless that process has ended.
+fn unless_ended<T>(container: &str, answer: Result<T>) -> Option<T> {
+    let error = answer.map_err(|error| (error.downcast_ref().map(errno_of), error));
+    match error {
+        Ok(found) => Some(found),
+        Err((Some(Errno::ENOENT | Errno::ESRCH), _)) => None,
+        Err((_, error)) => {
+            note(format_args!(
+                "the container {container:?} cannot be entered, and what it leaves running goes on \
+                 until the pod ends: {}",
+                one_line(&error)
+            ));
+            None
+        }
     }
 }
