@@ -56,6 +56,7 @@ const SPOILED = [
     [instead(PAGE, 'href="setup.html"', 'href="glossary.html"'), readByArrows,
         'leads to glossary.html'],
     [instead('index.html', 'id="mdbook-theme-navy"', 'id="x"'), chooseTheme, 'does not choose'],
+    [gone('theme/themes'), chooseTheme, 'only default_theme light navy'],
     [instead('searchindex', 'v5-netns.html', 'v1-chroot.html'), searchProblems,
         'not to v5-netns.html'],
     [instead('img/map.svg', 'x="', 'x="4'), (reader) => pictureProblems(reader, 'img/map.svg'),
