@@ -98,21 +98,7 @@ impl NewRoot {
 
     /// Opens the place of a volume; what is missing of it is made, directory by directory.
     fn volume_target(&self, target: &Path, is_directory: bool) -> Result<OwnedFd> {
-        let mut opened = Err(Errno::ELOOP);
-        let mut path = target.to_owned();
-        for _ in 0..MOST_LINKS {
-            match self.make_target(&path, is_directory) {
-                Ok(Made::Place(place)) => {
-                    opened = Ok(place);
-                    break;
-                }
-                Ok(Made::LinkTo(elsewhere)) => path = elsewhere,
-                Err(errno) => {
-                    opened = Err(errno);
-                    break;
-                }
-            }
-        }
+        let opened = self.make_target(target, is_directory);
         let checked = opened.and_then(|place| Ok((fstat(&place)?, place)));
         let (found, place) = checked.map_err(|errno| {
             let advice = match errno {
@@ -128,8 +114,20 @@ impl NewRoot {
         Ok(place)
     }
 
+    /// Goes along `target`, and on from a symbolic link to nothing to where it points.
+    fn make_target(&self, target: &Path, is_directory: bool) -> nix::Result<OwnedFd> {
+        let mut path = target.to_owned();
+        for _ in 0..MOST_LINKS {
+            match self.go_along(&path, is_directory)? {
+                Made::Place(place) => return Ok(place),
+                Made::LinkTo(elsewhere) => path = elsewhere,
+            }
+        }
+        Err(Errno::ELOOP)
+    }
+
     /// One way along `target`, up to its end or to a symbolic link to nothing.
-    fn make_target(&self, target: &Path, is_directory: bool) -> nix::Result<Made> {
+    fn go_along(&self, target: &Path, is_directory: bool) -> nix::Result<Made> {
         let open =
             |path: &Path| open_in(&self.directory, path, OFlag::empty(), ResolveFlag::empty());
         let mut path = PathBuf::from(".");

@@ -6,8 +6,10 @@ use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
+#[cfg(target_arch = "x86_64")]
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+#[cfg(target_arch = "x86_64")]
 use std::process::Command;
 
 use nix::errno::Errno;
@@ -25,6 +27,7 @@ struct FileHandle {
 }
 
 /// Lets this process trace what the command starts: PTRACE_TRACEME of ptrace(2).
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn traced(command: &mut Command) -> &mut Command {
     // SAFETY: between fork and execve the child makes this one call, which touches no memory.
     unsafe { command.pre_exec(|| Ok(nix::sys::ptrace::traceme()?)) }

@@ -3,6 +3,7 @@
 use anyhow::{Result, anyhow, bail};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 use std::collections::HashMap;
+use std::fmt;
 
 /// How deep values may be nested, and how many there may be: aliases multiply.
 const MAX_DEPTH: usize = 100;
@@ -29,6 +30,30 @@ enum Value {
     Map(Vec<(Node, Node)>),
 }
 
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Number,
+    Boolean,
+    Nothing,
+    List,
+    Mapping,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Text => "a text",
+            Kind::Number => "a number",
+            Kind::Boolean => "a boolean",
+            Kind::Nothing => "nothing",
+            Kind::List => "a list",
+            Kind::Mapping => "a mapping",
+        })
+    }
+}
+
 impl Node {
     /// Reads the one document of a file.
     ///
@@ -41,7 +66,7 @@ impl Node {
     }
 
     /// An error about this value: its path, what is wrong with it, and its place.
-    pub fn wrong(&self, what: impl std::fmt::Display) -> anyhow::Error {
+    pub fn wrong(&self, what: impl fmt::Display) -> anyhow::Error {
         let Node { path, line, column, .. } = self;
         let path = if path.is_empty() { "the manifest" } else { path };
         anyhow!("{path}: {what} (line {line}, column {column})")
@@ -91,7 +116,7 @@ impl Node {
     /// If it is something else: a number or a word such as `true` must be quoted to be a text.
     pub fn text(&self) -> Result<&str> {
         match (&self.value, self.kind()) {
-            (Value::Scalar { text, .. }, "a text") => Ok(text),
+            (Value::Scalar { text, .. }, Kind::Text) => Ok(text),
             (Value::Scalar { text, .. }, kind) => {
                 Err(self.wrong(format_args!("it is {kind}, not a text (quote it: \"{text}\")")))
             }
@@ -105,7 +130,7 @@ impl Node {
     /// If it is something else.
     pub fn boolean(&self) -> Result<bool> {
         match (&self.value, self.kind()) {
-            (Value::Scalar { text, .. }, "a boolean") => Ok(is_true(text)),
+            (Value::Scalar { text, .. }, Kind::Boolean) => Ok(is_true(text)),
             (_, kind) => Err(self.wrong(format_args!("it is {kind}, not true or false"))),
         }
     }
@@ -116,7 +141,7 @@ impl Node {
     /// If it is something else.
     pub fn integer(&self, least: i64, most: i64) -> Result<i64> {
         let number = match (&self.value, self.kind()) {
-            (Value::Scalar { text, .. }, "a number") => text.parse::<i64>(),
+            (Value::Scalar { text, .. }, Kind::Number) => text.parse::<i64>(),
             (_, kind) => return Err(self.wrong(format_args!("it is {kind}, not an integer"))),
         };
         let number = number.map_err(|_| self.wrong("it is not an integer"))?;
@@ -132,31 +157,31 @@ impl Node {
     /// If it is something else.
     pub fn text_or_number(&self) -> Result<&str> {
         match (&self.value, self.kind()) {
-            (Value::Scalar { text, .. }, "a text" | "a number") => Ok(text),
+            (Value::Scalar { text, .. }, Kind::Text | Kind::Number) => Ok(text),
             (_, kind) => Err(self.wrong(format_args!("it is {kind}, not a quantity"))),
         }
     }
 
     fn is_null(&self) -> bool {
-        self.kind() == "nothing"
+        self.kind() == Kind::Nothing
     }
 
     /// What a value is to the API server. Its YAML is that of version 1.1, in which `yes` and `off`
     /// are booleans.
-    fn kind(&self) -> &'static str {
+    fn kind(&self) -> Kind {
         let (text, is_quoted) = match &self.value {
-            Value::List(_) => return "a list",
-            Value::Map(_) => return "a mapping",
+            Value::List(_) => return Kind::List,
+            Value::Map(_) => return Kind::Mapping,
             Value::Scalar { text, is_quoted } => (text.as_str(), *is_quoted),
         };
         let is_one_of = |words: &[&str]| words.contains(&text.to_ascii_lowercase().as_str());
         match text {
-            _ if is_quoted => "a text",
-            "" | "~" => "nothing",
-            _ if is_one_of(&["null"]) => "nothing",
-            _ if is_one_of(&["true", "false", "yes", "no", "on", "off"]) => "a boolean",
-            _ if looks_like_a_number(text) => "a number",
-            _ => "a text",
+            _ if is_quoted => Kind::Text,
+            "" | "~" => Kind::Nothing,
+            _ if is_one_of(&["null"]) => Kind::Nothing,
+            _ if is_one_of(&["true", "false", "yes", "no", "on", "off"]) => Kind::Boolean,
+            _ if looks_like_a_number(text) => Kind::Number,
+            _ => Kind::Text,
         }
     }
 
@@ -218,12 +243,8 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// If it is not.
     pub fn require(&mut self, name: &str) -> Result<&'a Node> {
-        let missing = || self.of.wrong(format_args!("the field {name} is missing"));
-        let found = self.left.iter().any(|(other, _)| *other == name);
-        if !found {
-            return Err(missing());
-        }
-        self.take(name).ok_or_else(|| self.of.wrong("a field has gone"))
+        let of = self.of;
+        self.take(name).ok_or_else(|| of.wrong(format_args!("the field {name} is missing")))
     }
 
     /// Refuses what was not taken: a field is never dropped in silence.

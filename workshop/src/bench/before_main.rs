@@ -1,7 +1,7 @@
 //! What a program asks the processor before its `main` begins.
 //!
-//! glibc looks for the fastest copy of strlen(3) and its like, and for the sizes of the caches, with
-//! the instruction `cpuid`; so does libgcc_s, once more. In a virtual machine each of these
+//! glibc looks for the fastest copy of strlen(3) and its like, and for the sizes of the caches,
+//! with the instruction `cpuid`; so does libgcc_s, once more. In a virtual machine each of these
 //! instructions is the host's to answer: the processor leaves the machine and comes back. That is
 //! part of every start, and of the start of every program that a script or a launcher executes.
 
