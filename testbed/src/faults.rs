@@ -94,13 +94,17 @@ fn killed_at_each_call(host: &Host, alive: Prepare, next: Prepare) {
     assert!(started.hung, "it has ended: {:?}", started.outcome);
     let (mut wrong, mut runs) = (Vec::new(), 0);
     let of_alive = always(&alive, points_of(&started));
-    for (starts, calls) in [(&alive, &of_alive), (&next, &bench.always)] {
+    for (starts, seen, calls) in
+        [(&alive, &started, &of_alive), (&next, &bench.normal, &bench.always)]
+    {
         let is_wanted = |point: &Point| is_whole() || point.count == 1;
         let is_ours = |point: &Point| point.process.starts_with("launcher");
         for point in calls.iter().filter(|it| is_ours(it) && is_wanted(it)) {
             runs += 1;
             if let Err(fault) = bench.try_to_kill(starts, point) {
-                wrong.push(format!("{point} {fault}"));
+                let path = seen.calls.iter().find(|(other, _)| other == point);
+                let path = path.map_or("", |(_, path)| path);
+                wrong.push(format!("{point} {path:?}: {fault}"));
             }
         }
     }
