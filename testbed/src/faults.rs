@@ -92,7 +92,7 @@ fn killed_at_each_call(host: &Host, alive: Prepare, next: Prepare) {
     let bench = Bench::new(host, &next);
     let started = tracer::run(&mut alive(), None);
     assert!(started.hung, "it has ended: {:?}", started.outcome);
-    let (mut wrong, mut runs) = (Vec::new(), 0);
+    let mut tally = Tally::default();
     let of_alive = always(&alive, points_of(&started));
     for (starts, seen, calls) in
         [(&alive, &started, &of_alive), (&next, &bench.normal, &bench.always)]
@@ -100,16 +100,40 @@ fn killed_at_each_call(host: &Host, alive: Prepare, next: Prepare) {
         let is_wanted = |point: &Point| is_whole() || point.count == 1;
         let is_ours = |point: &Point| point.process.starts_with("launcher");
         for point in calls.iter().filter(|it| is_ours(it) && is_wanted(it)) {
-            runs += 1;
-            if let Err(fault) = bench.try_to_kill(starts, point) {
-                let path = seen.calls.iter().find(|(other, _)| other == point);
-                let path = path.map_or("", |(_, path)| path);
-                wrong.push(format!("{point} {path:?}: {fault}"));
-            }
+            let path = seen.calls.iter().find(|(other, _)| other == point);
+            let path = path.map_or("", |(_, path)| path);
+            tally.add(point, &format!("{path:?}:"), bench.try_to_kill(starts, point));
         }
     }
-    assert!(wrong.is_empty(), "{} of {runs} runs:\n{}", wrong.len(), wrong.join("\n"));
-    host.figure(format_args!("killed {runs} times"));
+    tally.end(host, "kills");
+}
+
+/// How the runs of a trial went.
+#[derive(Default)]
+struct Tally {
+    hits: usize,
+    /// Calls that did not come again.
+    missed: usize,
+    wrong: Vec<String>,
+}
+
+impl Tally {
+    /// `hit` is false if the call did not come again, however often it was tried.
+    fn add(&mut self, point: &Point, what: &str, hit: Result<bool, String>) {
+        match hit {
+            Ok(true) => self.hits += 1,
+            // How often a loop goes round is chance. That it is come to is none.
+            Ok(false) if point.count > 1 => self.missed += 1,
+            Ok(false) => self.wrong.push(format!("{point} {what} there was no such call")),
+            Err(fault) => self.wrong.push(format!("{point} {what} {fault}")),
+        }
+    }
+
+    fn end(self, host: &Host, what: &str) {
+        let Tally { hits, missed, wrong } = self;
+        assert!(wrong.is_empty(), "{} beside {hits} {what}:\n{}", wrong.len(), wrong.join("\n"));
+        host.figure(format_args!("{hits} {what}, {missed} calls did not come again"));
+    }
 }
 
 fn points_of(traced: &Traced) -> BTreeSet<Point> {
@@ -135,8 +159,7 @@ fn kinds() -> Vec<(String, Kind)> {
 fn each_call_fails(host: &Host, prepare: Prepare, kind: Kind, share: usize) {
     let starts = prepare(host);
     let mut bench = Bench::new(host, &starts);
-    let mut wrong = Vec::new();
-    let mut runs = 0;
+    let mut tally = Tally::default();
     for (index, point) in bench.points().iter().enumerate() {
         if !is_whole() && index % kinds().len() != share {
             continue;
@@ -146,13 +169,10 @@ fn each_call_fails(host: &Host, prepare: Prepare, kind: Kind, share: usize) {
             Kind::Own => calls::own(&point.call).or((!is_whole()).then_some(Errno::EPERM)),
         };
         let Some(errno) = errno else { continue };
-        runs += 1;
-        if let Err(fault) = bench.try_point(point, errno, &|_| true) {
-            wrong.push(format!("{point} {errno:?} {fault}"));
-        }
+        let hit = bench.try_point(point, errno, &|_| true);
+        tally.add(point, &format!("{errno:?}"), hit);
     }
-    assert!(wrong.is_empty(), "{} of {runs} runs:\n{}", wrong.len(), wrong.join("\n"));
-    host.figure(format_args!("{runs} runs with a fault"));
+    tally.end(host, "runs with a fault");
 }
 
 /// Lets calls fail that are in the table of exceptions, as if they were not.
@@ -233,12 +253,13 @@ impl<'a> Bench<'a> {
         self.has_exceptions && rows.iter().any(|row| row.is_about(point, path, errno))
     }
 
+    /// False if the call does not come again.
     fn try_point(
         &mut self,
         point: &Point,
         errno: Errno,
         is_it: &dyn Fn(&str) -> bool,
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
         let start = || tracer::run(&mut (self.starts)(), Some((point, Fault::Fails(errno))));
         let mut traced = start();
         for _ in 0..ATTEMPTS {
@@ -249,17 +270,17 @@ impl<'a> Bench<'a> {
             }
             traced = start();
         }
-        let verdict = self.judge(point, errno, &traced);
+        let Some(path) = traced.hit.clone() else { return Ok(false) };
+        let verdict = self.judge(point, errno, &path, &traced);
         let mut leaks = self.before.leaks_since(&self.allowed).expect("look at the host");
         let is_told = traced.outcome.stderr.contains(&format!("{errno:?}"))
-            || traced.hit.as_ref().is_some_and(|path| self.is_in(FALL_BACKS, point, path, errno));
+            || self.is_in(FALL_BACKS, point, &path, errno);
         if !leaks.is_empty() && is_told {
             // What could not be removed, the next start removes.
             tracer::run(&mut (self.starts)(), None);
             leaks = self.before.leaks_since(&self.allowed).expect("look at the host");
         }
         let said = &traced.outcome.stderr;
-        let path = traced.hit.unwrap_or_default();
         let whole = |fault: String| format!("{path:?}: {fault}\n    stderr: {said:?}");
         verdict.map_err(whole)?;
         if !leaks.is_empty() {
@@ -267,14 +288,15 @@ impl<'a> Bench<'a> {
             self.before = Snapshot::take(&self.allowed).expect("look at the host");
             return Err(whole(format!("left behind: {}", leaks.join("; "))));
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn try_to_kill(&self, starts: &Starts, point: &Point) -> Result<(), String> {
+    /// False if the call does not come again.
+    fn try_to_kill(&self, starts: &Starts, point: &Point) -> Result<bool, String> {
         let is_hit = || tracer::run(&mut starts(), Some((point, Fault::Killed))).hit.is_some();
         // A start that was not hit ended as always, or its time was up: nothing of it is left.
         if !(0..ATTEMPTS).any(|_| is_hit()) {
-            return Err("there was no such call".to_owned());
+            return Ok(false);
         }
         let alive = self.before.processes_since().expect("look at the processes");
         if !alive.is_empty() {
@@ -286,11 +308,16 @@ impl<'a> Bench<'a> {
             return Err(format!("the next start: {next:?}"));
         }
         let leaks = self.before.leaks_since(&self.allowed).expect("look at the host");
-        if leaks.is_empty() { Ok(()) } else { Err(format!("left behind: {}", leaks.join("; "))) }
+        if leaks.is_empty() { Ok(true) } else { Err(format!("left behind: {}", leaks.join("; "))) }
     }
 
-    fn judge(&self, point: &Point, errno: Errno, traced: &Traced) -> Result<(), String> {
-        let Some(path) = &traced.hit else { return Err("there was no such call".to_owned()) };
+    fn judge(
+        &self,
+        point: &Point,
+        errno: Errno,
+        path: &str,
+        traced: &Traced,
+    ) -> Result<(), String> {
         let outcome = &traced.outcome;
         if traced.hung {
             return Err("it did not end".to_owned());
