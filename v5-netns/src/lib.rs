@@ -191,8 +191,8 @@ fn default_mode(may_change_host: bool) -> Mode {
         return Mode::Bridge;
     }
     note(format_args!(
-        "without root the container has a loopback device only: nothing leads outside, but -p \
-         leads in"
+        "without root the container has a loopback device only: nothing leads outside, but \
+         published ports lead in"
     ));
     Mode::None
 }

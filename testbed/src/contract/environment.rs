@@ -56,7 +56,9 @@ fn a_good_start_is_silent(host: &Host) {
     // What works less well without root is told, in one line.
     let expected = match stage {
         _ if host.is_root() => None,
-        Stage { network_namespace: true, .. } => Some("nothing leads outside, but -p leads in"),
+        Stage { network_namespace: true, .. } => {
+            Some("nothing leads outside, but published ports lead in")
+        }
         Stage { mount_namespace: true, pid_namespace: false, .. } => Some("/proc is the host's"),
         _ => None,
     };
