@@ -11,6 +11,7 @@ use nix::unistd::{setgid, setuid};
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use v1_chroot::command;
@@ -96,8 +97,11 @@ fn become_user(identity: &Identity) -> Result<()> {
     };
     // A user namespace with one group has setgroups(2) switched off (root without root, v1).
     let path = "/proc/self/setgroups";
-    let setgroups = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
-    if !(setgroups.trim() == "deny" && user.is_root() && group.as_raw() == 0) {
+    let is_off = match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => false, // no user namespaces at all
+        text => text.with_context(|| format!("cannot read {path}"))?.trim() == "deny",
+    };
+    if !(is_off && user.is_root() && group.as_raw() == 0) {
         nix::unistd::setgroups(more_groups).map_err(|errno| failed("setgroups", errno))?;
     }
     setgid(*group).map_err(|errno| failed("setgid", errno))?;
