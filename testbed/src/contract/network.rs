@@ -218,7 +218,9 @@ fn without_root_one_note(host: &Host) {
     assert_eq!(outcome.code(), 0, "{outcome:?}");
     let lines: Vec<_> = outcome.stderr.lines().collect();
     let [note] = lines[..] else { panic!("not one line: {outcome:?}") };
-    assert!(note.starts_with("Note: ") && note.contains("loopback") && note.contains("-p"));
+    assert!(
+        note.starts_with("Note: ") && note.contains("loopback") && note.contains("ports lead in")
+    );
     for mode in ["none", "host"] {
         let outcome = host.run(["--net", mode, "true"]);
         assert_eq!((outcome.code(), outcome.stderr.as_str()), (0, ""), "{mode}");
