@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,6 +19,9 @@ pub fn add(suite: Suite) -> Suite {
 
 const ATTACKER: &str = "--attacker";
 
+/// What the attacker prints when it begins.
+const LOOKS: &str = "looks";
+
 pub fn is_attacker() -> bool {
     std::env::args().nth(1).is_some_and(|first| first == ATTACKER)
 }
@@ -26,6 +30,7 @@ pub fn is_attacker() -> bool {
 /// its root directory can be reached while it still is a process of the host. Tells how many it
 /// has seen before they executed anything, and how many of them it could look into.
 pub fn attack() -> ! {
+    println!("{LOOKS}");
     let (mut seen, mut reached) = (BTreeSet::new(), BTreeSet::new());
     let mut held = BTreeSet::new();
     let end = Instant::now() + Duration::from_secs(6);
@@ -104,13 +109,16 @@ fn a_joining_process_cannot_be_looked_at(host: &Host) {
     let mut pod = Pod::start_ready(host, &scripts(more, &[("a", "echo ready; sleep 1000")]), 1);
     let mut results = Vec::new();
     for with_ptrace in [true, false] {
-        let child = attacker(&pod, with_ptrace).spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        let mut child = attacker(&pod, with_ptrace).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut text = String::new();
+        output.read_line(&mut text).unwrap();
+        assert_eq!(text.trim(), LOOKS);
         for _ in 0..20 {
             Outcome::of(&mut pod.exec_command(&["--", "true"])).text();
         }
-        let output = child.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        output.read_to_string(&mut text).unwrap();
+        child.wait().unwrap();
         let line = text.lines().last().unwrap_or_default().to_owned();
         let numbers: Vec<u32> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
         let [seen, reached] = numbers[..] else { panic!("{text}") };
