@@ -101,7 +101,7 @@ impl Drop for Pause {
 ///
 /// # Errors
 /// If it has ended already.
-pub fn main_process(in_between: &Child) -> Result<Pid> {
+fn main_process(in_between: &Child) -> Result<Pid> {
     children_of(in_between.pid())?.pop().context("the process has ended at once")
 }
 

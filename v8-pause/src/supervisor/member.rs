@@ -111,17 +111,17 @@ impl Process {
 
 /// What was asked of a process in /proc, unless that process has ended.
 fn unless_ended<T>(container: &str, answer: Result<T>) -> Option<T> {
-    let error = answer.map_err(|error| (error.downcast_ref().map(errno_of), error));
-    match error {
-        Ok(found) => Some(found),
-        Err((Some(Errno::ENOENT | Errno::ESRCH), _)) => None,
-        Err((_, error)) => {
-            note(format_args!(
-                "the container {container:?} cannot be entered, and what it leaves running goes on \
-                 until the pod ends: {}",
-                one_line(&error)
-            ));
-            None
-        }
+    let error = match answer {
+        Ok(found) => return Some(found),
+        Err(error) => error,
+    };
+    let errno = error.downcast_ref().map(errno_of);
+    if !matches!(errno, Some(Errno::ENOENT | Errno::ESRCH)) {
+        note(format_args!(
+            "the container {container:?} cannot be entered, and what it leaves running goes on \
+             until the pod ends: {}",
+            one_line(&error)
+        ));
     }
+    None
 }
