@@ -8,6 +8,7 @@ mod exit_status;
 mod hostile;
 mod hostname;
 mod inheritance;
+pub mod inside;
 mod mounts;
 mod network;
 mod processes;
@@ -23,7 +24,7 @@ use crate::suite::Suite;
 
 /// Adds the tests that hold for the stage of this suite.
 pub fn add(suite: Suite) -> Suite {
-    let parts: [fn(Suite) -> Suite; 18] = [
+    let parts: [fn(Suite) -> Suite; 19] = [
         arguments::add,
         environment::add,
         exit_status::add,
@@ -42,6 +43,7 @@ pub fn add(suite: Suite) -> Suite {
         bad_input::add,
         refusals::add,
         hostile::add,
+        inside::add,
     ];
     parts.into_iter().fold(suite, |suite, add| add(suite))
 }

@@ -5,6 +5,7 @@
 //! these runs one call fails. What must be so then is in `judge`.
 
 mod calls;
+pub mod descriptors;
 mod processor;
 mod table;
 mod tracer;

@@ -4,8 +4,7 @@ use crate::command_line::Failure;
 use crate::signals::{HeldSignals, Interrupts, default_actions, hold_signals};
 use crate::system_calls::{self, exit_now, try_wait, wait_for_signal};
 use crate::terminal::Terminal;
-use anyhow::{Context, Result, anyhow};
-use nix::errno::Errno;
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -13,9 +12,10 @@ use nix::unistd::{ForkResult, Pid, getpgid, getpid, setpgid};
 use std::convert::Infallible;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// A forked process. It cannot outlive its parent, and its parent waits for it.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Child {
     pid: Pid,
     taken: SigSet,
     terminal: Option<Terminal>,
+    /// The other children of this process: those that it had before.
+    others: Vec<Pid>,
 }
 
 /// Where one is after a fork.
@@ -59,9 +61,11 @@ impl Child {
         let HeldSignals { taken, ignored } = hold_signals()?;
         let (mut report, mut reporter) = io::pipe().context("cannot make a pipe")?;
         let terminal = Terminal::of_caller();
+        let others = children_of(getpid())?;
         let mut child = match Child::fork(&taken)? {
             Forked::Parent(child) => child,
             Forked::Child(bound) => {
+                REPORTER.store(reporter.as_raw_fd(), Ordering::Relaxed);
                 let Err(error) = bound
                     .and_then(|()| leave_caller(ignored, terminal.is_some()))
                     .and_then(|()| prepare());
@@ -73,6 +77,7 @@ impl Child {
         };
         drop(reporter);
         child.terminal = terminal;
+        child.others = others;
         let mut bytes = Vec::new();
         report.read_to_end(&mut bytes).context("cannot read the child's report")?;
         match Failure::from_bytes(&bytes) {
@@ -96,7 +101,8 @@ impl Child {
         match system_calls::fork()? {
             ForkResult::Child => Ok(Forked::Child(die_with(parent.as_fd()))),
             ForkResult::Parent { child: pid } => {
-                Ok(Forked::Parent(Child { pid, taken: *taken, terminal: None }))
+                let (taken, others) = (*taken, Vec::new());
+                Ok(Forked::Parent(Child { pid, taken, terminal: None, others }))
             }
         }
     }
@@ -213,24 +219,68 @@ impl Child {
     ///
     /// The trick is PR_SET_CHILD_SUBREAPER (prctl(2)): from now on an orphan among our descendants
     /// becomes *our* child. So whoever loses its parent here comes to us next, and is killed too.
-    /// We signal only children that nobody else can reap: no number can be another's by then.
+    /// We signal only children that nobody else can reap: no number can be another's by then. And
+    /// none that we had before: who executed this program may have left it children of its own.
     fn kill_container(&self) -> Result<u8> {
+        let others = self.others_and_theirs();
         set_child_subreaper(true).context("cannot adopt the container's orphans")?;
         let mut code = 128 + Signal::SIGKILL as u8;
         loop {
-            for pid in children_of(getpid())? {
-                kill(pid, Signal::SIGKILL)
+            let mut ours = children_of(getpid())?;
+            ours.retain(|pid| !others.contains(pid));
+            if ours.is_empty() {
+                return Ok(code);
+            }
+            for pid in &ours {
+                kill(*pid, Signal::SIGKILL)
                     .map_err(|errno| anyhow!("cannot kill process {pid}: {errno}"))?;
             }
-            match system_calls::wait(Pid::from_raw(-1), 0) {
-                Ok(Some((pid, status))) if pid == self.pid => code = exit_code(status),
-                Ok(_) => {}
-                Err(Errno::ECHILD) => return Ok(code),
-                Err(errno) => return Err(anyhow!("cannot wait for the container: {errno}")),
+            for pid in ours {
+                match system_calls::wait(pid, 0) {
+                    Ok(Some((_, status))) if pid == self.pid => code = exit_code(status),
+                    Ok(_) => {}
+                    Err(errno) => return Err(anyhow!("cannot wait for the container: {errno}")),
+                }
             }
         }
     }
+
+    /// Our other children, and what descends from them: an orphan among these is no container's.
+    fn others_and_theirs(&self) -> Vec<Pid> {
+        let mut all = self.others.clone();
+        let mut next = 0;
+        while let Some(pid) = all.get(next) {
+            all.extend(children_of_threads(*pid));
+            next += 1;
+        }
+        all
+    }
 }
+
+/// The writing end of the report pipe, in a process that [`Child::spawn`] has made.
+static REPORTER: AtomicI32 = AtomicI32::new(NO_REPORTER);
+const NO_REPORTER: RawFd = -1;
+
+// ANCHOR: close_host_descriptors
+/// Closes every descriptor but 0, 1, 2 and the report pipe. To be called in the child of a
+/// [`Child::spawn`] before it looks up the first name in the container. Nothing that owns a
+/// descriptor may be used afterwards.
+///
+/// Close-on-exec would be too late: it takes effect at execve(2). Until then /proc/self/fd/N is a
+/// name, and the container has chosen the names: a working directory, a command, an interpreter.
+/// Through a directory of the host that is still open, each of them leads out (CVE-2024-21626).
+///
+/// # Errors
+/// Those of close_range(2), or if this process is no such child.
+pub fn close_host_descriptors() -> Result<()> {
+    let reporter = REPORTER.load(Ordering::Relaxed);
+    ensure!(reporter != NO_REPORTER, "only the child of a launcher may close its descriptors");
+    // SAFETY: this process is a copy of the launcher. It does not return to the frames that own the
+    // launcher's descriptors: it executes the command, or writes why not to the pipe and ends.
+    unsafe { system_calls::close_all_but(reporter) }
+        .context("cannot close the launcher's descriptors")
+}
+// ANCHOR_END: close_host_descriptors
 
 /// Asks to be killed when the parent ends, and ends if it has ended already.
 fn die_with(parent: BorrowedFd) -> Result<()> {
@@ -262,7 +312,18 @@ fn leave_caller(ignored: u64, has_terminal: bool) -> Result<()> {
 pub fn children_of(pid: Pid) -> Result<Vec<Pid>> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    Ok(text.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect())
+    Ok(numbers_in(&text))
+}
+
+/// The number of every child of any process; none if it has ended.
+fn children_of_threads(pid: Pid) -> Vec<Pid> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let texts = threads.filter_map(|it| fs::read_to_string(it.path().join("children")).ok());
+    texts.flat_map(|text| numbers_in(&text)).collect()
+}
+
+fn numbers_in(text: &str) -> Vec<Pid> {
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect()
 }
 
 /// What a shell shows in `$?`: the exit status, or 128+N after a death by signal N.

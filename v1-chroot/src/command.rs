@@ -1,7 +1,7 @@
 //! The last step of every stage: the process becomes the command.
 
 use crate::command_line::Failure;
-use crate::elf_file::ElfFile;
+use crate::executable;
 use crate::system_calls::close_on_exec_from_3;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -9,8 +9,7 @@ use nix::sys::signal::SigSet;
 use nix::unistd::execve;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::File;
-use std::io::Read;
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -53,7 +52,11 @@ pub fn exec_with(command: &[OsString], environment: &[OsString]) -> Result<Infal
 
     let mut failures = Vec::new();
     for path in candidates(program, environment) {
-        let Err(errno) = execve(&c_string(path.as_os_str())?, &arguments, &variables);
+        let name = c_string(path.as_os_str())?;
+        let Err(errno) = match executable::check(&path) {
+            Ok(()) => execve(&name, &arguments, &variables),
+            Err(errno) => Err(errno),
+        };
         failures.push((path, errno));
         if !matches!(errno, Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) {
             break; // the command was found, and cannot be executed
@@ -62,7 +65,7 @@ pub fn exec_with(command: &[OsString], environment: &[OsString]) -> Result<Infal
     // In most directories of PATH there is no such file; an answer about one that is there says
     // more. (ENOENT can be about such a file too: its interpreter is missing.)
     let says_more = |(path, errno): &&(PathBuf, Errno)| {
-        !matches!(errno, Errno::ENOENT | Errno::ENOTDIR) || path.symlink_metadata().is_ok()
+        !matches!(errno, Errno::ENOENT | Errno::ENOTDIR) || executable::has_entry(path)
     };
     let failure = failures.iter().find(says_more);
     let failure = failure.map(|(path, errno)| explain(program, path, *errno));
@@ -99,39 +102,25 @@ fn not_found(program: &OsStr) -> Failure {
 
 /// Says why execve(2) of a file that exists failed: its ENOENT and EACCES have several meanings.
 fn explain(program: &OsStr, path: &Path, errno: Errno) -> Failure {
-    // Only a regular file is opened to look inside: opening a FIFO would wait for a writer.
-    let is_file = path.is_file();
-    let interpreter = if is_file { interpreter(path) } else { None };
+    let found = executable::metadata(path).ok();
+    let is_file = found.as_ref().is_some_and(Metadata::is_file);
+    let is_executable = found.as_ref().is_some_and(|it| it.permissions().mode() & 0o111 != 0);
+    let interpreter = executable::interpreter(path).ok().flatten();
     let advice = match (errno, interpreter) {
         (Errno::ENOENT, Some(interpreter)) => {
             &format!("the file is there, but its interpreter {interpreter:?} is not")
         }
         (Errno::ENOENT, None) => "it is a symbolic link to nothing",
         (Errno::ENOEXEC, _) => "no program of this architecture, no script with a first line #!",
-        (Errno::EACCES, _) if path.is_dir() => "it is a directory",
-        (Errno::EACCES, _) if path.exists() && !is_file => "it is not a regular file",
-        (Errno::EACCES, _) if !is_executable(path) => "it is not executable: chmod +x",
+        (Errno::ELOOP, _) => {
+            "it, or its interpreter, is a link that leads in a circle, or out of the container \
+             through /proc/PID"
+        }
+        (Errno::EACCES, _) if found.as_ref().is_some_and(Metadata::is_dir) => "it is a directory",
+        (Errno::EACCES, _) if found.is_some() && !is_file => "it is not a regular file",
+        (Errno::EACCES, _) if !is_executable => "it is not executable: chmod +x",
         (Errno::EACCES, _) => "a directory that cannot be entered, or a mount with noexec",
         _ => "see execve(2)",
     };
     Failure { code: 126, text: format!("cannot execute {program:?}: {errno} ({advice})") }
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
-}
-
-/// The program that the kernel starts in place of `path`: the one in a script's first line, or the
-/// dynamic loader of a program that needs shared libraries.
-fn interpreter(path: &Path) -> Option<PathBuf> {
-    let mut start = Vec::new();
-    File::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
-    if let Some(script) = start.strip_prefix(b"#!") {
-        // As the kernel reads it: a carriage return, say, is part of the name.
-        let line = script.split(|&byte| byte == b'\n').next()?;
-        let mut words = line.split(|byte| b" \t".contains(byte));
-        let name = words.find(|word| !word.is_empty())?;
-        return Some(PathBuf::from(OsStr::from_bytes(name)));
-    }
-    ElfFile::open(path).ok()??.loader().ok()?
 }

@@ -1,7 +1,7 @@
 //! The command line that all stages share, and how a launcher ends: one line, one exit status.
 
-use crate::rootfs;
 use crate::system_calls::exit_now;
+use crate::{caller, rootfs};
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -23,11 +23,13 @@ pub struct ContainerArgs {
     pub command: Vec<OsString>,
 }
 
-/// Reads the command line. `--help` is printed here and ends the program.
+/// Reads the command line, and settles what else the caller has left to us: umask, stdin, stdout
+/// and stderr. `--help` is printed here and ends the program.
 ///
 /// # Errors
-/// What is wrong with the command line, in one line.
+/// What is wrong with the command line, in one line; EISDIR if one of the three is a directory.
 pub fn parse<Args: Parser>() -> Result<Args> {
+    caller::settle()?;
     let error = match Args::try_parse() {
         Ok(args) => return Ok(args),
         Err(error) => error,

@@ -28,7 +28,11 @@ pub(crate) struct ElfFile {
 impl ElfFile {
     /// Reads the file header of `path`; `None` if it has none that makes sense.
     pub(crate) fn open(path: &Path) -> io::Result<Option<ElfFile>> {
-        let file = File::open(path)?;
+        ElfFile::of(File::open(path)?)
+    }
+
+    /// The same for a file that is open.
+    pub(crate) fn of(file: File) -> io::Result<Option<ElfFile>> {
         let start = read(&file, 0, EI_NIDENT + ELF64_EHDR_TAILSIZE)?;
         Ok(parse(&start).map(|header| ElfFile { file, header }))
     }

@@ -6,12 +6,15 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`command_line`] | options, one-line errors, exit status 125 |
+//! | `caller` | what the caller has left to us: umask, stdin, stdout, stderr |
 //! | [`rootfs`] | the directory that becomes `/`, filled with busybox |
 //! | [`busybox`] | finds a busybox that runs without libraries, or fetches one |
 //! | [`rootless`] | root without root: a user namespace (skip on first reading) |
 //! | [`child`] | fork, wait, pass on signals |
 //! | [`signals`] | which ones, and which the command starts with |
 //! | [`terminal`] | who may read the terminal, and whether it is still there |
+//! | [`lookup`] | names that lead nowhere but into the root directory |
+//! | `executable` | what execve(2) is about to look up: interpreters too |
 //! | [`command`] | execve(2) of the command: environment, PATH, 126 and 127 |
 
 #[cfg(not(target_os = "linux"))]
@@ -20,17 +23,20 @@ compile_error!(
 );
 
 pub mod busybox;
+mod caller;
 pub mod child;
 pub mod command;
 pub mod command_line;
 mod elf_file;
+mod executable;
+pub mod lookup;
 pub mod rootfs;
 pub mod rootless;
 pub mod signals;
 mod system_calls;
 pub mod terminal;
 
-pub use child::{Child, Forked};
+pub use child::{Child, Forked, close_host_descriptors};
 pub use command::exec;
 pub use command_line::{ContainerArgs, finish, parse};
 pub use rootless::become_root;

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::thread::sleep;
@@ -113,6 +113,25 @@ pub fn close_on_exec_from_3() -> nix::Result<()> {
         libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
     };
     Errno::result(result).map(drop)
+}
+
+/// close_range(2), twice: closes every descriptor but 0, 1, 2 and `kept`.
+///
+/// # Safety
+/// No value that owns another descriptor may be used or dropped after this.
+///
+/// # Errors
+/// ENOSYS before Linux 5.9.
+pub(crate) unsafe fn close_all_but(kept: RawFd) -> nix::Result<()> {
+    let kept = kept.unsigned_abs(); // a descriptor is not negative
+    for (first, last) in [(3, kept.saturating_sub(1)), (kept + 1, libc::c_uint::MAX)] {
+        if first > last {
+            continue; // `kept` is 3
+        }
+        // SAFETY: three integers; that no owner is used any more is our caller's promise.
+        Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
+    }
+    Ok(())
 }
 
 /// rt_sigaction(2): sets the action of one signal, by its number, to the default.

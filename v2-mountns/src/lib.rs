@@ -2,9 +2,10 @@
 //!
 //! The new idea is in this file: a mount namespace whose mounts stay inside, and [`NewRoot`], which
 //! becomes `/` by pivot_root(2). Two modules fill it: [`dev`] makes a small `/dev`, [`volume`]
-//! brings files and directories of the host in.
+//! brings files and directories of the host in, to a [`place`] that is found or made.
 
 pub mod dev;
+pub mod place;
 mod system_calls;
 pub mod volume;
 
@@ -14,13 +15,14 @@ pub use volume::Volume;
 use crate::system_calls::{attach, clone_mounts};
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{chdir, fchdir, getpid, pivot_root};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use v1_chroot::command_line::note;
+use v1_chroot::{close_host_descriptors, lookup};
 
 // ANCHOR: unshare
 /// unshare(2): gives this process new namespaces of the kinds in `kinds`.
@@ -112,23 +114,27 @@ impl NewRoot {
     // ANCHOR_END: mount_proc
 
     // ANCHOR: pivot
-    /// Makes this directory `/`, and takes the old one away.
-    ///
-    /// pivot_root(2) with twice the same directory puts the old root on top of the new one; then
-    /// umount2(2) removes it. Nothing of the host has a name here any more: no `..` leads back.
+    /// Makes this directory `/`, and takes the host's away: its files, and with them what the
+    /// launcher has open of them. For a descriptor needs no path.
     ///
     /// # Errors
     /// EINVAL if the host's root is an initramfs, which cannot be moved.
-    pub fn pivot(&self) -> Result<()> {
+    pub fn pivot(self) -> Result<()> {
         fchdir(&self.directory).context("cannot enter the new root")?;
-        pivot_root(".", ".").map_err(|errno| {
-            anyhow!("cannot pivot_root: {errno} (is the host's root an initramfs?)")
-        })?;
-        // MNT_DETACH: it is busy, for instance as the root of our own executable's path.
-        umount2(".", MntFlags::MNT_DETACH).context("cannot unmount the old root")?;
-        chdir("/").context("cannot enter /")
+        drop(self);
+        close_host_descriptors()?;
+        change_root()
     }
     // ANCHOR_END: pivot
+
+    /// The same, and descriptors stay open: for a root directory in which there are no names.
+    ///
+    /// # Errors
+    /// As [`NewRoot::pivot`].
+    pub fn pivot_with_descriptors(self) -> Result<()> {
+        fchdir(&self.directory).context("cannot enter the new root")?;
+        change_root()
+    }
 
     /// Mounts a new file system of type `kind` on the directory `name` of the new root. The inner
     /// result is the mount's own, for callers who know another way.
@@ -182,6 +188,21 @@ impl NewRoot {
     }
 }
 
+// ANCHOR: change_root
+/// Makes the current directory `/`.
+///
+/// pivot_root(2) with twice the same directory puts the old root on top of the new one; then
+/// umount2(2) removes it. Nothing of the host has a name here any more: no `..` leads back.
+fn change_root() -> Result<()> {
+    pivot_root(".", ".").map_err(|errno| {
+        anyhow!("cannot pivot_root: {errno} (is the host's root an initramfs?)")
+    })?;
+    // MNT_DETACH: it is busy, for instance as the root of our own executable's path.
+    umount2(".", MntFlags::MNT_DETACH).context("cannot unmount the old root")?;
+    chdir("/").context("cannot enter /")
+}
+// ANCHOR_END: change_root
+
 /// openat2(2) with O_PATH, below `root` and never above it, whatever links and `..` say.
 fn open_in(
     root: impl AsFd,
@@ -189,14 +210,6 @@ fn open_in(
     flags: OFlag,
     resolve: ResolveFlag,
 ) -> nix::Result<OwnedFd> {
-    let how = OpenHow::new()
-        .flags(flags | OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(resolve | ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    loop {
-        match openat2(&root, path, how) {
-            // Something was renamed meanwhile, somewhere, and the kernel could not be sure.
-            Err(Errno::EAGAIN) => {}
-            result => return result,
-        }
-    }
+    let resolve = resolve | ResolveFlag::RESOLVE_IN_ROOT;
+    lookup::open_in(root, path, flags | OFlag::O_PATH, resolve)
 }

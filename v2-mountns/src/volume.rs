@@ -1,14 +1,14 @@
 //! Volumes: files and directories of the host, inside.
 
-use crate::{NewRoot, open_in, system_calls};
+use crate::place::find_or_make;
+use crate::{NewRoot, system_calls};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, ResolveFlag, openat, readlinkat};
-use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
+use nix::sys::stat::{SFlag, fstat};
 use std::ffi::OsStr;
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use v1_chroot::command_line::one_line;
@@ -98,7 +98,7 @@ impl NewRoot {
 
     /// Opens the place of a volume; what is missing of it is made, directory by directory.
     fn volume_target(&self, target: &Path, is_directory: bool) -> Result<OwnedFd> {
-        let opened = self.make_target(target, is_directory);
+        let opened = find_or_make(&self.directory, target, is_directory);
         let checked = opened.and_then(|place| Ok((fstat(&place)?, place)));
         let (found, place) = checked.map_err(|errno| {
             let advice = match errno {
@@ -113,70 +113,6 @@ impl NewRoot {
         ensure!(is_same_kind, "cannot mount on {target:?}: one is a file, the other a directory");
         Ok(place)
     }
-
-    /// Goes along `target`, and on from a symbolic link to nothing to where it points.
-    fn make_target(&self, target: &Path, is_directory: bool) -> nix::Result<OwnedFd> {
-        let mut path = target.to_owned();
-        for _ in 0..MOST_LINKS {
-            match self.go_along(&path, is_directory)? {
-                Made::Place(place) => return Ok(place),
-                Made::LinkTo(elsewhere) => path = elsewhere,
-            }
-        }
-        Err(Errno::ELOOP)
-    }
-
-    /// One way along `target`, up to its end or to a symbolic link to nothing.
-    fn go_along(&self, target: &Path, is_directory: bool) -> nix::Result<Made> {
-        let open =
-            |path: &Path| open_in(&self.directory, path, OFlag::empty(), ResolveFlag::empty());
-        let mut path = PathBuf::from(".");
-        let mut directory = open(&path)?;
-        let mut names = target.strip_prefix("/").unwrap_or(target).components();
-        while let Some(name) = names.next() {
-            let parent = path.clone();
-            path.push(name);
-            directory = match open(&path) {
-                Err(Errno::ENOENT) => {
-                    let is_last = names.as_path().as_os_str().is_empty();
-                    match make(&directory, name.as_os_str(), !is_last || is_directory) {
-                        Ok(()) => {}
-                        // Either another container has made it at the same moment, or there is a
-                        // link to something that is not there (yet).
-                        Err(Errno::EEXIST) => {
-                            if let Ok(link) = readlinkat(&directory, name.as_os_str()) {
-                                let beside = Path::new("/").join(parent).join(link);
-                                return Ok(Made::LinkTo(beside.join(names.as_path())));
-                            }
-                        }
-                        Err(errno) => return Err(errno),
-                    }
-                    open(&path)?
-                }
-                result => result?,
-            };
-        }
-        Ok(Made::Place(directory))
-    }
-}
-
-/// How far the way to the place of a volume has led.
-enum Made {
-    Place(OwnedFd),
-    /// It goes on there, seen from the root of the container.
-    LinkTo(PathBuf),
-}
-
-/// How many links to nothing are followed, as many as the kernel follows (path_resolution(7)).
-const MOST_LINKS: usize = 40;
-
-/// Makes an empty directory, or an empty file.
-fn make(directory: impl AsFd, name: &OsStr, is_directory: bool) -> nix::Result<()> {
-    if is_directory {
-        return mkdirat(directory, name, Mode::from_bits_truncate(0o755));
-    }
-    let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-    openat(directory, name, flags, Mode::from_bits_truncate(0o644)).map(drop)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The options of this stage.
 
+use crate::users::Digits;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -55,6 +56,10 @@ pub struct ProcessArgs {
     /// User and group, by name or number [default: the image's, or root]
     #[arg(short, long, value_name = "USER[:GROUP]")]
     pub user: Option<String>,
+
+    /// What digits in a user mean, given here or in the image.
+    #[arg(skip)]
+    pub digits: Digits,
 }
 
 /// Takes a number of bytes, with k, m or g for 1024, 1024² or 1024³ of them.

@@ -38,6 +38,7 @@ pub mod xattrs;
 pub use arguments::{OverlayArgs, ProcessArgs};
 pub use layers::Layers;
 pub use process::exec_in_image;
+pub use users::Digits;
 
 use crate::upper::Upper;
 use crate::xattrs::Xattrs;

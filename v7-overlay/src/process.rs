@@ -2,12 +2,14 @@
 
 use crate::arguments::ProcessArgs;
 use crate::image::ContainerConfig;
+use crate::system_calls;
 use crate::users::Identity;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
-use nix::unistd::{setgid, setuid};
+use nix::unistd::{fchdir, setgid, setuid};
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -15,6 +17,8 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use v1_chroot::command;
+use v1_chroot::lookup::open_in;
+use v2_mountns::place::find_or_make;
 
 // ANCHOR: exec_in_image
 /// [`v1_chroot::exec`] as an image wants it: its entry point and command, its environment, working
@@ -28,7 +32,7 @@ pub fn exec_in_image(
     command: &[OsString],
 ) -> Result<Infallible> {
     let user = args.user.as_deref().or(config.user.as_deref()).filter(|user| !user.is_empty());
-    let identity = user.map(Identity::look_up).transpose()?;
+    let identity = user.map(|user| Identity::look_up(user, args.digits)).transpose()?;
     let home = identity.as_ref().and_then(|identity| identity.home.as_deref());
     let environment = environment(config, &args.env, home);
     let workdir = args.workdir.as_deref().or(config.working_dir.as_deref().map(Path::new));
@@ -75,16 +79,33 @@ fn name_of(variable: &OsStr) -> &[u8] {
     variable.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default()
 }
 
+// ANCHOR: enter
 /// Makes the working directory if it is missing, as Docker does, and enters it.
 fn enter(workdir: Option<&Path>) -> Result<()> {
     let Some(workdir) = workdir.filter(|workdir| !workdir.as_os_str().is_empty()) else {
         return Ok(());
     };
     let workdir = Path::new("/").join(workdir);
-    fs::create_dir_all(&workdir)
-        .and_then(|()| std::env::set_current_dir(&workdir))
-        .with_context(|| format!("cannot enter the working directory {workdir:?}"))
+    let root = open_in(AT_FDCWD, Path::new("/"), OFlag::O_PATH, ResolveFlag::empty());
+    let directory = root.and_then(|root| find_or_make(root, &workdir, true));
+    directory.and_then(fchdir).map_err(|errno| {
+        let advice = match errno {
+            Errno::ELOOP => "symbolic links that lead in a circle, or out through /proc/PID",
+            Errno::ENOTDIR => "it, or a part of it, is no directory",
+            _ => "see openat2(2)",
+        };
+        anyhow!("cannot enter the working directory {workdir:?}: {errno} ({advice})")
+    })?;
+    // Closed descriptors and openat2(2) let nobody out. This is to be sure: getcwd(2) starts with
+    // "(unreachable)" if no way leads from the root directory to here (CVE-2024-21626).
+    let path = system_calls::current_directory().context("cannot ask where this process is")?;
+    ensure!(
+        path.starts_with(b"/"),
+        "cannot use the working directory {workdir:?}: it is not below the container's root"
+    );
+    Ok(())
 }
+// ANCHOR_END: enter
 
 /// Groups first: without being root one could not change them any more.
 fn become_user(identity: &Identity) -> Result<()> {

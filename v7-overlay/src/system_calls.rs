@@ -1,5 +1,5 @@
-//! What `nix` does not offer as safe functions: extended attributes, and the descriptor that comes
-//! out of a socket. All `unsafe` of this crate.
+//! What `nix` does not offer as safe functions: extended attributes, the current directory, and the
+//! descriptor that comes out of a socket. All `unsafe` of this crate.
 
 use nix::cmsg_space;
 use nix::errno::Errno;
@@ -34,6 +34,17 @@ pub(crate) fn get_xattr(path: &Path, name: &OsStr, value: &mut [u8]) -> nix::Res
         libc::lgetxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len())
     };
     Errno::result(result).map(isize::cast_unsigned)
+}
+
+/// getcwd(2), as the kernel says it: what begins with "(unreachable)" instead of "/" is not below
+/// the root directory. (The C library would look for another answer itself.)
+pub(crate) fn current_directory() -> nix::Result<Vec<u8>> {
+    let mut path = vec![0; 4096]; // PATH_MAX: the kernel gives no more
+    // SAFETY: at most the length of `path` is written to it.
+    let result = unsafe { libc::syscall(libc::SYS_getcwd, path.as_mut_ptr(), path.len()) };
+    let length = Errno::result(result)?;
+    path.truncate(usize::try_from(length).unwrap_or(0).saturating_sub(1)); // with a zero byte
+    Ok(path)
 }
 
 /// recvmsg(2): takes the descriptor that a message in the socket carries (unix(7), SCM_RIGHTS).

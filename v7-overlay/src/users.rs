@@ -3,13 +3,27 @@
 //! (getpwnam(3) of our C library would do what the *host's* configuration says.)
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::unistd::{Gid, Uid};
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Read;
+use std::path::Path;
+use v1_chroot::lookup::open_in;
 
 /// Larger than this is no list of users.
 const MAX_SIZE: u64 = 8 << 20;
+
+/// What a user or a group is that is made of digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Digits {
+    /// The name of whoever is called so, else the number: as in Docker. An image can give the name
+    /// `1000` to root.
+    #[default]
+    NameFirst,
+    /// The number, whatever the image's lists say: as in Kubernetes.
+    Number,
+}
 
 /// Who a command runs as.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,23 +38,24 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// Looks up `USER` or `USER:GROUP` in the container that this process is in.
-    pub(crate) fn look_up(text: &str) -> Result<Identity> {
-        Identity::find(text, &read("/etc/passwd")?, &read("/etc/group")?)
+    pub(crate) fn look_up(text: &str, digits: Digits) -> Result<Identity> {
+        Identity::find(text, digits, &read("/etc/passwd")?, &read("/etc/group")?)
             .with_context(|| format!("cannot run as user {text:?}"))
     }
 
-    fn find(text: &str, passwd: &str, group: &str) -> Result<Identity> {
+    fn find(text: &str, digits: Digits, passwd: &str, group: &str) -> Result<Identity> {
         let (user, wanted_group) = match text.split_once(':') {
             Some((user, group)) => (user, Some(group)),
             None => (text, None),
         };
-        // A name may be made of digits; the entry with that name goes first, as in Docker.
-        let entry = entries(passwd)
-            .find(|fields| fields[0] == user)
-            .or_else(|| entries(passwd).find(|fields| fields.get(2) == Some(&user)));
+        let with_name = entries(passwd).find(|fields| fields[0] == user);
+        let with_name = with_name.filter(|_| digits.may_be_name(user));
+        let as_number = number(Some(&user));
+        let with_number = || entries(passwd).find(|fields| number(fields.get(2)) == as_number);
+        let entry = with_name.or_else(|| as_number.and_then(|_| with_number()));
         let id = match &entry {
             Some(fields) => number(fields.get(2)).context("its entry in /etc/passwd is damaged")?,
-            None => match number(Some(&user)) {
+            None => match as_number {
                 Some(id) => id,
                 None => bail!("the container's /etc/passwd has no such user"),
             },
@@ -48,7 +63,7 @@ impl Identity {
         let of_entry = entry.as_ref().and_then(|fields| number(fields.get(3)));
         let group_id = match wanted_group {
             None => of_entry.unwrap_or(0),
-            Some(wanted) => find_group(wanted, group)?,
+            Some(wanted) => find_group(wanted, digits, group)?,
         };
         let name = entry.as_ref().map(|fields| fields[0]);
         let is_member = |fields: &Vec<&str>| {
@@ -67,9 +82,16 @@ impl Identity {
     }
 }
 
-fn find_group(wanted: &str, group: &str) -> Result<u32> {
+impl Digits {
+    fn may_be_name(self, text: &str) -> bool {
+        self == Digits::NameFirst || number(Some(&text)).is_none()
+    }
+}
+
+fn find_group(wanted: &str, digits: Digits, group: &str) -> Result<u32> {
     ensure!(!wanted.is_empty(), "its group is empty");
-    let mut with_name = entries(group).filter(|fields| fields[0] == wanted);
+    let is_it = |fields: &Vec<&str>| fields[0] == wanted && digits.may_be_name(wanted);
+    let mut with_name = entries(group).filter(is_it);
     let id = with_name.next().and_then(|fields| number(fields.get(2)));
     id.or_else(|| number(Some(&wanted)))
         .with_context(|| format!("the container's /etc/group has no group {wanted:?}"))
@@ -88,13 +110,15 @@ fn number(field: Option<&&str>) -> Option<u32> {
     field.parse().ok().filter(|id| is_number && *id != u32::MAX)
 }
 
-/// Reads a file of the container, where it may be anything: a FIFO, for instance. One that is
+/// Reads a file of the container, where it may be anything: a FIFO, a link into /proc. One that is
 /// missing is an empty one.
 fn read(path: &str) -> Result<String> {
-    let file = match File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
+    let file = match open_in(AT_FDCWD, Path::new(path), flags, ResolveFlag::empty()) {
+        Err(Errno::ENOENT) => return Ok(String::new()),
         opened => opened.with_context(|| format!("cannot open the container's {path}"))?,
     };
+    let file = File::from(file);
     let found =
         file.metadata().with_context(|| format!("cannot look at the container's {path}"))?;
     ensure!(found.is_file(), "the container's {path} is no regular file");
@@ -111,10 +135,14 @@ mod tests {
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n\
                           app:x:100:101:an app:/srv/app:/bin/false\n\
                           7:x:70:71::/seven:/bin/sh\nbroken\n";
-    const GROUP: &str = "root:x:0:\napp:x:101:\naudio:x:29:pulse,app\nwheel:x:10:app\n";
+    const GROUP: &str = "root:x:0:\napp:x:101:\naudio:x:29:pulse,app\nwheel:x:10:app\n9:x:90:\n";
 
     fn find(text: &str) -> Option<(u32, u32, Vec<u32>)> {
-        let found = Identity::find(text, PASSWD, GROUP).ok()?;
+        find_as(text, Digits::NameFirst)
+    }
+
+    fn find_as(text: &str, digits: Digits) -> Option<(u32, u32, Vec<u32>)> {
+        let found = Identity::find(text, digits, PASSWD, GROUP).ok()?;
         let more = found.more_groups.iter().map(|group| group.as_raw()).collect();
         Some((found.user.as_raw(), found.group.as_raw(), more))
     }
@@ -131,6 +159,17 @@ mod tests {
         assert_eq!(find("7"), Some((70, 71, vec![])), "a name goes before a number");
     }
 
+    /// runAsUser: 7 is nobody else, and least of all root, because an image has a line for it.
+    #[test]
+    fn a_number_stays_a_number_in_kubernetes() {
+        let find = |text| find_as(text, Digits::Number);
+        assert_eq!(find("7"), Some((7, 0, vec![])));
+        assert_eq!(find("100"), Some((100, 101, vec![29, 10])));
+        assert_eq!(find("app:9"), Some((100, 9, vec![])));
+        assert_eq!(find("app"), Some((100, 101, vec![29, 10])));
+        assert_eq!(find("007"), Some((7, 0, vec![])));
+    }
+
     #[test]
     fn refuses_what_is_none() {
         for text in
@@ -142,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_home_directory_is_that_of_the_entry() {
-        let home = |text| Identity::find(text, PASSWD, GROUP).unwrap().home;
+        let home = |text| Identity::find(text, Digits::NameFirst, PASSWD, GROUP).unwrap().home;
         assert_eq!(home("app").as_deref(), Some("/srv/app"));
         assert_eq!(home("1234"), None);
     }

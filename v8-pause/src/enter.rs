@@ -9,13 +9,13 @@ use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use v1_chroot::Child;
 use v1_chroot::command_line::{note, one_line};
+use v1_chroot::{Child, close_host_descriptors};
 use v2_mountns::CloneFlags;
 use v3_pidns::fork_and_stand_between;
 use v6_cgroups::enter_that_of;
 use v7_overlay::image::ContainerConfig;
-use v7_overlay::{ProcessArgs, exec_in_image};
+use v7_overlay::{Digits, ProcessArgs, exec_in_image};
 
 /// Runs a command in a container of a running pod, on the caller's terminal, and returns its exit
 /// status.
@@ -39,6 +39,7 @@ pub fn enter(container: &Running, command: &[OsString]) -> Result<Child> {
         env: environment_of(pid)?,
         workdir: None,
         user: Some(container.user.unwrap_or(0).to_string()),
+        digits: Digits::Number,
     };
     Child::spawn(move || {
         if let Err(error) = enter_that_of(pid) {
@@ -50,6 +51,8 @@ pub fn enter(container: &Running, command: &[OsString]) -> Result<Child> {
         let mounts = namespaces.only(CloneFlags::CLONE_NEWNS);
         fork_and_stand_between()?;
         mounts.join(CloneFlags::CLONE_NEWNS)?; // its root is the container's
+        drop(mounts);
+        close_host_descriptors()?;
         exec_in_image(&ContainerConfig::default(), &process, command)
     })
 }

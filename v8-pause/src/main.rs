@@ -8,7 +8,7 @@ use v5_netns::{Network, NetworkArgs};
 use v6_cgroups::Cgroup;
 use v7_overlay::exec_in_image;
 use v8_pause::arguments::{CommandLine, PodArgs, What};
-use v8_pause::output::Ends;
+use v8_pause::output::{Ends, read_null};
 use v8_pause::pause::leave_terminal;
 use v8_pause::prepared::{Prepared, find_images, pod_cgroup, ports};
 use v8_pause::state::{State, runtime_directory};
@@ -78,6 +78,7 @@ fn start(
         let root = NewRoot::bind(&container.overlay.mount()?)?;
         root.mount_proc()?;
         root.mount_dev()?;
+        read_null(&root)?;
         network.mount_into(&root, &pod.hostname)?;
         cgroup.mount_into(&root)?;
         root.mount_volumes(&container.volumes)?;

@@ -3,11 +3,9 @@
 use crate::hardening::{execute, give_up_all_capabilities, sealed};
 use crate::shared::Namespaces;
 use anyhow::{Context, Result};
-use nix::fcntl::{OFlag, open};
 use nix::mount::MsFlags;
 use nix::sys::signal::SigSet;
-use nix::sys::stat::Mode;
-use nix::unistd::{Pid, dup2_stdin, dup2_stdout, setsid};
+use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Write};
@@ -56,6 +54,7 @@ impl Pause {
             let program = sealed(c"pause", |memory| memory.write_all(PROGRAM))?;
             enter_empty_root()?;
             give_up_all_capabilities()?;
+            hold_nothing_open()?;
             become_pause(&program)
         })?;
         let pid = main_process(&in_between)?;
@@ -106,16 +105,24 @@ fn main_process(in_between: &Child) -> Result<Pid> {
 }
 
 /// Leaves the session of our caller: no terminal can signal this process, and it can type nothing
-/// into one.
+/// into one. From stdin there is nothing to read any more.
 ///
 /// # Errors
-/// Those of open(2) and dup2(2).
+/// Those of pipe(2) and dup2(2).
 pub fn leave_terminal() -> Result<()> {
     // EPERM: it leads a process group, which Child has made for it, for there is no terminal.
     let _ = setsid();
-    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
-        .context("cannot open /dev/null")?;
-    dup2_stdin(&null).and_then(|()| dup2_stdout(&null)).context("cannot replace a descriptor")
+    let (empty, _) = io::pipe().context("cannot make a pipe")?;
+    dup2_stdin(&empty).context("cannot replace stdin")
+}
+
+/// Pause reads nothing and says nothing. Where processes are shared, the containers can open what
+/// it has open, in /proc/1/fd: so that is a pipe, and nothing of the caller's.
+fn hold_nothing_open() -> Result<()> {
+    let (_, nowhere) = io::pipe().context("cannot make a pipe")?;
+    dup2_stdout(&nowhere)
+        .and_then(|()| dup2_stderr(&nowhere))
+        .context("cannot replace stdout and stderr")
 }
 
 /// Makes an empty directory in memory the root of this process: pause needs none of the host's
@@ -126,7 +133,7 @@ fn enter_empty_root() -> Result<()> {
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     nix::mount::mount(Some("tmpfs"), place, Some("tmpfs"), flags, Some("size=4k,mode=755"))
         .context("cannot mount an empty tmpfs")?;
-    NewRoot::bind(place)?.pivot()
+    NewRoot::bind(place)?.pivot_with_descriptors()
 }
 
 /// execve(2) of pause. All signals are blocked for it already: whoever asks it to end before it has

@@ -10,7 +10,7 @@ use v2_mountns::Volume;
 use v5_netns::Publish;
 use v6_cgroups::{Cgroup, Limits};
 use v7_overlay::image::ContainerConfig;
-use v7_overlay::{Layers, Overlay, OverlayArgs, ProcessArgs};
+use v7_overlay::{Digits, Layers, Overlay, OverlayArgs, ProcessArgs};
 
 /// A container, ready to be started as often as need be.
 #[derive(Debug)]
@@ -111,6 +111,7 @@ impl Prepared {
                 env: container.env.iter().map(variable).collect(),
                 workdir: container.working_dir.clone(),
                 user: container.run_as_user.map(|user| user.to_string()),
+                digits: Digits::Number,
             },
             args: container.args.iter().flatten().map(OsString::from).collect(),
             volumes: volumes(pod, container, state)?,

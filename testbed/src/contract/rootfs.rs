@@ -22,6 +22,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_damaged_rootfs_is_mended", a_damaged_rootfs_is_mended)
         .both("first_runs_at_the_same_moment", first_runs_at_the_same_moment)
         .both("the_callers_umask_does_not_matter", the_callers_umask_does_not_matter)
+        .both("the_commands_umask_is_the_usual_one", the_commands_umask_is_the_usual_one)
         .both("own_rootfs", own_rootfs)
         .user("xdg_cache_home_is_respected", xdg_cache_home_is_respected)
         .root("roots_cache_is_never_in_home", roots_cache_is_never_in_home)
@@ -126,6 +127,38 @@ fn the_callers_umask_does_not_matter(host: &Host) {
         let script = format!("umask {umask}; exec \"$0\" stat -c %a / /bin /tmp /root /etc/passwd");
         shell.args(["-c", &script]).arg(host.launcher().get_program());
         assert_eq!(Outcome::of(&mut shell).text(), "755\n755\n1777\n700\n644\n", "umask {umask}");
+        fs::remove_dir_all(host.cache()).unwrap();
+    }
+}
+
+/// What is made for the container is for everybody in it to read, and only for root to change.
+fn the_commands_umask_is_the_usual_one(host: &Host) {
+    let stage = host.stage_facts();
+    let volume = if stage.mount_namespace { "-v /usr/share:/made/for/it" } else { "" };
+    let mut files = vec![("/", "755"), ("/etc", "755")];
+    if stage.mount_namespace {
+        files.extend([
+            ("/made", "755"),
+            ("/made/for", "755"),
+            ("/dev", "755"),
+            ("/dev/pts", "755"),
+        ]);
+    }
+    if stage.network_namespace {
+        let etc = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+        files.extend(etc.map(|file| (file, "644")));
+    }
+    let (paths, modes): (Vec<_>, Vec<_>) = files.into_iter().unzip();
+    for umask in ["000", "027", "077", "777"] {
+        let script = format!(
+            "umask {umask}; exec \"$0\" {volume} sh -c 'umask; stat -c %a $0 $*' {}",
+            paths.join(" ")
+        );
+        let mut shell = host.command("/bin/sh");
+        shell.args(["-c", &script]).arg(host.launcher().get_program());
+        let outcome = Outcome::of(&mut shell);
+        let expected = format!("0022\n{}\n", modes.join("\n"));
+        assert_eq!(outcome.text(), expected, "umask {umask}");
         fs::remove_dir_all(host.cache()).unwrap();
     }
 }

@@ -3,6 +3,7 @@
 //! In front of the terminal is bash where there is one, as for a person who types: job control
 //! needs a shell outside, too.
 
+use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("ctrl_z_inside_stops_the_job_only", ctrl_z_inside_stops_the_job_only)
         .both("the_windows_size_is_seen", the_windows_size_is_seen)
         .both("the_third_ctrl_c_kills", the_third_ctrl_c_kills)
+        .both("the_third_ctrl_c_spares_strangers", the_third_ctrl_c_spares_strangers)
         .both("slow_ctrl_c_do_not_kill", slow_ctrl_c_do_not_kill)
         .both("a_hang_up_kills", a_hang_up_kills)
         .both("a_hang_up_kills_below_a_shell", a_hang_up_kills_below_a_shell)
@@ -158,6 +160,36 @@ fn the_third_ctrl_c_kills(host: &Host) {
     }
     assert_eq!(terminal.wait().unwrap().code(), Some(137));
     assert!(!all.iter().any(|pid| is_alive(*pid)), "nothing of the container is left");
+}
+
+/// A shell that starts something and then executes the launcher leaves it a child.
+fn the_third_ctrl_c_spares_strangers(host: &Host) {
+    host.warm_up();
+    let script =
+        format!("setsid sh -c 'sleep 777; sleep 777' & exec \"$0\" sh -c \"{IGNORE_INTERRUPTS}\"");
+    let mut shell = host.command("/bin/sh");
+    shell.args(["-c", &script]).arg(host.launcher().get_program());
+    let mut terminal = start(host, &mut shell);
+    terminal.read_until("ready").unwrap();
+    let is_stranger = |pid: &u32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&words).contains("777")
+    };
+    let are_there =
+        || descendants(terminal.pid()).iter().filter(|pid| is_stranger(pid)).count() == 2;
+    within(Duration::from_secs(1), "the strangers are there", are_there);
+    let all = descendants(terminal.pid());
+    let (strangers, container): (Vec<_>, Vec<_>) = all.iter().partition(|pid| is_stranger(pid));
+    assert!(!container.is_empty(), "{all:?}");
+    for _ in 0..3 {
+        terminal.press(Key::CtrlC).unwrap();
+        sleep(Duration::from_millis(300));
+    }
+    assert_eq!(terminal.wait().unwrap().code(), Some(137));
+    let is_alive = |pids: &[&u32]| pids.iter().map(|pid| is_alive(**pid)).collect::<Vec<_>>();
+    assert_eq!(is_alive(&strangers), [true, true], "what the caller has started goes on");
+    assert!(!is_alive(&container).contains(&true), "nothing of the container is left");
+    strangers.iter().for_each(|pid| send(**pid, libc::SIGKILL));
 }
 
 fn slow_ctrl_c_do_not_kill(host: &Host) {

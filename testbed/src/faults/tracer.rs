@@ -22,6 +22,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::calls::{self, has_descriptor, has_path};
+use super::descriptors::Descriptors;
 use super::processor::{self, CallStop};
 use crate::pace::slowed;
 use crate::running::Outcome;
@@ -68,6 +69,7 @@ pub(super) struct Traced {
     pub(super) hit: Option<String>,
     /// It was ended by us, because it would not end.
     pub(super) hung: bool,
+    pub(super) descriptors: Descriptors,
 }
 
 /// Why this machine lets nobody be traced, if so: a security module or a seccomp filter.
@@ -90,6 +92,15 @@ pub(super) fn refusal() -> Option<String> {
 
 /// Runs a launcher to its end. `point` gets the fault.
 pub(super) fn run(command: &mut Command, point: Option<(&Point, Fault)>) -> Traced {
+    run_and_look(command, point, false)
+}
+
+/// Runs a launcher to its end, and looks at its open descriptors at each of its calls.
+pub(super) fn look(command: &mut Command) -> Traced {
+    run_and_look(command, None, true)
+}
+
+fn run_and_look(command: &mut Command, point: Option<(&Point, Fault)>, looks: bool) -> Traced {
     let output = || File::options().read(true).write(true).create_new(true).open("/tmp/.traced");
     let [stdout, stderr] = [(); 2].map(|()| {
         let file = output().expect("make a file");
@@ -104,7 +115,7 @@ pub(super) fn run(command: &mut Command, point: Option<(&Point, Fault)>) -> Trac
     #[expect(clippy::zombie_processes, reason = "the tracer waits for all that it traces")]
     let launcher = command.spawn().expect("start the launcher");
     let launcher = Pid::from_raw(launcher.id().cast_signed());
-    let mut tracer = Tracer::new(launcher, point);
+    let mut tracer = Tracer::new(launcher, point, looks);
     let watch = Watch::over(&tracer.alive);
     tracer.follow();
     let hung = watch.end();
@@ -123,6 +134,7 @@ pub(super) fn run(command: &mut Command, point: Option<(&Point, Fault)>) -> Trac
         took: tracer.launcher_ended.unwrap_or(start).duration_since(start),
         hit: tracer.hit,
         hung,
+        descriptors: tracer.descriptors,
     }
 }
 
@@ -171,6 +183,8 @@ struct Task {
     is_thread: bool,
     /// It is a child of posix_spawn(3), which is the C library's until it executes something.
     is_spawned: bool,
+    /// Its root directory is the container's: what it looks up, the container may have made.
+    is_inside: bool,
 }
 
 struct Tracer<'a> {
@@ -188,10 +202,13 @@ struct Tracer<'a> {
     hit: Option<String>,
     status: ExitStatus,
     launcher_ended: Option<Instant>,
+    /// Whether descriptors are looked at.
+    looks: bool,
+    descriptors: Descriptors,
 }
 
 impl<'a> Tracer<'a> {
-    fn new(launcher: Pid, fault: Option<(&'a Point, Fault)>) -> Tracer<'a> {
+    fn new(launcher: Pid, fault: Option<(&'a Point, Fault)>, looks: bool) -> Tracer<'a> {
         let task = Task { name: "launcher".to_owned(), ..Task::default() };
         Tracer {
             launcher,
@@ -205,6 +222,8 @@ impl<'a> Tracer<'a> {
             hit: None,
             status: ExitStatus::from_raw(0),
             launcher_ended: None,
+            looks,
+            descriptors: Descriptors::default(),
         }
     }
 
@@ -289,7 +308,8 @@ impl<'a> Tracer<'a> {
             }
         };
         let is_in_main = of_parent.is_in_main && !is_thread && !is_spawned;
-        let task = Task { name, is_in_main, is_thread, is_spawned, ..Task::default() };
+        let is_inside = of_parent.is_inside;
+        let task = Task { name, is_in_main, is_thread, is_spawned, is_inside, ..Task::default() };
         self.tasks.insert(child, task);
         self.alive.lock().expect("nobody panics").insert(child);
         if self.early.remove(&child) {
@@ -332,6 +352,10 @@ impl<'a> Tracer<'a> {
         *count += 1;
         let point = Point { process: task.name.clone(), call, count: *count };
         let path = path_of(pid, &point.call, stop.arguments());
+        if self.looks {
+            self.descriptors.look_at(pid, &point, &path, task.is_inside);
+            task.is_inside |= goes_inside(&point.call, stop.arguments());
+        }
         if let Some((at, fault)) = self.fault
             && *at == point
         {
@@ -370,6 +394,11 @@ impl Task {
             && second != 0;
         false
     }
+}
+
+/// Whether after this call `/` is the container's.
+fn goes_inside(call: &str, [_, second, _]: [u64; 3]) -> bool {
+    call == "pivot_root" || call == "setns" && second == libc::CLONE_NEWNS as u64
 }
 
 /// The name of a call, where one name has two meanings by which of them it is.

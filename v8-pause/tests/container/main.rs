@@ -5,6 +5,7 @@
 mod attack;
 mod ends;
 mod entering;
+mod inside;
 mod nginx;
 mod pause;
 mod pod;
@@ -25,11 +26,12 @@ fn main() -> ExitCode {
         nginx::prepare();
     }
     let suite = Suite::of(&Stage::V8);
-    let parts: [fn(Suite) -> Suite; 8] = [
+    let parts: [fn(Suite) -> Suite; 9] = [
         pause::add,
         sharing::add,
         ends::add,
         entering::add,
+        inside::add,
         volumes::add,
         refused::add,
         attack::add,

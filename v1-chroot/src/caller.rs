@@ -1,0 +1,38 @@
+//! What comes from the caller without having been asked for, and would reach the container.
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::sys::stat::{Mode, SFlag, fstat, umask};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::PathBuf;
+
+/// Sets the umask that everybody is used to, and looks at the three descriptors that the container
+/// gets. To be called before anything is made.
+///
+/// # Errors
+/// EISDIR if one of the descriptors is a directory.
+pub(crate) fn settle() -> Result<()> {
+    // With a caller's 077 nobody but root could read the container's /etc/hosts; with 0 everybody
+    // could write to it.
+    umask(Mode::from_bits_truncate(0o022));
+    refuse_directory(&io::stdin(), "stdin")?;
+    refuse_directory(&io::stdout(), "stdout")?;
+    refuse_directory(&io::stderr(), "stderr")
+}
+
+/// A directory that stays open leads out of the container: to what is in it, and up from there.
+fn refuse_directory(descriptor: &impl AsFd, name: &str) -> Result<()> {
+    let descriptor = descriptor.as_fd();
+    let found = fstat(descriptor).with_context(|| format!("cannot look at {name}"))?;
+    if found.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFDIR.bits() {
+        return Ok(());
+    }
+    let link = PathBuf::from(format!("/proc/self/fd/{}", descriptor.as_raw_fd()));
+    let directory = link.read_link().unwrap_or(link);
+    bail!(
+        "cannot give the container the directory {directory:?} as its {name}: {} (an open \
+         directory is a way out of the container: redirect {name} to a file, or to /dev/null)",
+        Errno::EISDIR
+    )
+}

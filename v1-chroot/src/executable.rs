@@ -1,0 +1,85 @@
+//! What execve(2) is about to look up: a file, and the interpreters behind it.
+//!
+//! Whoever has made the root file system has chosen all of these names. A magic link among them
+//! (see [`crate::lookup`]) would start a program of the host: `/proc/self/exe` is the launcher
+//! itself, which would then run in there, under the eyes of others (CVE-2019-5736).
+
+use crate::command_line::errno_of;
+use crate::elf_file::ElfFile;
+use crate::lookup::open_in;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
+use std::ffi::OsStr;
+use std::fs::{File, Metadata};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// So many interpreters of interpreters does the kernel start at most (fs/exec.c).
+const MOST_INTERPRETERS: usize = 5;
+
+/// The kernel reads so many bytes of a script, to find its interpreter (BINPRM_BUF_SIZE).
+const FIRST_LINE: usize = 256;
+
+/// Looks up `path`, and its interpreter, and so on, as execve(2) will do next.
+///
+/// What another process swaps between this and execve(2) is not seen: the kernel looks up anew.
+///
+/// # Errors
+/// ELOOP for a magic link, and what execve(2) would fail with.
+pub(crate) fn check(path: &Path) -> nix::Result<()> {
+    let mut path = path.to_owned();
+    for _ in 0..=MOST_INTERPRETERS {
+        match interpreter(&path)? {
+            Some(interpreter) => path = interpreter,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+/// What kind of file it is.
+pub(crate) fn metadata(path: &Path) -> nix::Result<Metadata> {
+    let file = File::from(open_in(AT_FDCWD, path, OFlag::O_PATH, ResolveFlag::empty())?);
+    file.metadata().map_err(|error| errno_of(&error))
+}
+
+/// Whether there is such a name, and be it of a link to nothing.
+pub(crate) fn has_entry(path: &Path) -> bool {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+    open_in(AT_FDCWD, path, flags, ResolveFlag::empty()).is_ok()
+}
+
+/// The program that the kernel starts in place of `path`: the one in a script's first line, or the
+/// dynamic loader of a program that needs shared libraries. None for a file that cannot be read,
+/// but perhaps executed.
+pub(crate) fn interpreter(path: &Path) -> nix::Result<Option<PathBuf>> {
+    // Only a regular file is opened to look inside: to open a device can do something.
+    if !metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = match open_in(AT_FDCWD, path, flags, ResolveFlag::empty()) {
+        Err(Errno::EACCES) => return Ok(None),
+        result => File::from(result?),
+    };
+    let mut start = [0; FIRST_LINE];
+    let length = file.read_at(&mut start, 0).map_err(|error| errno_of(&error))?;
+    match start[..length].strip_prefix(b"#!") {
+        // no more than there is room for
+        Some(script) => Ok(interpreter_of_script(script)),
+        None => loader(file).map_err(|error| errno_of(&error)),
+    }
+}
+
+/// As the kernel reads it: a carriage return, say, is part of the name.
+fn interpreter_of_script(script: &[u8]) -> Option<PathBuf> {
+    let line = script.split(|&byte| byte == b'\n').next()?;
+    let mut words = line.split(|byte| b" \t\0".contains(byte));
+    let name = words.find(|word| !word.is_empty())?;
+    Some(PathBuf::from(OsStr::from_bytes(name)))
+}
+
+fn loader(file: File) -> std::io::Result<Option<PathBuf>> {
+    ElfFile::of(file)?.map_or(Ok(None), |program| program.loader())
+}
