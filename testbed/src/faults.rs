@@ -341,7 +341,7 @@ impl<'a> Bench<'a> {
         }
         let is_own = match outcome.status.code() {
             Some(125) => true,
-            Some(126) => point.call == "execve",
+            Some(126) => is_about_command(&point.call),
             _ => false,
         };
         if !is_own {
@@ -360,6 +360,11 @@ impl<'a> Bench<'a> {
         let is_clear = is_error(line) && names.any(|name| line.contains(name));
         if is_clear { Ok(()) } else { Err("not a clear line".to_owned()) }
     }
+}
+
+/// Whether a call executes the command, or looks before at what will be executed.
+fn is_about_command(call: &str) -> bool {
+    matches!(call, "execve" | "openat2" | "statx" | "pread64")
 }
 
 /// A process in a pod may have said it: then it is the container's line.
