@@ -19,13 +19,14 @@ pub fn add(suite: Suite) -> Suite {
     if !stage.mount_namespace {
         return suite;
     }
-    let suite = suite.both("no_descriptor_leads_out", no_descriptor_leads_out);
+    let mut suite = suite.both("no_descriptor_leads_out", no_descriptor_leads_out);
     let mut places: Vec<(&str, IsNone)> = vec![
         ("no_name_leads_out_as_command", Place::is_no_command),
         ("no_name_leads_out_as_interpreter", Place::is_no_interpreter),
         ("no_name_leads_out_as_mount_point", Place::is_no_mount_point),
     ];
     if stage.writable_layer {
+        suite = suite.both("the_working_directory_is_inside", the_working_directory_is_inside);
         places.extend([
             ("no_name_leads_out_as_working_directory", Place::is_no_working_directory as IsNone),
             ("no_name_leads_out_as_directory_of_path", Place::is_no_directory_of_path),
@@ -157,6 +158,25 @@ fn no_descriptor_leads_out(host: &Host) {
         assert!(ways_out.is_empty(), "{}", ways_out.join("\n"));
     }
     fs::remove_file(script).unwrap();
+}
+
+/// A directory that is entered can be moved at that moment, out of the volume that it was found in.
+/// From there `..` leads up to the root of the host's file system.
+fn the_working_directory_is_inside(host: &Host) {
+    host.warm_up();
+    let outside = host.dir("outside");
+    let (volume, found) = (outside.join("volume"), outside.join("volume/directory"));
+    fs::create_dir_all(&found).unwrap();
+    let start = || {
+        let mut launcher = host.launcher();
+        let volume = format!("{}:/mnt", volume.display());
+        launcher.args(["-v", &volume, "-w", "/mnt/directory", "pwd"]);
+        launcher
+    };
+    assert_eq!(Outcome::of(&mut start()).text(), "/mnt/directory\n");
+    let moves = || fs::rename(&found, outside.join("moved")).unwrap();
+    let (_, outcome) = descriptors::look_and(host, &mut start(), Some(("getcwd", &moves)));
+    outcome.assert_refused(125, &["working directory", "not below the container's root"]);
 }
 
 /// Each descriptor that is open at any time, and what /proc shows of processes: as a name and by a

@@ -30,10 +30,19 @@ pub struct Descriptors {
 
 /// Runs a launcher to its end, and looks at its descriptors.
 pub fn look(host: &Host, command: &mut Command) -> (Descriptors, Outcome) {
+    look_and(host, command, None)
+}
+
+/// The same, and something happens while the launcher is about to make a call of this name.
+pub fn look_and(
+    host: &Host,
+    command: &mut Command,
+    moment: Option<(&str, &dyn Fn())>,
+) -> (Descriptors, Outcome) {
     if let Some(refusal) = tracer::refusal() {
         host.skip(refusal);
     }
-    let traced = tracer::look(command);
+    let traced = tracer::look(command, moment);
     assert!(!traced.hung, "it did not end: {:?}", traced.outcome);
     (traced.descriptors, traced.outcome)
 }

@@ -92,15 +92,23 @@ pub(super) fn refusal() -> Option<String> {
 
 /// Runs a launcher to its end. `point` gets the fault.
 pub(super) fn run(command: &mut Command, point: Option<(&Point, Fault)>) -> Traced {
-    run_and_look(command, point, false)
+    run_and_look(command, point, None)
 }
 
-/// Runs a launcher to its end, and looks at its open descriptors at each of its calls.
-pub(super) fn look(command: &mut Command) -> Traced {
-    run_and_look(command, None, true)
+/// Runs a launcher to its end, and looks at its open descriptors at each of its calls. At that of
+/// this name something happens before.
+pub(super) fn look(command: &mut Command, at: Option<Moment>) -> Traced {
+    run_and_look(command, None, Some(at))
 }
 
-fn run_and_look(command: &mut Command, point: Option<(&Point, Fault)>, looks: bool) -> Traced {
+/// A call, by its name, and what happens while its process waits for it.
+pub(super) type Moment<'a> = (&'a str, &'a dyn Fn());
+
+fn run_and_look(
+    command: &mut Command,
+    point: Option<(&Point, Fault)>,
+    looks: Option<Option<Moment>>,
+) -> Traced {
     let output = || File::options().read(true).write(true).create_new(true).open("/tmp/.traced");
     let [stdout, stderr] = [(); 2].map(|()| {
         let file = output().expect("make a file");
@@ -202,13 +210,17 @@ struct Tracer<'a> {
     hit: Option<String>,
     status: ExitStatus,
     launcher_ended: Option<Instant>,
-    /// Whether descriptors are looked at.
-    looks: bool,
+    /// Whether descriptors are looked at, and what else happens.
+    looks: Option<Option<Moment<'a>>>,
     descriptors: Descriptors,
 }
 
 impl<'a> Tracer<'a> {
-    fn new(launcher: Pid, fault: Option<(&'a Point, Fault)>, looks: bool) -> Tracer<'a> {
+    fn new(
+        launcher: Pid,
+        fault: Option<(&'a Point, Fault)>,
+        looks: Option<Option<Moment<'a>>>,
+    ) -> Tracer<'a> {
         let task = Task { name: "launcher".to_owned(), ..Task::default() };
         Tracer {
             launcher,
@@ -352,7 +364,10 @@ impl<'a> Tracer<'a> {
         *count += 1;
         let point = Point { process: task.name.clone(), call, count: *count };
         let path = path_of(pid, &point.call, stop.arguments());
-        if self.looks {
+        if let Some(moment) = self.looks {
+            if let Some((_, happens)) = moment.filter(|(call, _)| *call == point.call) {
+                happens();
+            }
             self.descriptors.look_at(pid, &point, &path, task.is_inside);
             task.is_inside |= goes_inside(&point.call, stop.arguments());
         }
