@@ -23,8 +23,6 @@ pub struct Child {
     pid: Pid,
     taken: SigSet,
     terminal: Option<Terminal>,
-    /// The other children of this process: those that it had before.
-    others: Vec<Pid>,
 }
 
 /// Where one is after a fork.
@@ -61,7 +59,6 @@ impl Child {
         let HeldSignals { taken, ignored } = hold_signals()?;
         let (mut report, mut reporter) = io::pipe().context("cannot make a pipe")?;
         let terminal = Terminal::of_caller();
-        let others = children_of(getpid())?;
         let mut child = match Child::fork(&taken)? {
             Forked::Parent(child) => child,
             Forked::Child(bound) => {
@@ -77,7 +74,6 @@ impl Child {
         };
         drop(reporter);
         child.terminal = terminal;
-        child.others = others;
         let mut bytes = Vec::new();
         report.read_to_end(&mut bytes).context("cannot read the child's report")?;
         match Failure::from_bytes(&bytes) {
@@ -101,8 +97,7 @@ impl Child {
         match system_calls::fork()? {
             ForkResult::Child => Ok(Forked::Child(die_with(parent.as_fd()))),
             ForkResult::Parent { child: pid } => {
-                let (taken, others) = (*taken, Vec::new());
-                Ok(Forked::Parent(Child { pid, taken, terminal: None, others }))
+                Ok(Forked::Parent(Child { pid, taken: *taken, terminal: None }))
             }
         }
     }
@@ -220,9 +215,9 @@ impl Child {
     /// The trick is PR_SET_CHILD_SUBREAPER (prctl(2)): from now on an orphan among our descendants
     /// becomes *our* child. So whoever loses its parent here comes to us next, and is killed too.
     /// We signal only children that nobody else can reap: no number can be another's by then. And
-    /// none that we had before: who executed this program may have left it children of its own.
+    /// none that we have beside it before: who executed us may have left us children of its own.
     fn kill_container(&self) -> Result<u8> {
-        let others = self.others_and_theirs();
+        let others = self.others_and_theirs()?;
         set_child_subreaper(true).context("cannot adopt the container's orphans")?;
         let mut code = 128 + Signal::SIGKILL as u8;
         loop {
@@ -246,14 +241,15 @@ impl Child {
     }
 
     /// Our other children, and what descends from them: an orphan among these is no container's.
-    fn others_and_theirs(&self) -> Vec<Pid> {
-        let mut all = self.others.clone();
+    fn others_and_theirs(&self) -> Result<Vec<Pid>> {
+        let mut all = children_of(getpid())?;
+        all.retain(|pid| *pid != self.pid);
         let mut next = 0;
         while let Some(pid) = all.get(next) {
             all.extend(children_of_threads(*pid));
             next += 1;
         }
-        all
+        Ok(all)
     }
 }
 

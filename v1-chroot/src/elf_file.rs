@@ -19,22 +19,29 @@ use std::path::{Path, PathBuf};
 const MAX_HEADERS: usize = 65536;
 const MAX_NAME: usize = 4096;
 
+/// So many bytes of a file are read at first.
+pub(crate) const START: usize = 1024;
+
 /// An ELF file, opened.
 pub(crate) struct ElfFile {
     file: File,
+    /// What it begins with: mostly all that there is to look at.
+    start: Vec<u8>,
     header: FileHeader<AnyEndian>,
 }
 
 impl ElfFile {
     /// Reads the file header of `path`; `None` if it has none that makes sense.
     pub(crate) fn open(path: &Path) -> io::Result<Option<ElfFile>> {
-        ElfFile::of(File::open(path)?)
+        let file = File::open(path)?;
+        let start = read(&file, 0, START)?;
+        Ok(ElfFile::of(file, start))
     }
 
-    /// The same for a file that is open.
-    pub(crate) fn of(file: File) -> io::Result<Option<ElfFile>> {
-        let start = read(&file, 0, EI_NIDENT + ELF64_EHDR_TAILSIZE)?;
-        Ok(parse(&start).map(|header| ElfFile { file, header }))
+    /// The same for a file that is open, and `start` is what it begins with.
+    pub(crate) fn of(file: File, start: Vec<u8>) -> Option<ElfFile> {
+        let header = parse(start.get(..EI_NIDENT + ELF64_EHDR_TAILSIZE).unwrap_or(&start))?;
+        Some(ElfFile { file, start, header })
     }
 
     /// Machine and word size: the same for two files if one machine runs both.
@@ -46,7 +53,7 @@ impl ElfFile {
     /// would not believe what it says of the name.
     pub(crate) fn loader(&self) -> io::Result<Option<PathBuf>> {
         let size = usize::from(self.header.e_phnum) * usize::from(self.header.e_phentsize);
-        let headers = read(&self.file, self.header.e_phoff, size.min(MAX_HEADERS))?;
+        let headers = self.part(self.header.e_phoff, size.min(MAX_HEADERS))?;
         let headers = SegmentTable::new(self.header.endianness, self.header.class, &headers);
         let Some(loader) = headers.iter().find(|segment| segment.p_type == PT_INTERP) else {
             return Ok(None);
@@ -55,9 +62,17 @@ impl ElfFile {
         if size > MAX_NAME {
             return Ok(None);
         }
-        let mut name = read(&self.file, loader.p_offset, size)?;
+        let mut name = self.part(loader.p_offset, size)?;
         name.truncate(name.iter().position(|&byte| byte == 0).unwrap_or(name.len()));
         Ok(Some(PathBuf::from(OsString::from_vec(name))))
+    }
+
+    fn part(&self, offset: u64, size: usize) -> io::Result<Vec<u8>> {
+        let first = usize::try_from(offset).unwrap_or(usize::MAX);
+        match self.start.get(first..first.saturating_add(size)) {
+            Some(part) => Ok(part.to_vec()),
+            None => read(&self.file, offset, size),
+        }
     }
 }
 
@@ -67,7 +82,7 @@ fn parse(start: &[u8]) -> Option<FileHeader<AnyEndian>> {
 }
 
 /// Up to `size` bytes of the file, from `offset` on.
-fn read(file: &File, offset: u64, size: usize) -> io::Result<Vec<u8>> {
+pub(crate) fn read(file: &File, offset: u64, size: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; size];
     let length = file.read_at(&mut bytes, offset)?;
     bytes.truncate(length);

@@ -5,14 +5,14 @@
 //! itself, which would then run in there, under the eyes of others (CVE-2019-5736).
 
 use crate::command_line::errno_of;
-use crate::elf_file::ElfFile;
+use crate::elf_file::{self, ElfFile};
 use crate::lookup::open_in;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// So many interpreters of interpreters does the kernel start at most (fs/exec.c).
@@ -63,23 +63,19 @@ pub(crate) fn interpreter(path: &Path) -> nix::Result<Option<PathBuf>> {
         Err(Errno::EACCES) => return Ok(None),
         result => File::from(result?),
     };
-    let mut start = [0; FIRST_LINE];
-    let length = file.read_at(&mut start, 0).map_err(|error| errno_of(&error))?;
-    match start[..length].strip_prefix(b"#!") {
-        // no more than there is room for
+    let failed = |error: io::Error| errno_of(&error);
+    let start = elf_file::read(&file, 0, elf_file::START).map_err(failed)?;
+    match start.strip_prefix(b"#!") {
         Some(script) => Ok(interpreter_of_script(script)),
-        None => loader(file).map_err(|error| errno_of(&error)),
+        None => ElfFile::of(file, start).map_or(Ok(None), |it| it.loader()).map_err(failed),
     }
 }
 
 /// As the kernel reads it: a carriage return, say, is part of the name.
 fn interpreter_of_script(script: &[u8]) -> Option<PathBuf> {
+    let script = script.get(..FIRST_LINE - 2).unwrap_or(script);
     let line = script.split(|&byte| byte == b'\n').next()?;
     let mut words = line.split(|byte| b" \t\0".contains(byte));
     let name = words.find(|word| !word.is_empty())?;
     Some(PathBuf::from(OsStr::from_bytes(name)))
-}
-
-fn loader(file: File) -> std::io::Result<Option<PathBuf>> {
-    ElfFile::of(file)?.map_or(Ok(None), |program| program.loader())
 }
