@@ -52,7 +52,7 @@ impl Descriptors {
     pub(super) fn look_at(&mut self, pid: Pid, point: &Point, path: &str, is_inside: bool) {
         let all = descriptors_of(pid);
         self.open.extend(all.iter().map(|(number, _)| number));
-        // Those three are what is open, where one is, and the root directory: nobody has named them.
+        // Those three are what is open, where one is, and the root directory: no names of anybody.
         let is_name = has_path(&point.call).is_some() && !["", ".", "/"].contains(&path);
         if !is_inside || !is_name || point.call == "write" {
             return;

@@ -30,6 +30,9 @@ use crate::running::Outcome;
 /// How long a launcher may take before it is killed.
 const HANG: Duration = Duration::from_secs(4);
 
+/// The same if it is looked at: each of its calls then takes many of ours.
+const HANG_IF_LOOKED_AT: Duration = Duration::from_secs(30);
+
 /// What a thread's name ends with, that is not the first of its process.
 const THREADS: &str = "'s threads";
 
@@ -124,7 +127,8 @@ fn run_and_look(
     let launcher = command.spawn().expect("start the launcher");
     let launcher = Pid::from_raw(launcher.id().cast_signed());
     let mut tracer = Tracer::new(launcher, point, looks);
-    let watch = Watch::over(&tracer.alive);
+    let limit = if looks.is_some() { HANG_IF_LOOKED_AT } else { HANG };
+    let watch = Watch::over(&tracer.alive, limit);
     tracer.follow();
     let hung = watch.end();
     let text = |file: File| {
@@ -153,11 +157,11 @@ struct Watch {
 }
 
 impl Watch {
-    fn over(alive: &Arc<Mutex<BTreeSet<Pid>>>) -> Watch {
+    fn over(alive: &Arc<Mutex<BTreeSet<Pid>>>, limit: Duration) -> Watch {
         let (over, ended) = mpsc::channel();
         let alive = Arc::clone(alive);
         let thread = thread::spawn(move || {
-            if ended.recv_timeout(slowed(HANG)).is_ok() {
+            if ended.recv_timeout(slowed(limit)).is_ok() {
                 return false;
             }
             for pid in alive.lock().expect("nobody panics").iter() {

@@ -23,9 +23,8 @@ pub fn add(suite: Suite) -> Suite {
 const SLEEP: &str = "echo ready; exec sleep 1000";
 
 fn spec(more: &str) -> String {
-    format!(
-        "  restartPolicy: Never\n  terminationGracePeriodSeconds: 1\n  containers:\n  - name: a\n    image: busybox\n{more}"
-    )
+    let ends = "  restartPolicy: Never\n  terminationGracePeriodSeconds: 1\n";
+    format!("{ends}  containers:\n  - name: a\n    image: busybox\n{more}")
 }
 
 fn no_descriptor_leads_out_of_a_pod(host: &Host) {

@@ -15,7 +15,7 @@ use super::table::Table;
 pub fn count(programs: &Programs, place: &Place, table: &mut Table) -> Result<()> {
     for (figure, stage, limit) in [
         ("system calls to execve", &programs.dynamic, 160),
-        ("system calls to execve, static", &programs.fixed, 120),
+        ("system calls to execve, static", &programs.fixed, 135),
     ] {
         match find("strace") {
             Some(strace) if is_root()? => {
