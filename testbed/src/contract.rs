@@ -11,6 +11,7 @@ mod inheritance;
 mod mounts;
 mod network;
 mod processes;
+mod programs;
 mod publish;
 mod refusals;
 mod rootfs;
@@ -23,7 +24,7 @@ use crate::suite::Suite;
 
 /// Adds the tests that hold for the stage of this suite.
 pub fn add(suite: Suite) -> Suite {
-    let parts: [fn(Suite) -> Suite; 18] = [
+    let parts: [fn(Suite) -> Suite; 19] = [
         arguments::add,
         environment::add,
         exit_status::add,
@@ -35,6 +36,7 @@ pub fn add(suite: Suite) -> Suite {
         mounts::add,
         volumes::add,
         processes::add,
+        programs::add,
         hostname::add,
         network::add,
         etc::add,

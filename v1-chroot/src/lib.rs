@@ -8,6 +8,7 @@
 //! | [`command_line`] | options, one-line errors, exit status 125 |
 //! | [`rootfs`] | the directory that becomes `/`, filled with busybox |
 //! | [`busybox`] | finds a busybox that runs without libraries, or fetches one |
+//! | [`program`] | finds the programs that a launcher starts |
 //! | [`rootless`] | root without root: a user namespace (skip on first reading) |
 //! | [`child`] | fork, wait, pass on signals |
 //! | [`signals`] | which ones, and which the command starts with |
@@ -24,6 +25,7 @@ pub mod child;
 pub mod command;
 pub mod command_line;
 mod elf_file;
+pub mod program;
 pub mod rootfs;
 pub mod rootless;
 pub mod signals;

@@ -2,9 +2,9 @@
 
 use crate::bridge::BRIDGE;
 use anyhow::{Context, Result, bail};
-use std::env;
 use std::io::{self, ErrorKind, Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+use v1_chroot::program;
 
 /// The table. Nobody else's is touched, and to remove ours is one command.
 pub(crate) const TABLE: &str = "ip container-steps";
@@ -59,22 +59,18 @@ pub(crate) fn remove_table() -> Result<()> {
 /// Gives `nft` a text to carry out, and returns what it printed.
 fn nft(text: &str) -> Result<String> {
     let cannot = "cannot run nft";
-    let paths = env::var("PATH").unwrap_or_default();
-    let (mut answer, answerer) = io::pipe().context(cannot)?;
-    let child = Command::new("nft")
-        .args(["-f", "-"])
-        .env("PATH", format!("{paths}:/usr/sbin:/sbin")) // it is there, but not on every PATH
-        .stdin(Stdio::piped())
-        .stdout(answerer.try_clone().context(cannot)?)
-        .stderr(answerer)
-        .spawn();
-    let mut child = match child {
+    let mut command = match program::command("nft") {
         Err(error) if error.kind() == ErrorKind::NotFound => bail!(
             "{cannot}: ENOENT: No such file or directory (address translation needs it: install \
              the package nftables, or do without the outside: --net none)"
         ),
         result => result.context(cannot)?,
     };
+    let (mut answer, answerer) = io::pipe().context(cannot)?;
+    command.args(["-f", "-"]).stdin(Stdio::piped());
+    command.stdout(answerer.try_clone().context(cannot)?).stderr(answerer);
+    let mut child = command.spawn().context(cannot)?;
+    drop(command); // it holds our copies of the pipe's end: with them there, it would not end
     if let Some(mut stdin) = child.stdin.take() {
         match stdin.write_all(text.as_bytes()) {
             // It has ended early, and says why.
@@ -147,7 +143,8 @@ impl DroppingChain<'_> {
 fn advice_for_old_iptables() -> Option<String> {
     let tables = std::fs::read_to_string("/proc/net/ip_tables_names").ok()?;
     tables.lines().find(|line| *line == "filter")?;
-    let listed = Command::new("iptables-legacy").args(["-S", "FORWARD"]).output().ok()?;
+    let mut list = program::command("iptables-legacy").ok()?;
+    let listed = list.args(["-S", "FORWARD"]).output().ok()?;
     let listed = String::from_utf8_lossy(&listed.stdout);
     let is_dropping = listed.lines().any(|line| line == "-P FORWARD DROP");
     if !is_dropping || listed.contains(&format!(" {BRIDGE} ")) {
