@@ -9,9 +9,15 @@ use v1_chroot::program;
 /// The table. Nobody else's is touched, and to remove ours is one command.
 pub(crate) const TABLE: &str = "ip container-steps";
 
+/// Why a kernel may refuse it.
+pub(crate) const NO_MODULES: &str = "does this kernel have nf_tables? After an upgrade of the \
+                                     kernel its modules load only after a reboot";
+
 // ANCHOR: table
 /// The rules, in the text that `nft list ruleset` shows too.
-fn table() -> String {
+fn table(uplinks: &[String]) -> String {
+    let add = |name| format!("add element {TABLE} uplinks {{ \"{name}\" }}\n");
+    let elements: String = uplinks.iter().map(add).collect();
     format!(
         r#"table {TABLE} {{
             # The host's links that forward because we told them to.
@@ -29,31 +35,32 @@ fn table() -> String {
                 iifname "{BRIDGE}" oifname != "{BRIDGE}" masquerade
             }}
         }}
-        "#
+        {elements}"#
     )
 }
 // ANCHOR_END: table
 
-/// Makes the table, and looks for others that throw away what containers send.
+/// Makes the table, in place of what there is of it, and looks for others that throw away what
+/// containers send.
 ///
 /// Returns what to tell the user about that.
 ///
 /// # Errors
 /// If there is no `nft`, or the kernel lacks what the rules need.
-pub(crate) fn make_table() -> Result<Option<String>> {
-    // One transaction: all of it is there, or nothing.
-    let chains = nft(&format!("{}list chains\n", table()))?;
+pub(crate) fn make_table(uplinks: &[String]) -> Result<Option<String>> {
+    // One transaction: no packet finds half of it, or nothing.
+    let chains = nft(&format!("{}{}list chains\n", no_table(), table(uplinks)))?;
     Ok(dropping_chain(&chains).and_then(|chain| chain.advice()).or_else(advice_for_old_iptables))
-}
-
-/// Adds a link to those that may forward for the containers only.
-pub(crate) fn add_uplink(name: &str) -> Result<()> {
-    nft(&format!("add element {TABLE} uplinks {{ \"{name}\" }}\n")).map(drop)
 }
 
 /// Removes the table, if it is there.
 pub(crate) fn remove_table() -> Result<()> {
-    nft(&format!("add table {TABLE}\ndelete table {TABLE}\n")).map(drop)
+    nft(&no_table()).map(drop)
+}
+
+/// What removes the table whether it is there or not: only what is there can be deleted.
+fn no_table() -> String {
+    format!("add table {TABLE}\ndelete table {TABLE}\n")
 }
 
 /// Gives `nft` a text to carry out, and returns what it printed.
@@ -83,10 +90,7 @@ fn nft(text: &str) -> Result<String> {
     let words = String::from_utf8_lossy(&words).into_owned();
     if !child.wait().context(cannot)?.success() {
         let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
-        bail!(
-            "nft refused our table {TABLE:?}: {first} (does this kernel have nf_tables? After an \
-             upgrade of the kernel its modules load only after a reboot)"
-        );
+        bail!("nft refused our table {TABLE:?}: {first} ({NO_MODULES})");
     }
     Ok(words)
 }
