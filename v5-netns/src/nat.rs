@@ -1,7 +1,7 @@
 //! Address translation: one nft table of ours, as text for `nft -f -` (nft(8)).
 
 use crate::bridge::BRIDGE;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::Stdio;
 use v1_chroot::program;
@@ -48,8 +48,13 @@ fn table(uplinks: &[String]) -> String {
 /// # Errors
 /// If there is no `nft`, or the kernel lacks what the rules need.
 pub(crate) fn make_table(uplinks: &[String]) -> Result<Option<String>> {
-    // One transaction: no packet finds half of it, or nothing.
-    let chains = nft(&format!("{}{}list chains\n", no_table(), table(uplinks)))?;
+    // One transaction: no packet finds half of it, or nothing. `create` is refused if there is such
+    // a table. To delete it first in any case would take longer than all the rest.
+    let table = format!("{}list chains\n", table(uplinks));
+    let chains = match run_nft(&format!("create table {TABLE}\n{table}"))? {
+        Ok(chains) => chains,
+        Err(_there_is_one) => nft(&format!("{}{table}", no_table()))?,
+    };
     Ok(dropping_chain(&chains).and_then(|chain| chain.advice()).or_else(advice_for_old_iptables))
 }
 
@@ -65,6 +70,12 @@ fn no_table() -> String {
 
 /// Gives `nft` a text to carry out, and returns what it printed.
 fn nft(text: &str) -> Result<String> {
+    run_nft(text)?
+        .map_err(|reason| anyhow!("nft refused our table {TABLE:?}: {reason} ({NO_MODULES})"))
+}
+
+/// The same, or the first line of what it said if it refused.
+fn run_nft(text: &str) -> Result<Result<String, String>> {
     let cannot = "cannot run nft";
     let mut command = match program::command("nft") {
         Err(error) if error.kind() == ErrorKind::NotFound => bail!(
@@ -88,11 +99,11 @@ fn nft(text: &str) -> Result<String> {
     let mut words = Vec::new();
     answer.read_to_end(&mut words).context(cannot)?;
     let words = String::from_utf8_lossy(&words).into_owned();
-    if !child.wait().context(cannot)?.success() {
-        let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
-        bail!("nft refused our table {TABLE:?}: {first} ({NO_MODULES})");
+    if child.wait().context(cannot)?.success() {
+        return Ok(Ok(words));
     }
-    Ok(words)
+    let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
+    Ok(Err(first.to_owned()))
 }
 
 /// A chain of somebody else that sees every forwarded packet, and drops what no rule accepts.

@@ -633,10 +633,21 @@ fn a_changed_table_is_made_anew(host: &Host) {
     see("ip route replace default via 198.51.100.1");
     see("nft flush ruleset");
     host.run(["true"]).text();
-    let made = see(&list);
-    assert!(made.contains("\"up0\"") && made.contains("\"other0\""), "{made}");
+    let of_both = see(&list);
+    assert!(of_both.contains("\"up0\"") && of_both.contains("\"other0\""), "{of_both}");
     drop_orderly(running);
     assert!(!forwards("up0") && !forwards("other0"));
+
+    // And of one whose bridge was taken away nothing stays in the next.
+    for name in ["up0", "other0", "gone0"] {
+        type_in(&format!(
+            "nft add table {table}; nft 'add set {table} uplinks {{ type ifname; }}'"
+        ));
+        see(&format!("nft add element {table} uplinks {{ {name} }}"));
+    }
+    let running = host.start_sleep();
+    assert_eq!(see(&list), made.replace("\"up0\"", "\"other0\""));
+    drop_orderly(running);
 }
 
 /// What somebody did to the bridge or to the switches is undone by the next start.
