@@ -19,7 +19,6 @@ use std::process::Command;
 /// Where programs are looked for last: not all of these are on every PATH, /usr/sbin for one.
 const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-// ANCHOR: command
 /// A command that runs the program `name`, wherever it is found. Its own PATH has the same
 /// directories and no others: it may start programs too.
 ///
@@ -68,7 +67,6 @@ fn without_relative(path: &OsStr) -> OsString {
     let all: Vec<&[u8]> = absolute.chain([USUAL.as_bytes()]).collect();
     OsStr::from_bytes(&all.join(&b':')).to_owned()
 }
-// ANCHOR_END: command
 
 /// EACCES for a file without x, as execve(2) says of it, and for a directory, which has one.
 fn check_executable(file: &Path) -> nix::Result<()> {

@@ -21,6 +21,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use netlink_packet_route::route::RouteType;
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
+use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::net::Ipv4Addr;
 use v1_chroot::command_line::{note, one_line};
@@ -88,6 +89,12 @@ impl Drop for Attachment {
             // ENODEV: the kernel was faster, because the namespace is gone.
             Ok(()) | Err(Errno::ENODEV) => {}
             Err(errno) => note(format_args!("cannot remove the link {}: {errno}", self.link)),
+        }
+        // Without the bridge nobody else would look for its table and switches.
+        if if_nametoindex(BRIDGE) == Err(Errno::ENODEV)
+            && let Err(error) = sweep_without_bridge(&self.host)
+        {
+            note(format_args!("left behind: {}", one_line(&error)));
         }
     }
 }
@@ -182,12 +189,12 @@ fn ready_table(host: &Netlink, bridge: &Link, uplink: Option<&str>) -> Result<()
     let current = Generation::current().map_err(|errno| {
         anyhow!("cannot ask for the generation of the nft ruleset: {errno} ({})", nat::NO_MODULES)
     })?;
-    let new = uplink.filter(|uplink| !alias.uplinks.iter().any(|known| known == uplink));
+    let new = uplink.filter(|uplink| !alias.uplinks.contains(*uplink));
     if new.is_none() && alias.generation == Some(current) {
         return Ok(());
     }
     alias.uplinks.extend(new.map(str::to_owned));
-    if let Some(advice) = nat::make_table(&alias.uplinks)? {
+    if let Some(advice) = nat::make_table(&mut alias.uplinks)? {
         note(format_args!("{advice}"));
     }
     // If somebody else's change came in between, this is not the number, and the next start will
@@ -204,7 +211,7 @@ struct Alias {
     /// The number of the ruleset when we made our table.
     generation: Option<Generation>,
     /// The links of the host that forward because we told them to.
-    uplinks: Vec<String>,
+    uplinks: BTreeSet<String>,
 }
 
 impl Alias {
@@ -316,7 +323,7 @@ impl Sweeper {
             return Ok(());
         };
         match host.count_ports(bridge.index).context("cannot list the ports of the bridge")? {
-            0 => tear_down(&host, &bridge)?,
+            0 => tear_down(&host, Some(&bridge))?,
             _ => return Ok(()),
         }
         lock.release()
@@ -331,18 +338,31 @@ impl Drop for Sweeper {
     }
 }
 
+/// Removes what belongs to a bridge that somebody has taken away.
+fn sweep_without_bridge(host: &Netlink) -> Result<()> {
+    let lock = Lock::take()?;
+    if find_bridge(host)?.is_none() {
+        tear_down(host, None)?;
+    }
+    lock.release()
+}
+
 /// Undoes [`ready_bridge`]: all of it, even if a part fails. The bridge goes last: as long as it
 /// is there, the next start tries again.
-fn tear_down(host: &Netlink, bridge: &Link) -> Result<()> {
-    let alias = Alias::of(bridge);
+fn tear_down(host: &Netlink, bridge: Option<&Link>) -> Result<()> {
+    let mut alias = bridge.map_or_else(Alias::default, Alias::of);
+    if alias.generation.is_none() {
+        // Half-made, or the alias was taken away. What we have switched on is in the table, too.
+        alias.uplinks.extend(nat::uplinks_of_table().unwrap_or_default());
+    }
     let switched: Vec<_> = alias.uplinks.iter().map(|it| forwarding::switch_off(it)).collect();
     let table = match nat::remove_table() {
         // A half-made bridge: what could not make the table cannot remove it either.
-        Err(_) if alias.generation.is_none() => Ok(()),
+        Err(_) if bridge.is_some() && alias.generation.is_none() => Ok(()),
         result => result,
     };
     switched.into_iter().chain([table]).collect::<Result<()>>()?;
-    match host.link_del(bridge.index) {
+    match bridge.map_or(Ok(()), |bridge| host.link_del(bridge.index)) {
         Ok(()) | Err(Errno::ENODEV) => Ok(()),
         Err(errno) => Err(anyhow!("cannot remove {BRIDGE}: {errno}")),
     }

@@ -2,6 +2,7 @@
 
 use crate::bridge::BRIDGE;
 use anyhow::{Context, Result, anyhow, bail};
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::Stdio;
 use v1_chroot::program;
@@ -15,7 +16,7 @@ pub(crate) const NO_MODULES: &str = "does this kernel have nf_tables? After an u
 
 // ANCHOR: table
 /// The rules, in the text that `nft list ruleset` shows too.
-fn table(uplinks: &[String]) -> String {
+fn table(uplinks: &BTreeSet<String>) -> String {
     let add = |name| format!("add element {TABLE} uplinks {{ \"{name}\" }}\n");
     let elements: String = uplinks.iter().map(add).collect();
     format!(
@@ -41,21 +42,35 @@ fn table(uplinks: &[String]) -> String {
 // ANCHOR_END: table
 
 /// Makes the table, in place of what there is of it, and looks for others that throw away what
-/// containers send.
+/// containers send. The uplinks of the one before are added to these.
 ///
 /// Returns what to tell the user about that.
 ///
 /// # Errors
 /// If there is no `nft`, or the kernel lacks what the rules need.
-pub(crate) fn make_table(uplinks: &[String]) -> Result<Option<String>> {
+pub(crate) fn make_table(uplinks: &mut BTreeSet<String>) -> Result<Option<String>> {
     // One transaction: no packet finds half of it, or nothing. `create` is refused if there is such
     // a table. To delete it first in any case would take longer than all the rest.
-    let table = format!("{}list chains\n", table(uplinks));
-    let chains = match run_nft(&format!("create table {TABLE}\n{table}"))? {
+    let chains = match run_nft(&format!("create table {TABLE}\n{}", with_chains(uplinks)))? {
         Ok(chains) => chains,
-        Err(_there_is_one) => nft(&format!("{}{table}", no_table()))?,
+        Err(_there_is_one) => {
+            uplinks.extend(uplinks_of_table()?);
+            nft(&format!("{}{}", no_table(), with_chains(uplinks)))?
+        }
     };
     Ok(dropping_chain(&chains).and_then(|chain| chain.advice()).or_else(advice_for_old_iptables))
+}
+
+/// The table, and the question for everybody's chains.
+fn with_chains(uplinks: &BTreeSet<String>) -> String {
+    format!("{}list chains\n", table(uplinks))
+}
+
+/// The links in the table, none if it is not there.
+pub(crate) fn uplinks_of_table() -> Result<Vec<String>> {
+    let listed = run_nft(&format!("list set {TABLE} uplinks\n"))?.unwrap_or_default();
+    let elements = listed.split_once("elements =").map_or("", |(_, elements)| elements);
+    Ok(elements.split('"').skip(1).step_by(2).map(str::to_owned).collect())
 }
 
 /// Removes the table, if it is there.

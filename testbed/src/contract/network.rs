@@ -44,6 +44,7 @@ pub fn add(suite: Suite) -> Suite {
         .root("neighbours_reach_nothing_through_the_host", neighbours_reach_nothing_through_it)
         .root("a_table_that_was_changed_is_made_anew", a_changed_table_is_made_anew)
         .root("a_bridge_that_was_changed_is_mended", a_changed_bridge_is_mended)
+        .root("who_forwards_for_us_is_known_twice", who_forwards_for_us_is_known_twice)
         .root("a_bridge_that_cannot_be_mended_says_so", a_bridge_that_cannot_be_mended)
         .root("nothing_stays_of_a_bridge_without_its_table", nothing_stays_without_its_table)
         .root("a_table_that_is_there_needs_no_nft", a_table_that_is_there_needs_no_nft)
@@ -637,17 +638,6 @@ fn a_changed_table_is_made_anew(host: &Host) {
     assert!(of_both.contains("\"up0\"") && of_both.contains("\"other0\""), "{of_both}");
     drop_orderly(running);
     assert!(!forwards("up0") && !forwards("other0"));
-
-    // And of one whose bridge was taken away nothing stays in the next.
-    for name in ["up0", "other0", "gone0"] {
-        type_in(&format!(
-            "nft add table {table}; nft 'add set {table} uplinks {{ type ifname; }}'"
-        ));
-        see(&format!("nft add element {table} uplinks {{ {name} }}"));
-    }
-    let running = host.start_sleep();
-    assert_eq!(see(&list), made.replace("\"up0\"", "\"other0\""));
-    drop_orderly(running);
 }
 
 /// What somebody did to the bridge or to the switches is undone by the next start.
@@ -692,6 +682,34 @@ fn a_changed_bridge_is_mended(host: &Host) {
     drop_orderly(first);
     // The note of who forwards because of us was on the bridge, and somebody has taken it away.
     set_forwarding("up0", "0");
+}
+
+/// By the alias and by the table: one of the two is enough to keep the neighbours out, and to switch
+/// off at the end what we have switched on.
+fn who_forwards_for_us_is_known_twice(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let _outside = Outside::connect(host, "up0");
+    let _other = Outside::at(host, "other0", "198.51.100");
+    for damage in ["ip link set steps0 alias ''", "ip link del steps0", "nft flush ruleset"] {
+        for is_started_again in [true, false] {
+            let running = host.start_sleep();
+            see("ip route replace default via 198.51.100.1");
+            host.run(["true"]).text();
+            assert!(forwards("up0") && forwards("other0"));
+            type_in(damage);
+            if is_started_again {
+                let second = host.start_sleep();
+                let table = see("nft list table ip container-steps");
+                let has = |name| table.contains(&format!("\"{name}\""));
+                assert!(has("up0") && has("other0") && has("steps0"), "{damage}: {table}");
+                drop_orderly(second);
+            }
+            drop_orderly(running);
+            assert!(!forwards("up0") && !forwards("other0"), "{damage}");
+            assert_eq!((has_bridge(), see("nft list tables")), (false, String::new()), "{damage}");
+            see("ip route replace default via 192.0.2.1");
+        }
+    }
 }
 
 /// The address is there, and the way to the addresses beside it is not.
