@@ -12,6 +12,7 @@ pub mod inside;
 mod mounts;
 mod network;
 mod processes;
+mod programs;
 mod publish;
 mod refusals;
 mod rootfs;
@@ -36,6 +37,7 @@ pub fn add(suite: Suite) -> Suite {
         mounts::add,
         volumes::add,
         processes::add,
+        programs::add,
         hostname::add,
         network::add,
         etc::add,

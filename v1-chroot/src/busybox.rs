@@ -6,6 +6,7 @@
 
 use crate::command_line::{note, one_line};
 use crate::elf_file::ElfFile;
+use crate::program;
 use crate::rootfs::remove_tree;
 use anyhow::{Context, Result, anyhow, bail};
 use std::env;
@@ -53,7 +54,8 @@ pub fn find_or_fetch(cache: &Path) -> Result<PathBuf> {
 
 /// The names of all commands that `busybox` can be, as it lists them.
 pub(crate) fn applets(busybox: &Path) -> Result<Vec<String>> {
-    let mut list = Command::new(busybox);
+    // A name without a slash would be looked for in PATH: what was checked is a file.
+    let mut list = Command::new(Path::new(".").join(busybox));
     list.arg("--list").stdout(Stdio::piped()).stderr(Stdio::null());
     let (_, names) = run(&mut list).with_context(|| format!("cannot run {busybox:?} --list"))?;
     let names: Vec<_> =
@@ -89,7 +91,7 @@ fn check(path: &Path) -> Result<(), String> {
 /// Fetches Debian's package busybox-static, with list files of our own, and unpacks it.
 fn fetch(cache: &Path, target: &Path) -> Result<()> {
     let advice = install_command();
-    if !Path::new("/usr/bin/apt-get").exists() || !Path::new("/usr/bin/dpkg-deb").exists() {
+    if program::find("apt-get").is_err() || program::find("dpkg-deb").is_err() {
         bail!("no static busybox on this machine (install one: {advice}; or set BUSYBOX)");
     }
     note(format_args!(
@@ -115,21 +117,22 @@ fn download(work: &Path) -> Result<()> {
     }
     let option = |name: &str, path: &str| format!("{name}={}", work.join(path).display());
     let apt = || {
-        let mut command = Command::new("/usr/bin/apt-get");
+        let mut command = program::command("apt-get").context("cannot find apt-get")?;
         command.current_dir(work).args(["-qq", "-o", &option("Dir::State::lists", "lists")]);
         command.args(["-o", &option("Dir::Cache", "cache")]);
         // As root, apt would read and write as the user _apt, who may not enter our cache.
         command.args(["-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none"]);
-        command
+        anyhow::Ok(command)
     };
-    run_well(apt().arg("update"))?;
-    run_well(apt().args(["download", "busybox-static"]))?;
+    run_well(apt()?.arg("update"))?;
+    run_well(apt()?.args(["download", "busybox-static"]))?;
     let package = fs::read_dir(work)
         .with_context(|| format!("cannot list {work:?}"))?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .context("apt-get downloaded no package")?;
-    run_well(Command::new("/usr/bin/dpkg-deb").arg("-x").arg(package).arg(work.join("root")))
+    let mut unpack = program::command("dpkg-deb").context("cannot find dpkg-deb")?;
+    run_well(unpack.arg("-x").arg(package).arg(work.join("root")))
 }
 
 /// Runs a command in silence; if it fails, its last words become the error.

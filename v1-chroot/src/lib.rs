@@ -9,6 +9,7 @@
 //! | `caller` | what the caller has left to us: umask, stdin, stdout, stderr |
 //! | [`rootfs`] | the directory that becomes `/`, filled with busybox |
 //! | [`busybox`] | finds a busybox that runs without libraries, or fetches one |
+//! | [`program`] | finds the programs that a launcher starts |
 //! | [`rootless`] | root without root: a user namespace (skip on first reading) |
 //! | [`child`] | fork, wait, pass on signals |
 //! | [`signals`] | which ones, and which the command starts with |
@@ -30,6 +31,7 @@ pub mod command_line;
 mod elf_file;
 mod executable;
 pub mod lookup;
+pub mod program;
 pub mod rootfs;
 pub mod rootless;
 pub mod signals;

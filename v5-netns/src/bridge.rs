@@ -6,11 +6,12 @@
 //! * A container's address is **leased** by the name of its link: whoever makes `steps7` has
 //!   address number 7 of the subnet. Making a link is atomic, and the kernel removes it when the
 //!   container's network namespace goes, so the lease of a dead owner is free again.
-//! * The **alias** of the bridge says that it is complete, and which links of the host forward
-//!   because we told them to.
+//! * The **alias** of the bridge says at which number of the ruleset our table was made, and which
+//!   links of the host forward because we told them to.
 //! * Bridge, table and those switches are what outlives a supervisor that is killed. The next start
 //!   finds a bridge without ports, and removes them: [`Sweeper`].
 
+use crate::generation::Generation;
 use crate::lock::Lock;
 use crate::namespace::Namespace;
 use crate::netlink::{Link, Netlink, Route};
@@ -20,6 +21,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use netlink_packet_route::route::RouteType;
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
 use std::net::Ipv4Addr;
 use v1_chroot::command_line::{note, one_line};
 
@@ -30,8 +33,8 @@ pub const BRIDGE: &str = "steps0";
 /// lowest of its ports' addresses, and changes it as they come and go.)
 const MAC: [u8; 6] = *b"\x02steps";
 
-/// The first word of the alias of a complete bridge; the others are the links that forward for us.
-const COMPLETE: &str = "container-steps";
+/// How the alias of our bridge begins.
+const OURS: &str = "container-steps";
 
 /// The container's end of the cable.
 const INSIDE: &str = "eth0";
@@ -56,7 +59,7 @@ impl Attachment {
         let bridge = ready_bridge(&host, subnet)?;
         let (link, address) = lease(&host, bridge, namespace, subnet)?;
         let attachment = Attachment { host, link, address };
-        drop(lock);
+        lock.release()?;
 
         let inside = namespace.netlink();
         let link = inside.link(INSIDE).context("cannot look for eth0")?;
@@ -86,6 +89,12 @@ impl Drop for Attachment {
             // ENODEV: the kernel was faster, because the namespace is gone.
             Ok(()) | Err(Errno::ENODEV) => {}
             Err(errno) => note(format_args!("cannot remove the link {}: {errno}", self.link)),
+        }
+        // Without the bridge nobody else would look for its table and switches.
+        if if_nametoindex(BRIDGE) == Err(Errno::ENODEV)
+            && let Err(error) = sweep_without_bridge(&self.host)
+        {
+            note(format_args!("left behind: {}", one_line(&error)));
         }
     }
 }
@@ -135,37 +144,119 @@ fn cannot_make(kind: &str, name: &str, errno: Errno) -> anyhow::Error {
 }
 
 // ANCHOR: ready_bridge
-/// The number of our bridge: complete, with an address of `subnet`, and with a way outside.
+/// The number of our bridge: up, with our table, an address of `subnet`, and a way outside.
+///
+/// All of it is looked at each time. It can be changed by everybody who is root: by a firewall that
+/// starts anew, for instance, with `flush ruleset`.
 fn ready_bridge(host: &Netlink, subnet: Subnet) -> Result<u32> {
-    let bridge = complete_bridge(host)?;
+    let bridge = find_or_make_bridge(host)?;
+    forwarding::disable_ipv6(BRIDGE)?;
+    if !bridge.is_up {
+        host.link_set_up(bridge.index).with_context(|| format!("cannot set {BRIDGE} up"))?;
+    }
     let routes = host.routes().context("cannot list the routes")?;
-    if let Some(uplink) = default_link(&routes) {
-        let_forward(host, &bridge, uplink)?;
-    }
-    let gateway = subnet.gateway();
-    let (ours, others): (Vec<&Route>, Vec<&Route>) =
-        routes.iter().partition(|route| route.link == Some(bridge.index));
-    if !ours.iter().any(|route| route.kind == RouteType::Local && route.destination == gateway) {
-        check_is_free(subnet, &others)?;
-        host.address_add(bridge.index, gateway, subnet.prefix_length())
-            .with_context(|| format!("cannot give {BRIDGE} the address {gateway}"))?;
-    }
+    let uplink = uplink_to_switch_on(host, &routes)?;
+    // Nothing is forwarded before there are rules for it, and a note of who does.
+    ready_table(host, &bridge, uplink.as_deref())?;
+    forwarding::switch_on(BRIDGE)?;
+    uplink.as_deref().map_or(Ok(()), forwarding::switch_on)?;
+    ready_address(host, &bridge, subnet, &routes)?;
     Ok(bridge.index)
 }
 // ANCHOR_END: ready_bridge
 
-/// Our bridge, as it is if it is complete, else made anew.
-fn complete_bridge(host: &Netlink) -> Result<Link> {
-    match find_bridge(host)? {
-        Some(other) if other.address != MAC => bail!(
+fn find_or_make_bridge(host: &Netlink) -> Result<Link> {
+    if let Some(found) = find_bridge(host)? {
+        if found.address == MAC {
+            return Ok(found);
+        }
+        bail!(
             "cannot use the link {BRIDGE}: somebody else made it (rename it: sudo ip link set \
              {BRIDGE} name NAME; or do without the outside: --net none)"
-        ),
-        Some(bridge) if bridge.alias.is_some() => return Ok(bridge),
-        Some(half_made) => tear_down(host, &half_made)?,
-        None => {}
+        );
     }
-    make_bridge(host)
+    host.link_add_bridge(BRIDGE, MAC).map_err(|errno| cannot_make("bridge", BRIDGE, errno))?;
+    find_bridge(host)?.with_context(|| format!("{BRIDGE} has gone"))
+}
+
+// ANCHOR: ready_table
+/// Sees to it that our table is there as we made it, with `uplink` in it.
+///
+/// The alias has the number that the ruleset had then. If it has another now, somebody has changed
+/// some rule: maybe ours, so the table is made anew. (To look is much cheaper than to run `nft`.)
+fn ready_table(host: &Netlink, bridge: &Link, uplink: Option<&str>) -> Result<()> {
+    let mut alias = Alias::of(bridge);
+    let current = Generation::current().map_err(|errno| {
+        anyhow!("cannot ask for the generation of the nft ruleset: {errno} ({})", nat::NO_MODULES)
+    })?;
+    let new = uplink.filter(|uplink| !alias.uplinks.contains(*uplink));
+    if new.is_none() && alias.generation == Some(current) {
+        return Ok(());
+    }
+    alias.uplinks.extend(new.map(str::to_owned));
+    if let Some(advice) = nat::make_table(&mut alias.uplinks)? {
+        note(format_args!("{advice}"));
+    }
+    // If somebody else's change came in between, this is not the number, and the next start will
+    // make the table once more.
+    alias.generation = Some(current.next());
+    host.link_set_alias(bridge.index, &alias.to_string())
+        .with_context(|| format!("cannot set the alias of {BRIDGE}"))
+}
+// ANCHOR_END: ready_table
+
+/// What the alias of the bridge says: `container-steps:GENERATION UPLINK UPLINK...`
+#[derive(Debug, Default)]
+struct Alias {
+    /// The number of the ruleset when we made our table.
+    generation: Option<Generation>,
+    /// The links of the host that forward because we told them to.
+    uplinks: BTreeSet<String>,
+}
+
+impl Alias {
+    /// Nothing, if it is missing or somebody else's.
+    fn of(bridge: &Link) -> Alias {
+        let mut words = bridge.alias.iter().flat_map(|alias| alias.split_whitespace());
+        let Some(rest) = words.next().and_then(|first| first.strip_prefix(OURS)) else {
+            return Alias::default();
+        };
+        let number = rest.strip_prefix(':').and_then(|number| number.parse().ok());
+        Alias { generation: number.map(Generation), uplinks: words.map(str::to_owned).collect() }
+    }
+}
+
+impl Display for Alias {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(OURS)?;
+        self.generation.iter().try_for_each(|Generation(number)| write!(f, ":{number}"))?;
+        self.uplinks.iter().try_for_each(|uplink| write!(f, " {uplink}"))
+    }
+}
+
+/// Sees to it that the bridge has an address of `subnet`, and so leads to all of them.
+fn ready_address(host: &Netlink, bridge: &Link, subnet: Subnet, routes: &[Route]) -> Result<()> {
+    let gateway = subnet.gateway();
+    let (ours, others): (Vec<&Route>, Vec<&Route>) =
+        routes.iter().partition(|route| route.link == Some(bridge.index));
+    let is_address =
+        |route: &&&Route| route.kind == RouteType::Local && route.destination == gateway;
+    let is_way = |route: &&&Route| {
+        route.kind == RouteType::Unicast
+            && Subnet::around(route.destination, route.prefix_length) == subnet
+    };
+    if ours.iter().any(|route| is_address(&route)) && ours.iter().any(|route| is_way(&route)) {
+        return Ok(());
+    }
+    check_is_free(subnet, &others)?;
+    match host.address_add(bridge.index, gateway, subnet.prefix_length()) {
+        Ok(()) => Ok(()),
+        Err(errno @ Errno::EEXIST) => bail!(
+            "cannot give {BRIDGE} the address {gateway}: {errno} (somebody took its route away: \
+             sudo ip route add {subnet} dev {BRIDGE})"
+        ),
+        Err(errno) => bail!("cannot give {BRIDGE} the address {gateway}: {errno}"),
+    }
 }
 
 /// The link that packets for anywhere leave by: that of the default route.
@@ -199,40 +290,13 @@ fn find_bridge(host: &Netlink) -> Result<Option<Link>> {
     host.link(BRIDGE).with_context(|| format!("cannot look for {BRIDGE}"))
 }
 
-/// Makes the bridge and its table. The alias comes last: it says that both are complete.
-fn make_bridge(host: &Netlink) -> Result<Link> {
-    host.link_add_bridge(BRIDGE, MAC).map_err(|errno| cannot_make("bridge", BRIDGE, errno))?;
-    let mut bridge = find_bridge(host)?.with_context(|| format!("{BRIDGE} has gone"))?;
-    forwarding::disable_ipv6(BRIDGE)?;
-    forwarding::switch_on(BRIDGE)?;
-    if let Some(advice) = nat::make_table()? {
-        note(format_args!("{advice}"));
-    }
-    set_alias(host, &mut bridge, COMPLETE.to_owned())?;
-    Ok(bridge)
-}
-
-fn set_alias(host: &Netlink, bridge: &mut Link, alias: String) -> Result<()> {
-    host.link_set_alias(bridge.index, &alias)
-        .with_context(|| format!("cannot set the alias of {BRIDGE}"))?;
-    bridge.alias = Some(alias);
-    Ok(())
-}
-
-/// Lets the link that leads outside forward, if it does not do so already.
-fn let_forward(host: &Netlink, bridge: &Link, uplink: u32) -> Result<()> {
-    let Some(uplink) = host.link_of_index(uplink).context("cannot look for the uplink")? else {
-        return Ok(()); // it went while we looked
+/// The name of the link that leads outside, if it does not forward yet.
+fn uplink_to_switch_on(host: &Netlink, routes: &[Route]) -> Result<Option<String>> {
+    let Some(index) = default_link(routes) else { return Ok(None) };
+    let Some(uplink) = host.link_of_index(index).context("cannot look for the uplink")? else {
+        return Ok(None); // it went while we looked
     };
-    if forwarding::is_on(&uplink.name)? {
-        return Ok(());
-    }
-    // Written down first: whoever finds the note switches off what may not be on yet.
-    let known = bridge.alias.as_deref().unwrap_or(COMPLETE);
-    let mut bridge = Link { index: bridge.index, ..Link::default() };
-    set_alias(host, &mut bridge, format!("{known} {}", uplink.name))?;
-    nat::add_uplink(&uplink.name)?;
-    forwarding::switch_on(&uplink.name)
+    Ok(if forwarding::is_on(&uplink.name)? { None } else { Some(uplink.name) })
 }
 
 // ANCHOR: sweeper
@@ -254,14 +318,15 @@ impl Sweeper {
             return Ok(());
         }
         let host = open_host()?;
-        let _lock = Lock::take()?;
+        let lock = Lock::take()?;
         let Some(bridge) = find_bridge(&host)?.filter(|link| link.address == MAC) else {
             return Ok(());
         };
         match host.count_ports(bridge.index).context("cannot list the ports of the bridge")? {
-            0 => tear_down(&host, &bridge),
-            _ => Ok(()),
+            0 => tear_down(&host, Some(&bridge))?,
+            _ => return Ok(()),
         }
+        lock.release()
     }
 }
 
@@ -273,18 +338,31 @@ impl Drop for Sweeper {
     }
 }
 
+/// Removes what belongs to a bridge that somebody has taken away.
+fn sweep_without_bridge(host: &Netlink) -> Result<()> {
+    let lock = Lock::take()?;
+    if find_bridge(host)?.is_none() {
+        tear_down(host, None)?;
+    }
+    lock.release()
+}
+
 /// Undoes [`ready_bridge`]: all of it, even if a part fails. The bridge goes last: as long as it
 /// is there, the next start tries again.
-fn tear_down(host: &Netlink, bridge: &Link) -> Result<()> {
-    let uplinks = bridge.alias.iter().flat_map(|alias| alias.split_whitespace().skip(1));
-    let switched: Vec<_> = uplinks.map(forwarding::switch_off).collect();
+fn tear_down(host: &Netlink, bridge: Option<&Link>) -> Result<()> {
+    let mut alias = bridge.map_or_else(Alias::default, Alias::of);
+    if alias.generation.is_none() {
+        // Half-made, or the alias was taken away. What we have switched on is in the table, too.
+        alias.uplinks.extend(nat::uplinks_of_table().unwrap_or_default());
+    }
+    let switched: Vec<_> = alias.uplinks.iter().map(|it| forwarding::switch_off(it)).collect();
     let table = match nat::remove_table() {
         // A half-made bridge: what could not make the table cannot remove it either.
-        Err(_) if bridge.alias.is_none() => Ok(()),
+        Err(_) if bridge.is_some() && alias.generation.is_none() => Ok(()),
         result => result,
     };
     switched.into_iter().chain([table]).collect::<Result<()>>()?;
-    match host.link_del(bridge.index) {
+    match bridge.map_or(Ok(()), |bridge| host.link_del(bridge.index)) {
         Ok(()) | Err(Errno::ENODEV) => Ok(()),
         Err(errno) => Err(anyhow!("cannot remove {BRIDGE}: {errno}")),
     }

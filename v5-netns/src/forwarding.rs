@@ -57,8 +57,9 @@ pub(crate) fn switch_off(link: &str) -> Result<()> {
 /// As for [`switch_on`].
 pub(crate) fn disable_ipv6(link: &str) -> Result<()> {
     let path = PathBuf::from("/proc/sys/net/ipv6/conf").join(link).join("disable_ipv6");
-    match path.try_exists() {
-        Ok(false) => Ok(()), // a kernel without IPv6
+    match fs::read_to_string(&path) {
+        Ok(text) if text.trim() == "1" => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()), // a kernel without IPv6
         _ => write(path, "1"),
     }
 }

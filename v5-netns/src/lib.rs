@@ -12,6 +12,7 @@
 //! | [`subnet`] | the addresses that can be leased |
 //! | `forwarding` | lets packets through the host |
 //! | `nat` | gives them the host's address: an nft table |
+//! | `generation` | whether that table is still as it was made |
 //! | [`lock`] | one change of all that at a time |
 //! | `etc` | resolv.conf, hosts, hostname |
 //! | [`publish`] | ports of the host that lead into the container |
@@ -20,6 +21,7 @@
 mod bridge;
 mod etc;
 mod forwarding;
+mod generation;
 pub mod lock;
 mod namespace;
 mod nat;

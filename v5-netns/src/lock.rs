@@ -1,6 +1,6 @@
 //! One at a time: whoever makes or removes the bridge holds this lock. (v8 has another like it.)
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
@@ -17,7 +17,7 @@ const DIRECTORY: &str = "/run/container-steps";
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
-    _directory: Flock<File>,
+    directory: Flock<File>,
 }
 
 impl Lock {
@@ -51,14 +51,36 @@ impl Lock {
             let directory = Flock::lock(directory, FlockArg::LockExclusive)
                 .map_err(|(_, errno)| anyhow!("cannot lock {path:?}: {errno}"))?;
             // While we waited, the last holder may have removed it: then it is nobody's lock.
-            let cannot = || format!("cannot look at {path:?}");
-            let held = directory.metadata().with_context(cannot)?;
-            let found = match fs::metadata(path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                result => result.with_context(cannot)?,
-            };
-            if found.ino() == held.ino() {
-                return Ok(Lock { path: path.to_owned(), _directory: directory });
+            let lock = Lock { path: path.to_owned(), directory };
+            if lock.is_in_place()? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// Gives the lock back.
+    ///
+    /// # Errors
+    /// If somebody has removed its directory meanwhile: then others may have had the lock too.
+    pub fn release(self) -> Result<()> {
+        if self.is_in_place()? {
+            return Ok(());
+        }
+        bail!(
+            "somebody has removed {:?} while it was locked, and may have come between: start again",
+            self.path
+        )
+    }
+
+    /// Whether the directory that we hold is the one that others find.
+    fn is_in_place(&self) -> Result<bool> {
+        let cannot = || format!("cannot look at {:?}", self.path);
+        let held = self.directory.metadata().with_context(cannot)?;
+        match fs::metadata(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            found => {
+                let found = found.with_context(cannot)?;
+                Ok((found.dev(), found.ino()) == (held.dev(), held.ino()))
             }
         }
     }
@@ -67,6 +89,9 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // Whoever waits for it notices, and makes a new one. It stays if there is something in it.
-        let _ = fs::remove_dir(&self.path);
+        // Another directory in its place is the lock of somebody else.
+        if self.is_in_place().is_ok_and(|it| it) {
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 }

@@ -1,17 +1,24 @@
 //! Address translation: one nft table of ours, as text for `nft -f -` (nft(8)).
 
 use crate::bridge::BRIDGE;
-use anyhow::{Context, Result, bail};
-use std::env;
+use anyhow::{Context, Result, anyhow, bail};
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+use v1_chroot::program;
 
 /// The table. Nobody else's is touched, and to remove ours is one command.
 pub(crate) const TABLE: &str = "ip container-steps";
 
+/// Why a kernel may refuse it.
+pub(crate) const NO_MODULES: &str = "does this kernel have nf_tables? After an upgrade of the \
+                                     kernel its modules load only after a reboot";
+
 // ANCHOR: table
 /// The rules, in the text that `nft list ruleset` shows too.
-fn table() -> String {
+fn table(uplinks: &BTreeSet<String>) -> String {
+    let add = |name| format!("add element {TABLE} uplinks {{ \"{name}\" }}\n");
+    let elements: String = uplinks.iter().map(add).collect();
     format!(
         r#"table {TABLE} {{
             # The host's links that forward because we told them to.
@@ -29,52 +36,74 @@ fn table() -> String {
                 iifname "{BRIDGE}" oifname != "{BRIDGE}" masquerade
             }}
         }}
-        "#
+        {elements}"#
     )
 }
 // ANCHOR_END: table
 
-/// Makes the table, and looks for others that throw away what containers send.
+/// Makes the table, in place of what there is of it, and looks for others that throw away what
+/// containers send. The uplinks of the one before are added to these.
 ///
 /// Returns what to tell the user about that.
 ///
 /// # Errors
 /// If there is no `nft`, or the kernel lacks what the rules need.
-pub(crate) fn make_table() -> Result<Option<String>> {
-    // One transaction: all of it is there, or nothing.
-    let chains = nft(&format!("{}list chains\n", table()))?;
+pub(crate) fn make_table(uplinks: &mut BTreeSet<String>) -> Result<Option<String>> {
+    // One transaction: no packet finds half of it, or nothing. `create` is refused if there is such
+    // a table. To delete it first in any case would take longer than all the rest.
+    let chains = match run_nft(&format!("create table {TABLE}\n{}", with_chains(uplinks)))? {
+        Ok(chains) => chains,
+        Err(_there_is_one) => {
+            uplinks.extend(uplinks_of_table()?);
+            nft(&format!("{}{}", no_table(), with_chains(uplinks)))?
+        }
+    };
     Ok(dropping_chain(&chains).and_then(|chain| chain.advice()).or_else(advice_for_old_iptables))
 }
 
-/// Adds a link to those that may forward for the containers only.
-pub(crate) fn add_uplink(name: &str) -> Result<()> {
-    nft(&format!("add element {TABLE} uplinks {{ \"{name}\" }}\n")).map(drop)
+/// The table, and the question for everybody's chains.
+fn with_chains(uplinks: &BTreeSet<String>) -> String {
+    format!("{}list chains\n", table(uplinks))
+}
+
+/// The links in the table, none if it is not there.
+pub(crate) fn uplinks_of_table() -> Result<Vec<String>> {
+    let listed = run_nft(&format!("list set {TABLE} uplinks\n"))?.unwrap_or_default();
+    let elements = listed.split_once("elements =").map_or("", |(_, elements)| elements);
+    Ok(elements.split('"').skip(1).step_by(2).map(str::to_owned).collect())
 }
 
 /// Removes the table, if it is there.
 pub(crate) fn remove_table() -> Result<()> {
-    nft(&format!("add table {TABLE}\ndelete table {TABLE}\n")).map(drop)
+    nft(&no_table()).map(drop)
+}
+
+/// What removes the table whether it is there or not: only what is there can be deleted.
+fn no_table() -> String {
+    format!("add table {TABLE}\ndelete table {TABLE}\n")
 }
 
 /// Gives `nft` a text to carry out, and returns what it printed.
 fn nft(text: &str) -> Result<String> {
+    run_nft(text)?
+        .map_err(|reason| anyhow!("nft refused our table {TABLE:?}: {reason} ({NO_MODULES})"))
+}
+
+/// The same, or the first line of what it said if it refused.
+fn run_nft(text: &str) -> Result<Result<String, String>> {
     let cannot = "cannot run nft";
-    let paths = env::var("PATH").unwrap_or_default();
-    let (mut answer, answerer) = io::pipe().context(cannot)?;
-    let child = Command::new("nft")
-        .args(["-f", "-"])
-        .env("PATH", format!("{paths}:/usr/sbin:/sbin")) // it is there, but not on every PATH
-        .stdin(Stdio::piped())
-        .stdout(answerer.try_clone().context(cannot)?)
-        .stderr(answerer)
-        .spawn();
-    let mut child = match child {
+    let mut command = match program::command("nft") {
         Err(error) if error.kind() == ErrorKind::NotFound => bail!(
             "{cannot}: ENOENT: No such file or directory (address translation needs it: install \
              the package nftables, or do without the outside: --net none)"
         ),
         result => result.context(cannot)?,
     };
+    let (mut answer, answerer) = io::pipe().context(cannot)?;
+    command.args(["-f", "-"]).stdin(Stdio::piped());
+    command.stdout(answerer.try_clone().context(cannot)?).stderr(answerer);
+    let mut child = command.spawn().context(cannot)?;
+    drop(command); // it holds our copies of the pipe's end: with them there, it would not end
     if let Some(mut stdin) = child.stdin.take() {
         match stdin.write_all(text.as_bytes()) {
             // It has ended early, and says why.
@@ -85,14 +114,11 @@ fn nft(text: &str) -> Result<String> {
     let mut words = Vec::new();
     answer.read_to_end(&mut words).context(cannot)?;
     let words = String::from_utf8_lossy(&words).into_owned();
-    if !child.wait().context(cannot)?.success() {
-        let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
-        bail!(
-            "nft refused our table {TABLE:?}: {first} (does this kernel have nf_tables? After an \
-             upgrade of the kernel its modules load only after a reboot)"
-        );
+    if child.wait().context(cannot)?.success() {
+        return Ok(Ok(words));
     }
-    Ok(words)
+    let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
+    Ok(Err(first.to_owned()))
 }
 
 /// A chain of somebody else that sees every forwarded packet, and drops what no rule accepts.
@@ -147,7 +173,8 @@ impl DroppingChain<'_> {
 fn advice_for_old_iptables() -> Option<String> {
     let tables = std::fs::read_to_string("/proc/net/ip_tables_names").ok()?;
     tables.lines().find(|line| *line == "filter")?;
-    let listed = Command::new("iptables-legacy").args(["-S", "FORWARD"]).output().ok()?;
+    let mut list = program::command("iptables-legacy").ok()?;
+    let listed = list.args(["-S", "FORWARD"]).output().ok()?;
     let listed = String::from_utf8_lossy(&listed.stdout);
     let is_dropping = listed.lines().any(|line| line == "-P FORWARD DROP");
     if !is_dropping || listed.contains(&format!(" {BRIDGE} ")) {

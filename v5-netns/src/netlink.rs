@@ -42,6 +42,7 @@ pub(crate) struct Link {
     pub(crate) index: u32,
     pub(crate) name: String,
     pub(crate) address: Vec<u8>,
+    pub(crate) is_up: bool,
     pub(crate) alias: Option<String>,
 }
 
@@ -277,7 +278,8 @@ fn named(name: &str) -> LinkMessage {
 
 fn link_of(answer: RouteNetlinkMessage) -> Option<Link> {
     let RouteNetlinkMessage::NewLink(message) = answer else { return None };
-    let mut link = Link { index: message.header.index, ..Link::default() };
+    let is_up = message.header.flags.contains(LinkFlags::Up);
+    let mut link = Link { index: message.header.index, is_up, ..Link::default() };
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::env;
 use std::fs::{self, DirBuilder, DirEntry, File, Permissions};
 use std::io::{self, ErrorKind};
@@ -59,6 +60,7 @@ pub struct State {
     parent: PathBuf,
     path: PathBuf,
     _lock: Flock<File>,
+    is_gone: Cell<bool>,
 }
 
 impl State {
@@ -78,7 +80,7 @@ impl State {
             .create(&path)
             .with_context(|| format!("cannot make {path:?}"))?;
         let lock = try_lock(&path)?.with_context(|| format!("cannot lock {path:?}"))?;
-        Ok(State { parent: parent.to_owned(), path, _lock: lock })
+        Ok(State { parent: parent.to_owned(), path, _lock: lock, is_gone: Cell::new(false) })
     }
 
     /// Makes a directory for an emptyDir volume. As Kubernetes has it, everybody may write there.
@@ -95,22 +97,41 @@ impl State {
 
     /// Writes the file anew, such that a reader sees either the old text or the new one.
     ///
+    /// Somebody may have removed the directory: for an ordinary user that is done at the end of the
+    /// last session. The pod lives on, and that `exec` does not find it any more is told once.
+    ///
     /// # Errors
     /// Those of writing a file.
     pub fn write(&self, record: &Record) -> Result<()> {
         let (new, path) = (self.path.join("state.new"), self.path.join("state"));
         let text = serde_json::to_string(record).context("cannot write down the state")?;
-        fs::write(&new, text + "\n")
-            .and_then(|()| fs::rename(&new, &path))
-            .with_context(|| format!("cannot write {path:?}"))
+        match fs::write(&new, text + "\n").and_then(|()| fs::rename(&new, &path)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if !self.is_gone.replace(true) {
+                    note(format_args!(
+                        "somebody has removed {:?}: exec does not find this pod any more",
+                        self.path
+                    ));
+                }
+                Ok(())
+            }
+            result => result.with_context(|| format!("cannot write {path:?}")),
+        }
     }
 }
 
 impl Drop for State {
     fn drop(&mut self) {
-        let removed = Lock::take_on(&self.parent).and_then(|_nobody_else| {
-            fs::remove_dir_all(&self.path).with_context(|| format!("cannot remove {:?}", self.path))
-        });
+        if matches!(self.parent.try_exists(), Ok(false)) {
+            return; // somebody was faster
+        }
+        let removed =
+            Lock::take_on(&self.parent).and_then(|_nobody_else| {
+                match fs::remove_dir_all(&self.path) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                    result => result.with_context(|| format!("cannot remove {:?}", self.path)),
+                }
+            });
         if let Err(error) = removed {
             note(format_args!("left behind: {}", one_line(&error)));
         }

@@ -28,11 +28,11 @@ mod victim;
 use std::env;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use nix::unistd::geteuid;
-use v1_chroot::rootfs;
+use v1_chroot::{program, rootfs};
 
 use crate::STEPS;
 use crate::directories;
@@ -128,7 +128,7 @@ fn build() -> Result<()> {
     let Some(cargo) = env::var_os("CARGO").filter(|_| env::var_os("SUDO_UID").is_none()) else {
         return Ok(());
     };
-    let mut build = Command::new(cargo);
+    let mut build = program::command(cargo).context("cannot run cargo")?;
     build.args(["build", "--quiet", "--workspace", "--exclude", "workshop", "--bins"]);
     build.current_dir(directories::checkout()?);
     ensure!(build.status().context("cannot run cargo")?.success(), "the steps do not build");

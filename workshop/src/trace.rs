@@ -19,9 +19,10 @@ use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
+use v1_chroot::program;
 
 use crate::directories;
 use story::Line;
@@ -41,19 +42,19 @@ pub struct Args {
 /// # Errors
 /// If there is no such step, no strace, or strace may not trace here.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let program = program_of(&args.step)?;
+    let step = program_of(&args.step)?;
     let records = Directory::make()?;
-    let mut strace = Command::new("strace");
-    // One file for each process, with the time of each call: no call is cut in two by another's.
-    strace.args(["-ff", "-ttt", "-qq", "-y", "-s", "80", "-e", "signal=none", "-e"]);
-    strace.arg(format!("trace={}", meaning::calls().join(",")));
-    strace.arg("-o").arg(records.0.join("process")).arg(&program).args(&args.arguments);
-    let status = match strace.status() {
+    let mut strace = match program::command("strace") {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             bail!("cannot run strace: ENOENT: No such file or directory (install it: strace)")
         }
         result => result.context("cannot run strace")?,
     };
+    // One file for each process, with the time of each call: no call is cut in two by another's.
+    strace.args(["-ff", "-ttt", "-qq", "-y", "-s", "80", "-e", "signal=none", "-e"]);
+    strace.arg(format!("trace={}", meaning::calls().join(",")));
+    strace.arg("-o").arg(records.0.join("process")).arg(&step).args(&args.arguments);
+    let status = strace.status().context("cannot run strace")?;
     let calls = record::read_all(&records.0)?;
     ensure!(
         !calls.is_empty(),
@@ -83,7 +84,7 @@ fn program_of(step: &str) -> Result<PathBuf> {
         "there is no step {step:?} (one of v1-chroot, v2-mountns, v3-pidns and so on)"
     );
     if let Some(cargo) = env::var_os("CARGO") {
-        let mut build = Command::new(cargo);
+        let mut build = program::command(cargo).context("cannot run cargo")?;
         build.args(["build", "--quiet", "--package", step]).current_dir(&checkout);
         let built = build.status().context("cannot run cargo")?;
         ensure!(built.success(), "{step} does not build");

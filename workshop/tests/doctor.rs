@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         .root("a_lesser_root_has_no_way_outside", a_lesser_root_has_no_way_outside)
         .user("without_user_namespaces_nothing_runs", without_user_namespaces_nothing_runs)
         .both("clean_removes_the_cache", clean_removes_the_cache)
+        .both("a_clean_that_is_interrupted_leaves_no_half_layer", clean_that_is_interrupted)
         .both("clean_spares_a_running_container", clean_spares_a_running_container)
         .both("clean_spares_the_layers_of_a_container", clean_spares_the_layers_of_a_container)
         .root("clean_removes_a_bridge_of_a_killed_supervisor", clean_removes_a_dead_bridge)
@@ -201,6 +202,41 @@ fn clean_removes_the_cache(host: &Host) {
     assert!(!host.cache().exists());
     Outcome::of(doctor(host).arg("--clean")).text();
     Outcome::of(host.stage("v1-chroot").arg("true")).text();
+}
+
+/// A layer is complete if it is there. (A start believes that.)
+fn clean_that_is_interrupted(host: &Host) {
+    const FILES: usize = 20_000;
+    let layers = host.cache().join("layers");
+    let layer = layers.join("0123456789abcdef");
+    Outcome::of(host.stage("v1-chroot").arg("true")).text();
+    fs::create_dir_all(&layer).unwrap();
+    host.give(&layers);
+    host.give(&layer);
+    for number in 0..FILES {
+        fs::write(layer.join(number.to_string()), "").unwrap();
+    }
+    let count = |path: &Path| fs::read_dir(path).map_or(0, Iterator::count);
+    let places = || {
+        let above = host.cache().parent().unwrap().to_owned();
+        let caches = fs::read_dir(above).unwrap().map(|entry| entry.unwrap().path());
+        caches.map(|cache| cache.join("layers/0123456789abcdef")).collect::<Vec<_>>()
+    };
+    let left = || places().iter().map(|path| count(path)).sum::<usize>();
+    let mut doctor = doctor(host).arg("--clean").spawn().unwrap();
+    while left() == FILES {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    testbed::running::descendants(doctor.id()).iter().for_each(|pid| {
+        testbed::running::send(*pid, 9);
+    });
+    doctor.kill().unwrap();
+    doctor.wait().unwrap();
+    assert!(left() > 0, "it was not interrupted");
+    assert!(matches!(count(&layer), 0 | FILES), "{} of {FILES} files", count(&layer));
+    Outcome::of(self::doctor(host).arg("--clean")).text();
+    assert_eq!((left(), host.cache().exists()), (0, false));
+    assert!(!host.cache().with_extension("removed").exists());
 }
 
 /// What a command of v1 has started outlives a launcher that was killed, and has its root there.

@@ -75,7 +75,7 @@ fn build_all(workspace: &Path, target: &Path) -> Result<()> {
             fs::write(file, cut(exercise.source, &variant))?;
         }
     }
-    succeed("build", &mut cargo_build(&package, target))?;
+    succeed("build", &mut cargo_build(&package, target)?)?;
     let cargo = || {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(&package).env_remove("CARGO_TARGET_DIR");

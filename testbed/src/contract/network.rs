@@ -42,6 +42,13 @@ pub fn add(suite: Suite) -> Suite {
         .root("a_host_that_drops_what_it_forwards", a_host_that_drops_what_it_forwards)
         .root("neighbours_reach_no_container", neighbours_reach_no_container)
         .root("neighbours_reach_nothing_through_the_host", neighbours_reach_nothing_through_it)
+        .root("a_table_that_was_changed_is_made_anew", a_changed_table_is_made_anew)
+        .root("a_bridge_that_was_changed_is_mended", a_changed_bridge_is_mended)
+        .root("who_forwards_for_us_is_known_twice", who_forwards_for_us_is_known_twice)
+        .root("a_bridge_that_cannot_be_mended_says_so", a_bridge_that_cannot_be_mended)
+        .root("nothing_stays_of_a_bridge_without_its_table", nothing_stays_without_its_table)
+        .root("a_table_that_is_there_needs_no_nft", a_table_that_is_there_needs_no_nft)
+        .root("a_lock_that_was_taken_away_is_told", a_lock_that_was_taken_away)
         .root("no_nft", no_nft)
         .root("an_nft_that_fails", an_nft_that_fails)
 }
@@ -554,11 +561,18 @@ fn neighbours_reach_no_container(host: &Host) {
     let expected = network_of(running.command());
     let answer = identify_from(outside.pid(), "10.61.0.2:80");
     assert!(!answer.contains(&expected), "{answer}");
-    // It is our table that keeps them out: without it they come in.
-    see("nft delete table ip container-steps");
+    // It is our table that keeps them out: without it they come in, up to the next start.
+    see("nft flush ruleset");
     let answer = identify_from(outside.pid(), "10.61.0.2:80");
     assert_eq!(answer, format!("{expected} {}", Outside::ADDRESS));
+    let second = servers.start(&[]);
+    for address in ["10.61.0.2:80", "10.61.0.3:80"] {
+        let answer = identify_from(outside.pid(), address);
+        let inside = [&running, &second].map(|running| network_of(running.command()));
+        assert!(!inside.iter().any(|network| answer.contains(network)), "{address}: {answer}");
+    }
     drop_orderly(running);
+    drop_orderly(second);
 }
 
 fn neighbours_reach_nothing_through_it(host: &Host) {
@@ -577,10 +591,197 @@ fn neighbours_reach_nothing_through_it(host: &Host) {
     // Containers reach it, and without our table the neighbours do.
     let seen = identify_from(running.command(), "198.51.100.1:80");
     assert_eq!(seen, format!("{} 198.51.100.10", network_of(third.pid())));
-    see("nft delete table ip container-steps");
+    see("nft flush ruleset");
     assert_eq!(identify_from(outside.pid(), "198.51.100.1:80"), expected);
+    let second = host.start_sleep();
+    let answer = identify_from(outside.pid(), "198.51.100.1:80");
+    assert_ne!(answer, expected);
     drop_orderly(running);
+    drop_orderly(second);
     drop(server);
+}
+
+/// The next start finds the table as it was made, whatever somebody has done to it meanwhile.
+fn a_changed_table_is_made_anew(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let _outside = Outside::connect(host, "up0");
+    let table = "ip container-steps";
+    let running = host.start_sleep();
+    let list = format!("nft list table {table}");
+    let made = see(&list);
+    assert!(made.contains("\"up0\"") && made.contains("masquerade"), "{made}");
+    for damage in [
+        "flush ruleset".to_owned(),
+        format!("delete table {table}"),
+        format!("flush table {table}"),
+        format!("flush chain {table} forward"),
+        format!("delete element {table} uplinks {{ \"up0\" }}"),
+        format!("insert rule {table} forward accept"),
+        format!("add table {table} {{ flags dormant; }}"),
+        format!(
+            "flush ruleset; add table {table}; add chain {table} forward; \
+             add set {table} uplinks {{ type ifname; }}"
+        ),
+    ] {
+        type_in(&format!("nft '{damage}'"));
+        assert_ne!(Outcome::of(Command::new("sh").args(["-c", &list])).stdout, made.as_bytes());
+        let outcome = host.run(["true"]);
+        assert_eq!((outcome.code(), outcome.stderr.as_str()), (0, ""), "{damage}");
+        assert_eq!(see(&list), made, "{damage}");
+    }
+    // Of two links that forward for us, the one of before is kept.
+    let _other = Outside::at(host, "other0", "198.51.100");
+    see("ip route replace default via 198.51.100.1");
+    see("nft flush ruleset");
+    host.run(["true"]).text();
+    let of_both = see(&list);
+    assert!(of_both.contains("\"up0\"") && of_both.contains("\"other0\""), "{of_both}");
+    drop_orderly(running);
+    assert!(!forwards("up0") && !forwards("other0"));
+}
+
+/// What somebody did to the bridge or to the switches is undone by the next start.
+fn a_changed_bridge_is_mended(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let outside = Outside::connect(host, "up0");
+    let server = ServerOutside::start(host, &outside);
+    let servers = Servers::new(host);
+    let first = servers.start(&[]);
+    let of_first = network_of(first.command());
+    let of_outside = format!("{} {}", network_of(server.0.pid()), Outside::HOST);
+    for damage in [
+        "ip link set steps0 down",
+        "ip address flush dev steps0",
+        "ip address del 10.61.0.1/24 dev steps0; ip address add 10.61.0.1/32 dev steps0",
+        "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv4/ip_forward",
+        "echo 0 >/proc/sys/net/ipv4/conf/steps0/forwarding",
+        "echo 0 >/proc/sys/net/ipv4/conf/up0/forwarding",
+        "echo 0 >/proc/sys/net/ipv6/conf/steps0/disable_ipv6",
+        "ip link set steps0 alias ''; nft flush ruleset",
+        "ip link set steps0 alias 'of somebody else'; nft flush ruleset",
+    ] {
+        if damage.contains("ipv6") && !Path::new("/proc/sys/net/ipv6").exists() {
+            continue;
+        }
+        type_in(damage);
+        let second = host.start_sleep();
+        let from_second = |address| identify_from(second.command(), address);
+        assert_eq!(from_second("10.61.0.2:80"), format!("{of_first} 10.61.0.3"), "{damage}");
+        assert_eq!(identify("10.61.0.2:80"), format!("{of_first} 10.61.0.1"), "{damage}");
+        for pid in [first.command(), second.command()] {
+            let seen = identify_from(pid, &format!("{}:80", Outside::ADDRESS));
+            assert_eq!(seen, of_outside, "{damage}");
+        }
+        let ipv6 = fs::read_to_string("/proc/sys/net/ipv6/conf/steps0/disable_ipv6");
+        assert!(ipv6.is_err() || ipv6.is_ok_and(|off| off.trim() == "1"), "{damage}");
+        let made = see("nft list table ip container-steps");
+        assert!(made.contains("masquerade") && made.contains("@uplinks"), "{damage}: {made}");
+        drop_orderly(second);
+    }
+    drop(server);
+    drop_orderly(first);
+    // The note of who forwards because of us was on the bridge, and somebody has taken it away.
+    set_forwarding("up0", "0");
+}
+
+/// By the alias and by the table: one of the two is enough to keep the neighbours out, and to switch
+/// off at the end what we have switched on.
+fn who_forwards_for_us_is_known_twice(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let _outside = Outside::connect(host, "up0");
+    let _other = Outside::at(host, "other0", "198.51.100");
+    for damage in ["ip link set steps0 alias ''", "ip link del steps0", "nft flush ruleset"] {
+        for is_started_again in [true, false] {
+            let running = host.start_sleep();
+            see("ip route replace default via 198.51.100.1");
+            host.run(["true"]).text();
+            assert!(forwards("up0") && forwards("other0"));
+            type_in(damage);
+            if is_started_again {
+                let second = host.start_sleep();
+                let table = see("nft list table ip container-steps");
+                let has = |name| table.contains(&format!("\"{name}\""));
+                assert!(has("up0") && has("other0") && has("steps0"), "{damage}: {table}");
+                drop_orderly(second);
+            }
+            drop_orderly(running);
+            assert!(!forwards("up0") && !forwards("other0"), "{damage}");
+            assert_eq!((has_bridge(), see("nft list tables")), (false, String::new()), "{damage}");
+            see("ip route replace default via 192.0.2.1");
+        }
+    }
+}
+
+/// The address is there, and the way to the addresses beside it is not.
+fn a_bridge_that_cannot_be_mended(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let running = host.start_sleep();
+    see("ip route del 10.61.0.0/24 dev steps0");
+    let outcome = host.run(["echo", "it runs"]);
+    outcome.assert_refused(125, &["steps0", "EEXIST", "ip route add 10.61.0.0/24 dev steps0"]);
+    see("ip route add 10.61.0.0/24 dev steps0");
+    host.run(["true"]).text();
+    drop_orderly(running);
+}
+
+fn nothing_stays_without_its_table(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let _outside = Outside::connect(host, "up0");
+    for is_killed in [false, true] {
+        let running = host.start_sleep();
+        see("nft flush ruleset");
+        match is_killed {
+            false => drop_orderly(running),
+            true => drop(running), // and a start with --net none
+        }
+        assert!(!has_bridge() && !forwards("up0"));
+        assert_eq!(see("nft list tables"), "");
+    }
+}
+
+/// It costs more than all the rest of a start.
+fn a_table_that_is_there_needs_no_nft(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let programs = host.dir("programs");
+    let nft = programs.join("nft");
+    fs::write(&nft, "#!/bin/sh\necho called >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+    let _outside = Outside::connect(host, "up0");
+    let running = host.start_sleep();
+    let run = || Outcome::of(host.launcher().env("PATH", &programs).args(["echo", "it runs"]));
+    assert_eq!(run().text(), "it runs\n");
+    // A change of anybody's may be one of ours.
+    see("nft add table ip other");
+    run().assert_refused(125, &["nft refused", "called"]);
+    host.run(["true"]).text();
+    assert_eq!(run().text(), "it runs\n");
+    see("nft delete table ip other");
+    drop_orderly(running);
+}
+
+/// Who holds a lock whose directory is no longer there is not alone.
+fn a_lock_that_was_taken_away(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let running = host.start_sleep();
+    let programs = host.dir("programs");
+    let nft = programs.join("nft");
+    for meanwhile in ["rm -r", "mkdir /run/elsewhere; mv -T /run/elsewhere"] {
+        see("nft add table ip other"); // so that the next start calls nft
+        let text = format!(
+            "#!/bin/sh\n{meanwhile} /run/container-steps || {{ rm -r /run/container-steps; mkdir \
+             /run/container-steps; }}\nPATH=/usr/sbin:/sbin exec nft \"$@\"\n"
+        );
+        fs::write(&nft, text).unwrap();
+        fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", programs.display());
+        let outcome = Outcome::of(host.launcher().env("PATH", path).args(["echo", "it runs"]));
+        outcome.assert_refused(125, &["/run/container-steps", "somebody"]);
+        assert_eq!(links_of_the_host(), ["lo", "steps0", "steps2"]);
+        // What somebody else has made in its place is theirs to remove.
+        let _ = fs::remove_dir("/run/container-steps");
+        see("nft delete table ip other");
+    }
+    drop_orderly(running);
 }
 
 fn no_nft(host: &Host) {

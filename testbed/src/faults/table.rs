@@ -21,7 +21,7 @@ const fn ignored(needed: &'static str, call: &'static str, reason: &'static str)
 }
 
 /// Never let one fail. (At most 15.)
-pub(super) const IGNORED: [Ignored; 14] = [
+pub(super) const IGNORED: [Ignored; 13] = [
     ignored("v1 start root", "close", "it gives the descriptor back in any case (close(2))"),
     ignored("v1 start root", "exit_group", "it does not return"),
     ignored("v5 loopback root", "futex", "locks: the C library ends a program if they fail"),
@@ -31,7 +31,6 @@ pub(super) const IGNORED: [Ignored; 14] = [
     ignored("v7 unpack root", "getrandom", "it cannot fail once the machine is up"),
     ignored("v5 loopback root", "mmap", "memory: Rust ends a program that gets none"),
     ignored("v5 loopback root", "mprotect", "memory: Rust ends a program that gets none"),
-    ignored("v5 bridge root", "recvfrom of a spawn", "std takes for granted that it works"),
     ignored("v1 start root", "rt_sigprocmask", "it can only fail for a wrong address"),
     ignored("v8 pod root", "rt_sigtimedwait", "only for a wrong argument; EINTR begins anew"),
     ignored("v2 start root", "umask", "it cannot fail"),

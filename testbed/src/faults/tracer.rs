@@ -422,11 +422,9 @@ fn goes_inside(call: &str, [_, second, _]: [u64; 3]) -> bool {
 
 /// The name of a call, where one name has two meanings by which of them it is.
 fn name_of(stop: &CallStop) -> String {
-    let [_, second, third] = stop.arguments();
+    let [_, second, _] = stop.arguments();
     match calls::name(stop.number()) {
         flock if flock == "flock" && second == libc::LOCK_UN as u64 => "unlock".into(),
-        // std's Command waits for a word of eight bytes from a child that could not execute.
-        recv if recv == "recvfrom" && third == 8 => "recvfrom of a spawn".into(),
         call => call,
     }
 }

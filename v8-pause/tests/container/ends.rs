@@ -1,5 +1,6 @@
 //! How containers and pods end.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("what_a_container_leaves_in_a_shared_pod_is_killed", what_a_container_leaves)
         .both("if_pause_dies_the_pod_ends", if_pause_dies_the_pod_ends)
         .both("a_killed_supervisor_takes_all_along", a_killed_supervisor_takes_all_along)
+        .both("a_pod_whose_state_is_taken_away_ends_well", a_pod_whose_state_is_taken_away)
         .both("output_has_the_names_before_it", output_has_the_names_before_it)
         .both("fifty_pods_at_once", fifty_pods_at_once)
 }
@@ -189,6 +191,31 @@ fn runtime_directory(host: &Host) -> PathBuf {
 pub fn sweep(host: &Host) {
     let outcome = run(host, &scripts(NEVER, &[("a", "true")]));
     assert_eq!(outcome.code(), 0, "{outcome:?}");
+}
+
+/// Somebody cleans /run, or the user's runtime directory goes with the last session: the pod lives
+/// on, and ends as well as any other. Nobody finds it any more, and is told so.
+fn a_pod_whose_state_is_taken_away(host: &Host) {
+    for gone in [runtime_directory(host), "PAUSE".into()] {
+        let spec = scripts("", &[("a", "echo ready; exec sleep 1000")]);
+        let mut launcher = crate::pod::launcher(host, &spec);
+        launcher.stderr(std::process::Stdio::piped());
+        let mut pod = Pod::follow(host, &mut launcher);
+        pod.running.expect_line("a | ready");
+        let own = runtime_directory(host).join(pod.pause.to_string());
+        fs::remove_dir_all(if gone.is_absolute() { &gone } else { &own }).unwrap();
+        pod.exec(&["--", "true"]).assert_refused(125, &["no pod of yours", "running: none"]);
+        // Also when a container is started again, and that is written down.
+        send(*descendants(pod.running.pid()).last().unwrap(), libc::SIGKILL);
+        pod.running.expect_line("a | ready");
+        assert_ne!(pod.stop(), 125);
+        let mut told = String::new();
+        let mut stderr = pod.running.supervisor.stderr.take().unwrap();
+        std::io::Read::read_to_string(&mut stderr, &mut told).unwrap();
+        assert_eq!(told.matches("exec does not find this pod any more").count(), 1, "{told}");
+        assert!(!told.contains("left behind") && !told.contains("Error"), "{told}");
+        assert!(!runtime_directory(host).exists());
+    }
 }
 
 fn a_killed_supervisor_takes_all_along(host: &Host) {

@@ -15,7 +15,7 @@ use super::table::Table;
 
 /// How many crates are compiled for the stage, our own among them.
 pub fn count_crates(programs: &Programs, table: &mut Table) -> Result<()> {
-    let mut tree = cargo(&programs.workspace);
+    let mut tree = cargo(&programs.workspace)?;
     tree.args(["tree", "-p", "v3-pidns", "--edges", "normal,build", "--prefix", "none"]);
     let told = String::from_utf8(succeed(&mut tree)?)?;
     // A crate that was shown before is marked with (*).
@@ -30,16 +30,16 @@ pub fn measure(programs: &Programs, place: &Place, table: &mut Table) -> Result<
     let scratch = place.make("build")?;
     copy_sources(&programs.workspace, scratch.path())?;
     // Downloads are not what is measured.
-    succeed(cargo(scratch.path()).args(["fetch", "--quiet"]))?;
+    succeed(cargo(scratch.path())?.args(["fetch", "--quiet"]))?;
 
-    table.timed("cargo build -p v3-pidns, first", seconds(&mut build(scratch.path()))?, 20.0, "s");
+    table.timed("cargo build -p v3-pidns, first", seconds(&mut build(scratch.path())?)?, 20.0, "s");
 
     let main = scratch.path().join("v3-pidns/src/main.rs");
     let mut again = Vec::new();
     for turn in 0..5 {
         let mut file = OpenOptions::new().append(true).open(&main)?;
         writeln!(file, "// change {turn}")?;
-        again.push(seconds(&mut build(scratch.path()))?);
+        again.push(seconds(&mut build(scratch.path())?)?);
     }
     again.sort_unstable_by(f64::total_cmp);
     let median = again.get(again.len() / 2).copied().unwrap_or_default();
@@ -47,11 +47,11 @@ pub fn measure(programs: &Programs, place: &Place, table: &mut Table) -> Result<
     Ok(())
 }
 
-fn build(directory: &Path) -> Command {
-    let mut build = cargo(directory);
+fn build(directory: &Path) -> Result<Command> {
+    let mut build = cargo(directory)?;
     build.args(["build", "--quiet", "--offline", "-p", "v3-pidns", "--target-dir"]);
     build.arg(directory.join("target"));
-    build
+    Ok(build)
 }
 
 fn seconds(command: &mut Command) -> Result<f64> {

@@ -3,10 +3,10 @@
 use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use v1_chroot::program;
 use v7_overlay::digest::{Digest, Digesting};
 
 use super::programs::succeed;
@@ -34,12 +34,12 @@ impl Layer {
     /// Those of the two programs, and of reading what they have made.
     pub fn pack(tree: &Path, names: &[&str], blob: &Path) -> Result<Layer> {
         let archive = blob.with_extension("tar");
-        let mut tar = Command::new("tar");
+        let mut tar = program::command("tar")?;
         tar.args(["--create", "--format=posix", "--file"]).arg(&archive);
         succeed(tar.arg("--directory").arg(tree).args(names))?;
         let diff_id = digest(&archive)?;
         let unpacked = fs::metadata(&archive)?.len();
-        succeed(Command::new("gzip").arg("-1").arg(&archive))?;
+        succeed(program::command("gzip")?.arg("-1").arg(&archive))?;
         fs::rename(archive.with_extension("tar.gz"), blob)?;
         let size = fs::metadata(blob)?.len();
         Ok(Layer { blob: blob.to_owned(), digest: digest(blob)?, diff_id, size, unpacked })

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::mount::{MsFlags, mount};
+use v1_chroot::program;
 use v2_mountns::CloneFlags;
 use v5_netns::{Mode, Network, NetworkArgs, Subnet};
 
@@ -314,7 +315,7 @@ impl Container {
 
     /// Kills the command; the supervisor then cleans up.
     fn terminate(&self) -> Result<()> {
-        succeed(Command::new("kill").args(["-KILL", &self.command()?.to_string()])).map(drop)
+        succeed(program::command("kill")?.args(["-KILL", &self.command()?.to_string()])).map(drop)
     }
 }
 
@@ -395,5 +396,5 @@ pub(super) fn wait_for<T>(ask: impl Fn() -> Option<T>) -> Option<T> {
 }
 
 fn ip(words: &str) -> Result<()> {
-    succeed(Command::new("ip").args(words.split(' '))).map(drop)
+    succeed(program::command("ip")?.args(words.split(' '))).map(drop)
 }

@@ -6,9 +6,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use v1_chroot::program;
 
 use super::growth::Curve;
 use super::picture;
@@ -69,7 +69,7 @@ pub fn growth_table(curves: &[Curve]) -> String {
 fn put(workspace: &Path, marks: &Marks, machine: &str, tables: &str) -> Result<()> {
     let page = read(workspace)?;
     let (before, _, after) = parts(&page, marks)?;
-    let date = String::from_utf8(succeed(Command::new("date").args(["-u", "+%-d %B %Y"]))?)?;
+    let date = String::from_utf8(succeed(program::command("date")?.args(["-u", "+%-d %B %Y"]))?)?;
     let machine = wrapped(&format!("{MACHINE}{machine}, on {}.", date.trim()));
     let Marks { begin, end } = marks;
     let text = format!("{before}{begin}\n\n{machine}\n\n{tables}\n{end}{after}");

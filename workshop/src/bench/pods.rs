@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use v1_chroot::program;
 
 use super::guard::Place;
 use super::network::{Container, in_own_network, wait_for};
@@ -100,19 +101,18 @@ fn memory_of_pause(watched: &Watched, work: &Path, table: &mut Table) -> Result<
     let ours = status_number(watched.pod.pause, "VmRSS:")?;
     table.timed("pause, resident", ours as f64, 350.0, "kB");
     let figure = "pause, resident / the same in C";
-    if find("gcc").is_none() {
+    let Ok(mut gcc) = program::command("gcc") else {
         table.absent(figure, "at most 0.50", "gcc is not installed");
         return Ok(());
-    }
-    let (source, program) = (work.join("pause.c"), work.join("pause"));
+    };
+    let (source, executable) = (work.join("pause.c"), work.join("pause"));
     fs::write(&source, include_str!("pause.c"))?;
-    let mut gcc = Command::new("gcc");
-    if let Err(error) = succeed(gcc.args(["-static", "-Os", "-o"]).arg(&program).arg(&source)) {
+    if let Err(error) = succeed(gcc.args(["-static", "-Os", "-o"]).arg(&executable).arg(&source)) {
         println!("no program in C: {error:#}");
         table.absent(figure, "at most 0.50", "gcc cannot link it statically");
         return Ok(());
     }
-    let mut child = Command::new(&program).stderr(Stdio::null()).spawn()?;
+    let mut child = Command::new(&executable).stderr(Stdio::null()).spawn()?;
     thread::sleep(Duration::from_millis(200)); // it waits by then
     let theirs = status_number(child.id(), "VmRSS:");
     child.kill()?;

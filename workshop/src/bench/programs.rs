@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use v1_chroot::program;
 
 use crate::directories;
 
@@ -50,7 +51,7 @@ impl Programs {
         let workspace = directories::checkout()?;
         let target = workspace.join("target");
 
-        let mut ordinary = cargo(&workspace);
+        let mut ordinary = cargo(&workspace)?;
         ordinary.args(["build", "--quiet", "--release", "-p", "v4-utsns", "-p", "v5-netns"]);
         ordinary.args(["-p", "v6-cgroups", "-p", "v7-overlay", "-p", "v8-pause", "--target-dir"]);
         succeed(ordinary.arg(&target))?;
@@ -96,17 +97,17 @@ pub fn is_root() -> Result<bool> {
     Ok(uids.and_then(|ids| ids.split_whitespace().nth(1)) == Some("0"))
 }
 
-/// The program of that name on PATH, if the machine has it.
+/// The program of that name, if the machine has it.
 pub fn find(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
+    program::find(name).ok()
 }
 
 /// `cargo`, the one that runs us, in a directory of its own.
-pub fn cargo(directory: &Path) -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+pub fn cargo(directory: &Path) -> Result<Command> {
+    let cargo = program::command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = cargo.context("cannot run cargo")?;
     cargo.current_dir(directory).env_remove("CARGO_TARGET_DIR");
-    cargo
+    Ok(cargo)
 }
 
 /// Runs it to its end with nothing to read, and fails with its own words.
@@ -137,12 +138,12 @@ fn install(target: &Path, program: &Path, name: &str) -> Result<PathBuf> {
 /// slower: it asks the processor for all its caches, which is expensive on a virtual machine.
 fn build_static(workspace: &Path) -> Result<(PathBuf, &'static str)> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let told = String::from_utf8(succeed(Command::new(&rustc).arg("-vV"))?)?;
+    let told = String::from_utf8(succeed(program::command(&rustc)?.arg("-vV"))?)?;
     let host = told.lines().find_map(|line| line.strip_prefix("host: "));
     let host = host.context("rustc -vV names no host")?;
 
     let musl = format!("{}-unknown-linux-musl", env::consts::ARCH);
-    let mut libraries = Command::new(rustc);
+    let mut libraries = program::command(rustc)?;
     libraries.args(["--print", "target-libdir", "--target", &musl]);
     let libraries = String::from_utf8(succeed(&mut libraries)?)?;
     let has_musl = Path::new(libraries.trim()).is_dir();
@@ -151,7 +152,7 @@ fn build_static(workspace: &Path) -> Result<(PathBuf, &'static str)> {
     // A target named on the command line keeps RUSTFLAGS away from build scripts and procedural
     // macros, which cannot be linked statically.
     let directory = workspace.join("target/static");
-    let mut build = cargo(workspace);
+    let mut build = cargo(workspace)?;
     build.args(["build", "--quiet", "--release", "-p", "v4-utsns", "--target", triple]);
     // At a fixed address there is nothing to relocate when the program starts.
     let flags = "-C target-feature=+crt-static -C relocation-model=static";

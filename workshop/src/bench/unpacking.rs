@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use v1_chroot::program;
 
 use super::content;
 use super::guard::Place;
@@ -183,9 +184,12 @@ impl Program {
                 vec![stage]
             }
             // Layer after layer: which files a layer replaces is told by those below it.
-            Program::Tar => layers.iter().map(|layer| tar(&layer.blob, target.path())).collect(),
+            Program::Tar => {
+                let unpack = |layer: &Layer| tar(&layer.blob, target.path());
+                layers.iter().map(unpack).collect::<Result<_>>()?
+            }
             Program::Umoci => {
-                let mut umoci = Command::new("umoci");
+                let mut umoci = program::command("umoci")?;
                 umoci.args(["--log=warn", "raw", "unpack", "--image"]).arg(tagged);
                 umoci.arg(target.path().join("rootfs"));
                 vec![umoci]
@@ -202,10 +206,10 @@ impl Program {
     }
 }
 
-fn tar(archive: &Path, target: &Path) -> Command {
-    let mut tar = Command::new("tar");
+fn tar(archive: &Path, target: &Path) -> Result<Command> {
+    let mut tar = program::command("tar")?;
     tar.args(["--numeric-owner", "-xzf"]).arg(archive).arg("--directory").arg(target);
-    tar
+    Ok(tar)
 }
 
 /// Runs it to its end, and returns its peak of memory in kB, which is asked for while it lives.

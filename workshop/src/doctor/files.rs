@@ -174,12 +174,9 @@ fn cgroups() -> Finding {
 
 /// A program that something calls.
 fn program(name: &'static str, package: &str, who: &str) -> Finding {
-    let paths = env::var_os("PATH").unwrap_or_default();
-    let mut places: Vec<_> = env::split_paths(&paths).collect();
-    places.extend(["/usr/sbin", "/sbin"].map(PathBuf::from)); // not on every PATH
-    match places.iter().map(|place| place.join(name)).find(|path| path.is_file()) {
-        Some(path) => Finding::good(name, path.display().to_string()),
-        None => Finding::note(name, "not installed")
+    match v1_chroot::program::find(name) {
+        Ok(path) => Finding::good(name, path.display().to_string()),
+        Err(_) => Finding::note(name, "not installed")
             .because(format!("needed for: {who}"))
             .cure(format!("install the package {package}")),
     }

@@ -110,6 +110,11 @@ fn clean_bridge() -> Result<()> {
 /// Removes the cache, unless a container has its root in there. The next start makes it anew.
 fn clean_cache() -> Result<()> {
     let cache = directories::cache()?;
+    // One that was interrupted has left this.
+    let doomed = cache.with_extension("removed");
+    if doomed.exists() {
+        remove_as_root(&doomed)?;
+    }
     if !cache.exists() {
         println!("there is no cache {}", cache.display());
         return Ok(());
@@ -121,15 +126,21 @@ fn clean_cache() -> Result<()> {
     if let Some(user) = user_of(&cache)? {
         bail!("cannot remove {cache:?}: {user} (end it first)");
     }
-    // A layer has directories in which its owner may not write, and overlayfs makes one that
-    // nobody may enter. For root, in a user namespace too, that is no obstacle.
-    let removed = attempt(|| {
-        become_root()?;
-        fs::remove_dir_all(&cache).with_context(|| format!("cannot remove {cache:?}"))
-    });
-    removed.map_err(|text| anyhow!(text))?;
+    // All at once: a layer that is there is taken for a complete one.
+    fs::rename(&cache, &doomed).with_context(|| format!("cannot rename {cache:?}"))?;
+    remove_as_root(&doomed)?;
     println!("removed {}", cache.display());
     Ok(())
+}
+
+/// A layer has directories in which its owner may not write, and overlayfs makes one that nobody may
+/// enter. For root, in a user namespace too, that is no obstacle.
+fn remove_as_root(tree: &Path) -> Result<()> {
+    let removed = attempt(|| {
+        become_root()?;
+        fs::remove_dir_all(tree).with_context(|| format!("cannot remove {tree:?}"))
+    });
+    removed.map_err(|text| anyhow!(text))
 }
 
 /// Who uses the cache: a process of a container that has its root in there, or a launcher. (From

@@ -6,11 +6,12 @@
 
 use std::env;
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use v1_chroot::program;
 
 use super::exercise::Exercise;
 use super::source::{Variant, cut};
@@ -100,19 +101,23 @@ impl Desk {
         }
         self.make_package()?;
         let target = self.checkout.join("target");
-        let built = cargo_build(&self.directory(), &target).args(["--bin", exercise.id]).status();
-        let built = built.context("cannot run cargo (is it on your PATH?)")?;
+        let cannot = "cannot run cargo (is it on your PATH?)";
+        let mut build = cargo_build(&self.directory(), &target).context(cannot)?;
+        let built = build.args(["--bin", exercise.id]).status().context(cannot)?;
         let program = target.join("debug").join(exercise.id);
         Ok(if built.success() { Built::Program(program) } else { Built::Nothing })
     }
 }
 
 /// `cargo build` of a package of exercises: without network, next to what is built already.
-pub fn cargo_build(package: &Path, target: &Path) -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+///
+/// # Errors
+/// ENOENT if there is no cargo.
+pub fn cargo_build(package: &Path, target: &Path) -> io::Result<Command> {
+    let mut cargo = program::command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))?;
     cargo.args(["build", "--quiet", "--offline"]).current_dir(package);
     cargo.env_remove("CARGO_TARGET_DIR").arg("--target-dir").arg(target);
-    cargo
+    Ok(cargo)
 }
 
 /// Writes a file whose first line says that it is made, unless a learner has taken that line away.

@@ -4,16 +4,15 @@ use std::convert::Infallible;
 use std::env;
 use std::fmt::{self, Display};
 use std::fs::{self, DirBuilder};
-use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::geteuid;
 use v1_chroot::command_line::{Failure, note};
-use v1_chroot::{exit_now, rootfs};
+use v1_chroot::{exit_now, program, rootfs};
 
 use super::cgroup::CheckCgroup;
 use super::exercise::{ALL, Exercise};
@@ -29,35 +28,34 @@ const DOORS_TO_ROOT: [(&str, &[&str]); 2] = [
     ("su", &["--preserve-environment", "--shell=/bin/sh", "root", "--command=exec \"$0\" \"$@\""]),
 ];
 
-/// Checks `program`, as root where that is needed: then sudo(8) or su(1) starts us again for it.
+/// Checks the program `judged`, as root where that is needed: then sudo(8) or su(1) starts us again for it.
 ///
 /// # Errors
 /// Those of [`judge`]; if root is needed, and there is no way to become root.
-pub fn judge_as_root(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFailed>> {
+pub fn judge_as_root(exercise: &Exercise, judged: &Path) -> Result<Result<(), CheckFailed>> {
     if !exercise.needs_cgroup || geteuid().is_root() {
-        return judge(exercise, program);
+        return judge(exercise, judged);
     }
     let own = env::current_exe().context("cannot tell where this program lies")?;
     let by_hand = || {
-        let (own, program) = (own.display(), program.display());
+        let (own, judged) = (own.display(), judged.display());
         let later = ALL.iter().skip_while(|it| it.id != exercise.id).find(|it| !it.needs_cgroup);
         let go_on =
             later.map(|it| format!("; without root, go on: cargo workshop start {}", it.id));
         let go_on = go_on.unwrap_or_default();
-        format!("as root, in a shell of your own: {own} judge {} {program}{go_on}", exercise.id)
+        format!("as root, in a shell of your own: {own} judge {} {judged}{go_on}", exercise.id)
     };
     println!("The check makes a cgroup, which takes root: you may be asked for a password.");
-    let output = DOORS_TO_ROOT.iter().find_map(|(door, options)| {
-        let mut root = Command::new(door);
-        root.args(*options).arg(&own).args(["judge", exercise.id]).arg(program);
-        match root.stdin(Stdio::inherit()).stderr(Stdio::inherit()).output() {
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            result => Some(result.with_context(|| format!("cannot run {door}"))),
-        }
+    let found = DOORS_TO_ROOT.iter().find_map(|(door, options)| {
+        let root = program::command(door).ok()?;
+        Some((door, options, root))
     });
-    let Some(output) = output.transpose()? else {
+    let Some((door, options, mut root)) = found else {
         bail!("cannot find sudo or su: ENOENT: No such file or directory ({})", by_hand());
     };
+    root.args(*options).arg(&own).args(["judge", exercise.id]).arg(judged);
+    let output = root.stdin(Stdio::inherit()).stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("cannot run {door}"))?;
     let said = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
     match output.status.success() {
         true => Ok(Ok(())),
