@@ -1,15 +1,16 @@
 //! The last step of every stage: the process becomes the command.
 
+use crate::bounded;
 use crate::command_line::Failure;
 use crate::elf_file::ElfFile;
 use crate::system_calls::close_on_exec_from_3;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
+use nix::fcntl::ResolveFlag;
 use nix::sys::signal::SigSet;
 use nix::unistd::execve;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -99,9 +100,8 @@ fn not_found(program: &OsStr) -> Failure {
 
 /// Says why execve(2) of a file that exists failed: its ENOENT and EACCES have several meanings.
 fn explain(program: &OsStr, path: &Path, errno: Errno) -> Failure {
-    // Only a regular file is opened to look inside: opening a FIFO would wait for a writer.
     let is_file = path.is_file();
-    let interpreter = if is_file { interpreter(path) } else { None };
+    let interpreter = interpreter(path);
     let advice = match (errno, interpreter) {
         (Errno::ENOENT, Some(interpreter)) => {
             &format!("the file is there, but its interpreter {interpreter:?} is not")
@@ -112,6 +112,7 @@ fn explain(program: &OsStr, path: &Path, errno: Errno) -> Failure {
         (Errno::EACCES, _) if path.exists() && !is_file => "it is not a regular file",
         (Errno::EACCES, _) if !is_executable(path) => "it is not executable: chmod +x",
         (Errno::EACCES, _) => "a directory that cannot be entered, or a mount with noexec",
+        (Errno::E2BIG, _) => "its arguments and its environment are too long together",
         _ => "see execve(2)",
     };
     Failure { code: 126, text: format!("cannot execute {program:?}: {errno} ({advice})") }
@@ -124,8 +125,9 @@ fn is_executable(path: &Path) -> bool {
 /// The program that the kernel starts in place of `path`: the one in a script's first line, or the
 /// dynamic loader of a program that needs shared libraries.
 fn interpreter(path: &Path) -> Option<PathBuf> {
+    // Only a regular file is opened to look inside: opening a FIFO would wait for a writer.
     let mut start = Vec::new();
-    File::open(path).ok()?.take(256).read_to_end(&mut start).ok()?;
+    bounded::open(path, ResolveFlag::empty()).ok()?.take(256).read_to_end(&mut start).ok()?;
     if let Some(script) = start.strip_prefix(b"#!") {
         // As the kernel reads it: a carriage return, say, is part of the name.
         let line = script.split(|&byte| byte == b'\n').next()?;

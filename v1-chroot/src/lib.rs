@@ -13,17 +13,21 @@
 //! | [`signals`] | which ones, and which the command starts with |
 //! | [`terminal`] | who may read the terminal, and whether it is still there |
 //! | [`command`] | execve(2) of the command: environment, PATH, 126 and 127 |
+//! | [`bounded`] | reads what others wrote: no more than so much, and without waiting |
+//! | [`printable()`] | what others have named, fit for a terminal |
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
     "Containers are made of Linux system calls. On macOS use Lima, on Windows WSL 2: see README.md."
 );
 
+pub mod bounded;
 pub mod busybox;
 pub mod child;
 pub mod command;
 pub mod command_line;
 mod elf_file;
+mod printable;
 pub mod rootfs;
 pub mod rootless;
 pub mod signals;
@@ -33,6 +37,7 @@ pub mod terminal;
 pub use child::{Child, Forked};
 pub use command::exec;
 pub use command_line::{ContainerArgs, finish, parse};
+pub use printable::printable;
 pub use rootless::become_root;
 pub use system_calls::{close_on_exec_from_3, exit_now};
 

@@ -3,12 +3,13 @@
 use crate::lookup::{Lower, is_whiteout};
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result};
-use std::fmt::Write as _;
 use std::fs::{self, Metadata};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use v1_chroot::printable;
 
 /// Prints one line for each change, as docker diff does.
 pub(crate) fn print(upper: impl AsFd, lower: &[PathBuf], xattrs: Xattrs) -> Result<()> {
@@ -17,15 +18,8 @@ pub(crate) fn print(upper: impl AsFd, lower: &[PathBuf], xattrs: Xattrs) -> Resu
     collect(&root, Path::new(""), &Lower::new(lower, xattrs), &mut found)?;
     let mut text = String::new();
     for (kind, path) in found {
-        text.push_str(&format!("{kind} /"));
-        // A name may hold what a terminal obeys.
-        for letter in path.to_string_lossy().chars() {
-            match letter.is_control() {
-                true => write!(text, "{}", letter.escape_default()).context("cannot format")?,
-                false => text.push(letter),
-            }
-        }
-        text.push('\n');
+        let path = printable(path.as_os_str().as_bytes());
+        text.push_str(&format!("{kind} /{path}\n"));
     }
     match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
         // Whoever reads (head, say) has seen enough.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use v6_cgroups::hierarchy::{Hierarchies, Hierarchy, Version};
 
-use super::printable::printable;
+use v1_chroot::printable;
 
 /// What a file says; none if there is no such file, or no limit in it.
 type Found<T> = Result<Option<T>>;

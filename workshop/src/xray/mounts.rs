@@ -4,9 +4,10 @@ use std::iter;
 
 use anyhow::{Context, Result};
 
-use super::printable::{printable, shortened};
 use super::process::Directory;
+use super::shortened::shortened;
 use crate::directories::unescape;
+use v1_chroot::printable;
 
 /// Overlay's options name all layers.
 const MOST_OF_SOURCE: usize = 100;

@@ -9,7 +9,7 @@ use nix::fcntl::{OFlag, open, openat, readlinkat};
 use nix::sys::stat::Mode;
 use v1_chroot::command_line::errno_of;
 
-use super::printable::printable;
+use v1_chroot::printable;
 
 /// As much of a command line as is read: it may have megabytes.
 const MOST_OF_COMMAND: u64 = 4096;

@@ -7,7 +7,8 @@ use nix::unistd::geteuid;
 
 use super::Picture;
 use super::machine::{Contained, Machine, Process};
-use super::printable::{printable, shortened};
+use super::shortened::shortened;
+use v1_chroot::printable;
 
 /// Deeper than this, all stand in one column: a tree as deep as it is long is no picture.
 const DEEPEST: usize = 30;
