@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, ResolveFlag};
 use nix::unistd::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
 use std::env;
@@ -15,8 +15,11 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use v1_chroot::command_line::{note, one_line};
-use v1_chroot::rootfs;
+use v1_chroot::{bounded, rootfs};
 use v5_netns::lock::Lock;
+
+/// A larger file is not one of ours: it names the containers of one manifest.
+const MAX_STATE: u64 = 8 << 20;
 
 /// What stands in the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -172,9 +175,10 @@ pub fn find(parent: &Path, pause: i32, container: Option<&str>) -> Result<Runnin
         bail!("no pod of yours has the pause process {pause} (running: {others})");
     }
     let path = path.join("state");
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path:?}"))?;
+    let text = bounded::read_file(&path, ResolveFlag::empty(), MAX_STATE);
+    let text = text.with_context(|| format!("cannot read {path:?}"))?;
     let record: Record =
-        serde_json::from_str(&text).with_context(|| format!("cannot understand {path:?}"))?;
+        serde_json::from_slice(&text).with_context(|| format!("cannot understand {path:?}"))?;
     let names: Vec<_> = record.containers.iter().map(|it| it.name.as_str()).collect();
     let found = match container {
         None => record.containers.first(),
