@@ -7,7 +7,7 @@
 use crate::bounded;
 use crate::command_line::{note, one_line};
 use crate::elf_file::ElfFile;
-use crate::rootfs::remove_tree;
+use crate::remove_tree;
 use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::ResolveFlag;
 use std::env;
@@ -200,8 +200,8 @@ impl WorkDirectory {
 
 impl Drop for WorkDirectory {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            note(format_args!("cannot remove {}: {error}", self.0.display()));
+        if let Err(error) = remove_tree(&self.0) {
+            note(format_args!("left behind: {}", one_line(&error)));
         }
     }
 }

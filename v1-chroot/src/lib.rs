@@ -14,6 +14,7 @@
 //! | [`terminal`] | who may read the terminal, and whether it is still there |
 //! | [`command`] | execve(2) of the command: environment, PATH, 126 and 127 |
 //! | [`bounded`] | reads what others wrote: no more than so much, and without waiting |
+//! | [`remove_tree`] | removes what others have filled, however deep |
 //! | [`printable()`] | what others have named, fit for a terminal |
 
 #[cfg(not(target_os = "linux"))]
@@ -28,6 +29,7 @@ pub mod command;
 pub mod command_line;
 mod elf_file;
 mod printable;
+mod removal;
 pub mod rootfs;
 pub mod rootless;
 pub mod signals;
@@ -38,6 +40,7 @@ pub use child::{Child, Forked};
 pub use command::exec;
 pub use command_line::{ContainerArgs, finish, parse};
 pub use printable::printable;
+pub use removal::remove_tree;
 pub use rootless::become_root;
 pub use system_calls::{close_on_exec_from_3, exit_now};
 

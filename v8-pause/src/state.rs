@@ -15,7 +15,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use v1_chroot::command_line::{note, one_line};
-use v1_chroot::{bounded, rootfs};
+use v1_chroot::{bounded, remove_tree, rootfs};
 use v5_netns::lock::Lock;
 
 /// A larger file is not one of ours: it names the containers of one manifest.
@@ -111,9 +111,7 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        let removed = Lock::take_on(&self.parent).and_then(|_nobody_else| {
-            fs::remove_dir_all(&self.path).with_context(|| format!("cannot remove {:?}", self.path))
-        });
+        let removed = Lock::take_on(&self.parent).and_then(|_nobody_else| remove_tree(&self.path));
         if let Err(error) = removed {
             note(format_args!("left behind: {}", one_line(&error)));
         }
@@ -125,9 +123,9 @@ impl Drop for State {
 fn sweep(parent: &Path) -> Result<()> {
     for path in entries(parent)? {
         if let Ok(Some(_no_owner)) = try_lock(&path)
-            && let Err(error) = fs::remove_dir_all(&path)
+            && let Err(error) = remove_tree(&path)
         {
-            note(format_args!("cannot remove {path:?}, which a dead pod has left: {error}"));
+            note(format_args!("a dead pod has left something: {}", one_line(&error)));
         }
     }
     Ok(())

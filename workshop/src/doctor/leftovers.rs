@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use nix::net::if_::if_nametoindex;
 use nix::unistd::geteuid;
-use v1_chroot::become_root;
+use v1_chroot::{become_root, remove_tree};
 use v5_netns::{BRIDGE, Mode, Network};
 use v6_cgroups::{Cgroup, Limits, PARENT};
 
@@ -125,7 +125,7 @@ fn clean_cache() -> Result<()> {
     // nobody may enter. For root, in a user namespace too, that is no obstacle.
     let removed = attempt(|| {
         become_root()?;
-        fs::remove_dir_all(&cache).with_context(|| format!("cannot remove {cache:?}"))
+        remove_tree(&cache)
     });
     removed.map_err(|text| anyhow!(text))?;
     println!("removed {}", cache.display());
