@@ -17,10 +17,9 @@ pub struct HostnameArgs {
     pub hostname: String,
 }
 
-// ANCHOR: parse_hostname
 /// Takes a hostname of 1 to 64 bytes: parts of letters, digits and `-`, with dots between them
-/// (hostname(7), RFC 1123). The kernel would take any bytes. But the name is printed in prompts, and
-/// it becomes a line of /etc/hosts (v5), where a newline begins the next one.
+/// (hostname(7), RFC 1123). The kernel would take any bytes. But the name is printed in prompts,
+/// and it becomes a line of /etc/hosts (v5), where a newline begins the next one.
 fn parse_hostname(text: &str) -> Result<String, String> {
     let is_part = |part: &str| {
         let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -36,7 +35,6 @@ fn parse_hostname(text: &str) -> Result<String, String> {
         length => Err(format!("it has {length} bytes, and the kernel takes {HOST_NAME_MAX}")),
     }
 }
-// ANCHOR_END: parse_hostname
 
 // ANCHOR: set_hostname
 /// sethostname(2). To be called in a UTS namespace of one's own: in the host's, as root, it would

@@ -21,7 +21,7 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Where programs of the host look first for the address of a name.
 const HOSTS: &str = "/etc/hosts";
 
-/// As much as we take over of one of the host's files. (Lists of addresses to block have megabytes.)
+/// As much as we take over of one of the host's files. (Lists of names to block have megabytes.)
 const MAX_SIZE: u64 = 8 << 20;
 
 /// Where systemd-resolved writes down whom it asks itself. To everybody else it says: ask me, at

@@ -139,8 +139,8 @@ fn open_file(path: &Path) -> Result<File> {
     bounded::open(path, ResolveFlag::empty()).with_context(|| format!("cannot open {path:?}"))
 }
 
-/// An archive of which only the headers are read: over the contents one seeks. A header may say that
-/// the name in it has gigabytes, and the tar crate would keep them.
+/// An archive of which only the headers are read: over the contents one seeks. A header may say
+/// that the name in it has gigabytes, and the tar crate would keep them.
 struct Headers<'a> {
     file: &'a File,
     left: u64,

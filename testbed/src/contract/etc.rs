@@ -86,7 +86,8 @@ fn files_with_control_characters(host: &Host) {
             mount_tmpfs("/etc")?;
             fs::write(
                 "/etc/resolv.conf",
-                b"# M\xfcller\nsearch \x1b[2Jlan\nnameserver\t192.0.2.1\r\n# \xc2\x9b2J\nsearch lan",
+                b"# M\xfcller\nsearch \x1b[2Jlan\nnameserver\t192.0.2.1\r\n\
+                  # \xc2\x9b2J\nsearch lan",
             )?;
             fs::write("/etc/hosts", "192.0.2.9\tx\x07\n192.0.2.9\ty")
         });

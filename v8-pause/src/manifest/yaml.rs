@@ -303,8 +303,8 @@ impl Amount {
         *self = Amount { values: self.values + more.values, bytes: self.bytes + more.bytes };
         if self.values > MAX_VALUES || self.bytes > MAX_TEXT {
             bail!(
-                "it has more than {MAX_VALUES} values or {MAX_TEXT} bytes, with its aliases written \
-                 out (line {}, column {})",
+                "it has more than {MAX_VALUES} values or {MAX_TEXT} bytes, with its aliases \
+                 written out (line {}, column {})",
                 place.line(),
                 place.col() + 1
             );
