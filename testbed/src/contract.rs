@@ -25,7 +25,7 @@ use crate::suite::Suite;
 
 /// Adds the tests that hold for the stage of this suite.
 pub fn add(suite: Suite) -> Suite {
-    let parts: [fn(Suite) -> Suite; 19] = [
+    let parts: [fn(Suite) -> Suite; 20] = [
         arguments::add,
         environment::add,
         exit_status::add,

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
@@ -49,6 +50,20 @@ pub fn mount_tmpfs(path: &str) -> io::Result<()> {
 pub fn bind(source: &str, target: &str) -> io::Result<()> {
     let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
     Ok(mount(Some(source), target, None::<&str>, flags, None::<&str>)?)
+}
+
+/// Lets a command have so much address space: enough for every launcher, and no room for what has
+/// no end.
+pub fn limit_memory(command: &mut Command) {
+    const BYTES: libc::rlim_t = 256 << 20;
+    let limit = || {
+        let limit = libc::rlimit { rlim_cur: BYTES, rlim_max: BYTES };
+        // SAFETY: the pointer is to a valid structure, which the call only reads.
+        Errno::result(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) })?;
+        Ok(())
+    };
+    // SAFETY: the closure makes a system call only.
+    unsafe { command.pre_exec(limit) };
 }
 
 /// What a filter answers for one system call.

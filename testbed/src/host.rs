@@ -190,6 +190,18 @@ impl Host {
         rootfs
     }
 
+    /// Makes directories in each other, so many levels deep: a path that leads down there is longer
+    /// than the kernel takes one (PATH_MAX), but a process may walk.
+    pub fn dig(&self, directory: &Path, levels: usize) {
+        std::env::set_current_dir(directory).expect("enter a directory");
+        for _ in 0..levels {
+            fs::create_dir("a").expect("make a directory");
+            self.give(Path::new("a"));
+            std::env::set_current_dir("a").expect("enter a directory");
+        }
+        std::env::set_current_dir("/").expect("go back");
+    }
+
     /// Gives a file to the variant's identity.
     pub fn give(&self, path: &Path) {
         chown(path, Some(self.uid()), Some(self.uid())).expect("chown");

@@ -4,14 +4,16 @@
 //! none and is a Debian or Ubuntu, the package is fetched with the system's own package manager
 //! and unpacked in our cache. Nothing is installed, and root is not needed.
 
+use crate::bounded;
 use crate::command_line::{note, one_line};
 use crate::elf_file::ElfFile;
 use crate::program;
-use crate::rootfs::remove_tree;
+use crate::remove_tree;
 use anyhow::{Context, Result, anyhow, bail};
+use nix::fcntl::ResolveFlag;
 use std::env;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -24,6 +26,9 @@ const USUAL_PLACES: [&str; 6] = [
     "/sbin/busybox",
     "/usr/local/bin/busybox",
 ];
+
+/// As much as is read of what a program says.
+const MAX_WORDS: u64 = 1 << 20;
 
 /// The user's own choice, `$BUSYBOX`, if there is one.
 pub(crate) fn chosen() -> Option<PathBuf> {
@@ -151,15 +156,24 @@ fn run_well(command: &mut Command) -> Result<()> {
 /// (std's own `output` waits for two, and panics if poll(2) fails.)
 fn run(command: &mut Command) -> io::Result<(ExitStatus, String)> {
     let mut child = command.stdin(Stdio::null()).spawn()?;
-    let mut bytes = Vec::new();
-    child.stdout.take().map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes))?;
-    child.stderr.take().map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes))?;
-    Ok((child.wait()?, String::from_utf8_lossy(&bytes).into_owned()))
+    let pipes = (child.stdout.take(), child.stderr.take());
+    let read = match pipes {
+        (Some(pipe), _) => bounded::read(pipe, MAX_WORDS),
+        (_, Some(pipe)) => bounded::read(pipe, MAX_WORDS),
+        _ => Ok(Vec::new()),
+    };
+    if read.is_err() {
+        child.kill()?; // it goes on and on: no busybox
+    }
+    let status = child.wait()?;
+    Ok((status, String::from_utf8_lossy(&read?).into_owned()))
 }
 
 /// How to install a static busybox here: os-release(5) tells the distribution.
 fn install_command() -> &'static str {
-    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let path = Path::new("/etc/os-release");
+    let release = bounded::read_file(path, ResolveFlag::empty(), 64 << 10).unwrap_or_default();
+    let release = String::from_utf8_lossy(&release);
     let ids: String = release
         .lines()
         .filter_map(|line| line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE=")))
@@ -189,8 +203,8 @@ impl WorkDirectory {
 
 impl Drop for WorkDirectory {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            note(format_args!("cannot remove {}: {error}", self.0.display()));
+        if let Err(error) = remove_tree(&self.0) {
+            note(format_args!("left behind: {}", one_line(&error)));
         }
     }
 }

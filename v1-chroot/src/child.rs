@@ -17,6 +17,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+/// As much of a child's report as is read. It is a line.
+const MAX_REPORT: u64 = 64 << 10;
+
 /// A forked process. It cannot outlive its parent, and its parent waits for it.
 #[derive(Debug)]
 pub struct Child {
@@ -75,7 +78,9 @@ impl Child {
         drop(reporter);
         child.terminal = terminal;
         let mut bytes = Vec::new();
-        report.read_to_end(&mut bytes).context("cannot read the child's report")?;
+        let read = report.by_ref().take(MAX_REPORT).read_to_end(&mut bytes);
+        read.context("cannot read the child's report")?;
+        drop(report); // who has more to say is not kept from ending
         match Failure::from_bytes(&bytes) {
             None => Ok(child),
             Some(failure) => {
@@ -301,7 +306,8 @@ fn leave_caller(ignored: u64, has_terminal: bool) -> Result<()> {
     Ok(())
 }
 
-/// The number of every child of a process with one thread (proc_pid_task(5)).
+/// The number of every child of a process with one thread (proc_pid_task(5)). How many there may be
+/// has the kernel's limit: /proc/sys/kernel/pid_max.
 ///
 /// # Errors
 /// If there is no such process.

@@ -120,6 +120,7 @@ fn explain(program: &OsStr, path: &Path, errno: Errno) -> Failure {
         (Errno::EACCES, _) if found.is_some() && !is_file => "it is not a regular file",
         (Errno::EACCES, _) if !is_executable => "it is not executable: chmod +x",
         (Errno::EACCES, _) => "a directory that cannot be entered, or a mount with noexec",
+        (Errno::E2BIG, _) => "its arguments and its environment are too long together",
         _ => "see execve(2)",
     };
     Failure { code: 126, text: format!("cannot execute {program:?}: {errno} ({advice})") }

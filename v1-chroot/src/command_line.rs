@@ -1,5 +1,6 @@
 //! The command line that all stages share, and how a launcher ends: one line, one exit status.
 
+use crate::printable::as_one_line;
 use crate::system_calls::exit_now;
 use crate::{caller, rootfs};
 use anyhow::{Context, Result, anyhow};
@@ -77,16 +78,18 @@ pub fn finish(result: Result<u8>) -> ! {
 
 /// Prints what failed.
 pub fn report(failure: &dyn fmt::Display) {
-    print_line(&format!("Error: {failure:#}\n"));
+    print_line(&format!("Error: {failure:#}"));
 }
 
 /// Tells the user about something that works, but less well than it could.
 pub fn note(text: fmt::Arguments) {
-    print_line(&format!("Note: {text}\n"));
+    print_line(&format!("Note: {text}"));
 }
 
-/// One write(2): the line of another process cannot come between.
+/// One write(2): the line of another process cannot come between. Whatever words of others are in
+/// it, it is one line, and changes no terminal.
 fn print_line(line: &str) {
+    let line = as_one_line(line) + "\n";
     // With stderr gone there is nobody to tell; the exit status still says it.
     let _ = io::stderr().write_all(line.as_bytes());
 }
@@ -138,15 +141,7 @@ pub fn one_line(error: &anyhow::Error) -> String {
         let errno = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
         errno.map_or_else(|| cause.to_string(), |errno| Errno::from_raw(errno).to_string())
     });
-    let line = words.collect::<Vec<_>>().join(": ");
-    let mut shown = String::with_capacity(line.len());
-    for character in line.chars() {
-        match character.is_control() {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
-        }
-    }
-    shown
+    as_one_line(&words.collect::<Vec<_>>().join(": "))
 }
 
 /// The errno in an error of std. One without an errno is std's own: EIO is as near as it gets.

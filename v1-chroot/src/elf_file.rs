@@ -4,10 +4,12 @@
 //! The file may be a container's, made to deceive. So only the program headers are read, and no
 //! more of them than the kernel would take; the crate's own stream reader believes every size.
 
+use crate::bounded;
 use elf::abi::{EI_NIDENT, PT_INTERP};
 use elf::endian::AnyEndian;
 use elf::file::{Class, ELF64_EHDR_TAILSIZE, FileHeader, parse_ident};
 use elf::segment::SegmentTable;
+use nix::fcntl::ResolveFlag;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -33,7 +35,7 @@ pub(crate) struct ElfFile {
 impl ElfFile {
     /// Reads the file header of `path`; `None` if it has none that makes sense.
     pub(crate) fn open(path: &Path) -> io::Result<Option<ElfFile>> {
-        let file = File::open(path)?;
+        let file = bounded::open(path, ResolveFlag::empty())?;
         let start = read(&file, 0, START)?;
         Ok(ElfFile::of(file, start))
     }

@@ -4,6 +4,7 @@
 //! (see [`crate::lookup`]) would start a program of the host: `/proc/self/exe` is the launcher
 //! itself, which would then run in there, under the eyes of others (CVE-2019-5736).
 
+use crate::bounded;
 use crate::command_line::errno_of;
 use crate::elf_file::{self, ElfFile};
 use crate::lookup::open_in;
@@ -58,12 +59,11 @@ pub(crate) fn interpreter(path: &Path) -> nix::Result<Option<PathBuf>> {
     if !metadata(path)?.is_file() {
         return Ok(None);
     }
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = match open_in(AT_FDCWD, path, flags, ResolveFlag::empty()) {
-        Err(Errno::EACCES) => return Ok(None),
-        result => File::from(result?),
-    };
     let failed = |error: io::Error| errno_of(&error);
+    let file = match bounded::open(path, ResolveFlag::RESOLVE_NO_MAGICLINKS).map_err(failed) {
+        Err(Errno::EACCES) => return Ok(None),
+        result => result?,
+    };
     let start = elf_file::read(&file, 0, elf_file::START).map_err(failed)?;
     match start.strip_prefix(b"#!") {
         Some(script) => Ok(interpreter_of_script(script)),

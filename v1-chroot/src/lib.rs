@@ -17,12 +17,16 @@
 //! | [`lookup`] | names that lead nowhere but into the root directory |
 //! | `executable` | what execve(2) is about to look up: interpreters too |
 //! | [`command`] | execve(2) of the command: environment, PATH, 126 and 127 |
+//! | [`bounded`] | reads what others wrote: no more than so much, and without waiting |
+//! | [`remove_tree`] | removes what others have filled, however deep |
+//! | [`printable()`] | what others have named, fit for a terminal |
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
     "Containers are made of Linux system calls. On macOS use Lima, on Windows WSL 2: see README.md."
 );
 
+pub mod bounded;
 pub mod busybox;
 mod caller;
 pub mod child;
@@ -31,7 +35,9 @@ pub mod command_line;
 mod elf_file;
 mod executable;
 pub mod lookup;
+mod printable;
 pub mod program;
+mod removal;
 pub mod rootfs;
 pub mod rootless;
 pub mod signals;
@@ -41,6 +47,8 @@ pub mod terminal;
 pub use child::{Child, Forked, close_host_descriptors};
 pub use command::exec;
 pub use command_line::{ContainerArgs, finish, parse};
+pub use printable::printable;
+pub use removal::remove_tree;
 pub use rootless::become_root;
 pub use system_calls::{close_on_exec_from_3, exit_now};
 

@@ -10,6 +10,7 @@ mod place;
 
 use crate::busybox;
 use crate::command_line::one_line;
+use crate::remove_tree;
 use crate::system_calls::default_action;
 use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
@@ -177,19 +178,6 @@ fn build(rootfs: &Path, busybox: &Path) -> Result<()> {
         remove_tree(&unfinished)?;
     }
     built
-}
-
-/// Removes a directory with all that is in it. It need not be there.
-///
-/// # Errors
-/// Those of unlink(2) and rmdir(2).
-pub fn remove_tree(directory: &Path) -> Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {directory:?}"))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Brings everything that a busybox rootfs needs into `rootfs`, and leaves the rest alone.

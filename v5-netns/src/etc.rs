@@ -4,17 +4,25 @@
 //! launcher knows. So they lie in memory and are mounted over the container's own, as Docker does.
 
 use anyhow::{Context, Result};
+use nix::fcntl::ResolveFlag;
 use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::unistd::fchdir;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use v1_chroot::bounded;
 use v1_chroot::command_line::{note, one_line};
 use v2_mountns::{NewRoot, Volume};
 
 /// Where programs of the host find whom to ask for the address of a name.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// Where programs of the host look first for the address of a name.
+const HOSTS: &str = "/etc/hosts";
+
+/// As much as we take over of one of the host's files. (Lists of names to block have megabytes.)
+const MAX_SIZE: u64 = 8 << 20;
 
 /// Where systemd-resolved writes down whom it asks itself. To everybody else it says: ask me, at
 /// 127.0.0.53. In a network namespace of one's own there is nobody at that address.
@@ -38,11 +46,9 @@ const OWN_NAME: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 impl EtcFiles {
     /// For a container in the host's network: what the host has.
     pub(crate) fn of_host() -> EtcFiles {
-        EtcFiles {
-            resolv_conf: read(RESOLV_CONF),
-            hosts: fs::read_to_string("/etc/hosts").unwrap_or_else(|_| LOOPBACK_HOSTS.to_owned()),
-            own_address: OWN_NAME,
-        }
+        let hosts = read(HOSTS);
+        let hosts = if hosts.is_empty() { LOOPBACK_HOSTS.to_owned() } else { hosts };
+        EtcFiles { resolv_conf: read(RESOLV_CONF), hosts, own_address: OWN_NAME }
     }
 
     /// For a container with a network of its own, and perhaps an `address` in it.
@@ -71,7 +77,7 @@ impl EtcFiles {
         // A file system in memory, for a moment at a place that is ours anyway. The files stay when
         // it goes, since they are mounted elsewhere by then.
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        root.mount_new("sys", "tmpfs", flags, "mode=755,size=1m")?
+        root.mount_new("sys", "tmpfs", flags, "mode=755,size=20m")?
             .context("cannot mount tmpfs on /sys")?;
         fchdir(root.mount_point("sys")?).context("cannot enter /sys of the rootfs")?;
         let own_name = format!("{}\t{hostname}\n", self.own_address);
@@ -89,16 +95,24 @@ impl EtcFiles {
     // ANCHOR_END: mount_into
 }
 
-/// A file that need not exist: then nobody is to be asked.
+/// A file of the host, or nothing. That one does not exist is no fault: then nobody is to be asked.
 fn read(path: &str) -> String {
-    match fs::read_to_string(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
+    match bounded::read_file(Path::new(path), ResolveFlag::empty(), MAX_SIZE) {
+        Ok(content) => plain_lines(&String::from_utf8_lossy(&content)),
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => {
             let error = one_line(&error.into());
             note(format_args!("the container has nothing of {path}: cannot read it: {error}"));
             String::new()
         }
-        read => read.unwrap_or_default(),
     }
+}
+
+/// The lines without a control character: no program makes sense of one that has some, and a
+/// terminal, of a reader inside, does.
+fn plain_lines(text: &str) -> String {
+    let is_plain = |line: &&str| !line.contains(|it: char| it.is_control() && it != '\t');
+    text.lines().filter(is_plain).map(|line| format!("{line}\n")).collect()
 }
 
 /// The resolver that a line of resolv.conf(5) names.

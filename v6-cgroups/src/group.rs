@@ -8,7 +8,7 @@ use crate::control_file::{number_in, open_existing, read};
 use crate::delegation;
 use crate::hierarchy::{Hierarchies, Hierarchy, Kind, Version, Wanted};
 use anyhow::{Context, Result, anyhow, bail};
-use nix::dir::{Dir, Type};
+use nix::dir::{Dir, Entry, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,7 +17,7 @@ use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::unistd::{Pid, UnlinkatFlags, getpid, mkdir, unlinkat, write};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -229,20 +229,27 @@ pub(crate) fn sweep(host: &Hierarchies) -> Result<()> {
 
 /// The names of the directories in the cgroup `name` of `above`; none if it is gone.
 fn children(above: impl AsFd, name: &Path) -> Result<Vec<PathBuf>> {
+    let cannot = || format!("cannot read the cgroup {name:?}");
+    let Some(mut opened) = open(above, name)? else { return Ok(Vec::new()) };
+    let entries =
+        opened.iter().filter_map(|entry| entry.map(|entry| directory(&entry)).transpose());
+    entries.collect::<nix::Result<_>>().with_context(cannot)
+}
+
+/// Opens a cgroup; `None` if it is gone.
+fn open(above: impl AsFd, name: &Path) -> Result<Option<Dir>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut opened = match Dir::openat(above, name, flags, Mode::empty()) {
-        Err(Errno::ENOENT) => return Ok(Vec::new()),
-        result => result.with_context(|| format!("cannot open the cgroup {name:?}"))?,
-    };
-    let mut found = Vec::new();
-    for entry in opened.iter() {
-        let entry = entry.with_context(|| format!("cannot read the cgroup {name:?}"))?;
-        let child = OsStr::from_bytes(entry.file_name().to_bytes());
-        if entry.file_type() == Some(Type::Directory) && child != "." && child != ".." {
-            found.push(PathBuf::from(child));
-        }
+    match Dir::openat(above, name, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => Ok(None),
+        result => Ok(Some(result.with_context(|| format!("cannot open the cgroup {name:?}"))?)),
     }
-    Ok(found)
+}
+
+/// The name of an entry that is a cgroup.
+fn directory(entry: &Entry) -> Option<PathBuf> {
+    let name = OsStr::from_bytes(entry.file_name().to_bytes());
+    let is_inner = entry.file_type() == Some(Type::Directory) && name != "." && name != "..";
+    is_inner.then(|| PathBuf::from(name))
 }
 
 /// rmdir(2), which other cgroups in it forbid.
@@ -264,14 +271,44 @@ fn remove(path: &Path) -> Result<()> {
             Err(errno) => bail!("cannot remove the cgroup {path:?}: {errno}"),
         }
         kill_all(path, deadline)?;
-        for name in children(AT_FDCWD, path)? {
-            remove(&path.join(name))?;
-        }
+        remove_those_in(path)?;
         // v1 has no word for "empty now": processes that end are in it until the last moment.
         sleep(Duration::from_millis(1));
     }
 }
 // ANCHOR_END: remove
+
+/// Removes the cgroups in a cgroup, those first that have none in them. A container can make them in
+/// each other until their path is longer than the kernel takes one: so each is opened from the one
+/// above it, and the way back is `..`.
+fn remove_those_in(path: &Path) -> Result<()> {
+    let Some(mut here) = open(AT_FDCWD, path)? else { return Ok(()) };
+    let mut way = Vec::new();
+    let mut deadline = Instant::now() + PATIENCE;
+    loop {
+        let inner = here.iter().find_map(|entry| entry.map(|entry| directory(&entry)).transpose());
+        if let Some(name) = inner.transpose().context("cannot read a cgroup")? {
+            let Some(below) = open(&here, &name)? else { continue };
+            way.push(name);
+            here = below;
+            continue;
+        }
+        let Some(name) = way.pop() else { return Ok(()) };
+        let Some(above) = open(&here, Path::new(".."))? else { return Ok(()) };
+        match unlinkat(&above, &name, UnlinkatFlags::RemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {
+                here = above;
+                deadline = Instant::now() + PATIENCE;
+            }
+            Err(Errno::EBUSY) if Instant::now() < deadline => {
+                kill_all(&PathBuf::from(format!("/proc/self/fd/{}", here.as_raw_fd())), deadline)?;
+                sleep(Duration::from_millis(1));
+                way.push(name); // and look again
+            }
+            Err(errno) => bail!("cannot remove the cgroup {name:?} in {path:?}: {errno}"),
+        }
+    }
+}
 
 /// Kills every process in a cgroup. In v2 also those in the cgroups below, and waits for their end.
 fn kill_all(path: &Path, deadline: Instant) -> Result<()> {

@@ -78,18 +78,21 @@ fn parse_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "it is no number of bytes, such as 500m or 2g".to_owned())
 }
 
-/// Takes `NAME=VALUE`; a bare `NAME` gets the value that the caller's environment has.
+/// Takes `NAME=VALUE`; a bare `NAME` gets the value that the caller's environment has. A name is
+/// one word; a value may be anything, as in Docker.
 fn parse_variable(text: OsString) -> Result<OsString, String> {
-    match text.as_bytes().iter().position(|&byte| byte == b'=') {
-        Some(0) => Err("its name is empty".into()),
-        _ if text.is_empty() => Err("its name is empty".into()),
-        _ => Ok(text),
+    let name = text.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default();
+    match str::from_utf8(name) {
+        Ok("") => Err("its name is empty".into()),
+        Ok(name) if !name.contains(char::is_control) => Ok(text),
+        _ => Err("its name has a control character, or is no UTF-8".into()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStringExt;
 
     #[test]
     fn sizes_have_letters_as_in_docker() {
@@ -119,5 +122,10 @@ mod tests {
     fn a_variable_has_a_name() {
         assert!(parse_variable("A=".into()).is_ok() && parse_variable("A".into()).is_ok());
         assert!(parse_variable("=1".into()).is_err() && parse_variable("".into()).is_err());
+        for name in ["A\nB", "A\x1b", "A\x7f", "A\u{9b}"] {
+            assert!(parse_variable(format!("{name}=1").into()).is_err(), "{name:?}");
+            assert!(parse_variable(format!("A={name}").into()).is_ok(), "{name:?} as a value");
+        }
+        assert!(parse_variable(OsString::from_vec(b"A\xff=1".to_vec())).is_err());
     }
 }

@@ -2,14 +2,19 @@
 //! that.
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::fcntl::ResolveFlag;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
+use v1_chroot::bounded;
 
 /// More files than this are in no archive of an image.
 const MAX_FILES: usize = 10_000;
+
+/// As many bytes of headers are in no archive of an image: for 10,000 files with long names.
+const MAX_HEADERS: u64 = 64 << 20;
 
 /// The files of an image.
 #[derive(Debug)]
@@ -129,13 +134,31 @@ impl Read for Blob {
     }
 }
 
-/// Opens a regular file. (Opening a FIFO would wait for a writer, but for O_NONBLOCK.)
+/// Opens a regular file.
 fn open_file(path: &Path) -> Result<File> {
-    let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-    let file = opened.with_context(|| format!("cannot open {path:?}"))?;
-    let found = file.metadata().with_context(|| format!("cannot look at {path:?}"))?;
-    ensure!(found.is_file(), "cannot read {path:?}: it is no regular file");
-    Ok(file)
+    bounded::open(path, ResolveFlag::empty()).with_context(|| format!("cannot open {path:?}"))
+}
+
+/// An archive of which only the headers are read: over the contents one seeks. A header may say
+/// that the name in it has gigabytes, and the tar crate would keep them.
+struct Headers<'a> {
+    file: &'a File,
+    left: u64,
+}
+
+impl Read for Headers<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.file.read(buffer)?;
+        let left = self.left.checked_sub(length as u64);
+        self.left = left.ok_or_else(|| io::Error::other("headers of more than 64 megabytes"))?;
+        Ok(length)
+    }
+}
+
+impl Seek for Headers<'_> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.file.seek(position)
+    }
 }
 
 /// Finds out what is where in an archive, by its headers; the contents are skipped.
@@ -143,7 +166,7 @@ fn list(file: &mut File) -> Result<HashMap<PathBuf, Place>> {
     let length = file.seek(SeekFrom::End(0)).context("cannot find its end")?;
     file.rewind().context("cannot find its beginning")?;
     let mut places = HashMap::new();
-    let mut archive = tar::Archive::new(file);
+    let mut archive = tar::Archive::new(Headers { file, left: MAX_HEADERS });
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
         let name = normal(&entry.path()?);

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use v1_chroot::command_line::note;
-use v1_chroot::rootfs::remove_tree;
+use v1_chroot::remove_tree;
 
 /// How an unfinished directory is called, behind the layer's name.
 const UNFINISHED: &str = "unfinished";

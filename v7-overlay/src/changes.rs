@@ -3,29 +3,39 @@
 use crate::lookup::{Lower, is_whiteout};
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result};
-use std::fmt::Write as _;
+use nix::errno::Errno;
+use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use v1_chroot::command_line::{errno_of, note};
+use v1_chroot::printable;
+
+/// As many bytes of paths as are listed: a container can make more files than fit into memory.
+const MAX_PATHS: usize = 64 << 20;
+
+/// What a path costs beside its bytes: room for it in lists of ours.
+const OVERHEAD: usize = 32;
 
 /// Prints one line for each change, as docker diff does.
 pub(crate) fn print(upper: impl AsFd, lower: &[PathBuf], xattrs: Xattrs) -> Result<()> {
     let root = PathBuf::from(format!("/proc/self/fd/{}/.", upper.as_fd().as_raw_fd()));
-    let mut found = Vec::new();
-    collect(&root, Path::new(""), &Lower::new(lower, xattrs), &mut found)?;
+    let lower = Lower::new(lower, xattrs);
+    let mut walk = Walk { root, lower, found: Vec::new(), room: MAX_PATHS, is_cut: false };
+    walk.collect(Path::new(""))?;
+    if walk.is_cut {
+        note(format_args!(
+            "the list of changes is not complete: a path of a file is longer than the kernel takes \
+             one, or there are too many files"
+        ));
+    }
     let mut text = String::new();
-    for (kind, path) in found {
-        text.push_str(&format!("{kind} /"));
-        // A name may hold what a terminal obeys.
-        for letter in path.to_string_lossy().chars() {
-            match letter.is_control() {
-                true => write!(text, "{}", letter.escape_default()).context("cannot format")?,
-                false => text.push(letter),
-            }
-        }
-        text.push('\n');
+    for (kind, path) in walk.found {
+        let path = printable(path.as_os_str().as_bytes());
+        text.push_str(&format!("{kind} /{path}\n"));
     }
     match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
         // Whoever reads (head, say) has seen enough.
@@ -36,53 +46,96 @@ pub(crate) fn print(upper: impl AsFd, lower: &[PathBuf], xattrs: Xattrs) -> Resu
     }
 }
 
-// ANCHOR: collect
-/// Every file in the upper directory is a change: added, if the lower layers have none of that
-/// name, or changed, or a whiteout. Nobody writes to it any more.
-fn collect(
-    root: &Path,
-    directory: &Path,
-    lower: &Lower,
-    found: &mut Vec<(char, PathBuf)>,
-) -> Result<()> {
-    let place = root.join(directory);
-    let cannot = || format!("cannot read the upper directory's /{}", directory.display());
-    let entries = fs::read_dir(&place).with_context(cannot)?;
-    let mut names = entries
-        .map(|entry| entry.map(|entry| entry.file_name()))
-        .collect::<io::Result<Vec<_>>>()
-        .with_context(cannot)?;
-    if lower.is_opaque(&place)? {
-        // It replaces a directory that was deleted, with everything in it.
-        names.extend(lower.names(directory)?);
+/// The way through the upper directory.
+struct Walk<'a> {
+    root: PathBuf,
+    lower: Lower<'a>,
+    found: Vec<(char, PathBuf)>,
+    /// How many bytes of paths may still come.
+    room: usize,
+    /// Something was left out.
+    is_cut: bool,
+}
+
+impl Walk<'_> {
+    // ANCHOR: collect
+    /// Every file in the upper directory is a change: added, if the lower layers have none of that
+    /// name, or changed, or a whiteout. Nobody writes to it any more.
+    fn collect(&mut self, directory: &Path) -> Result<()> {
+        for name in self.names_in(directory)? {
+            match self.compare(directory.join(name)) {
+                Err(error) if is_too_long(&error) => self.is_cut = true,
+                compared => compared?,
+            }
+        }
+        Ok(())
     }
-    names.sort_unstable();
-    names.dedup();
-    for name in names {
-        let path = directory.join(name);
-        let upper = match fs::symlink_metadata(root.join(&path)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            result => Some(result.with_context(cannot)?),
+
+    fn compare(&mut self, path: PathBuf) -> Result<()> {
+        let Some(room) = self.room.checked_sub(path.as_os_str().len() + OVERHEAD) else {
+            self.is_cut = true;
+            return Ok(());
         };
-        let before = lower.look_up(&path)?;
+        let upper = match fs::symlink_metadata(self.root.join(&path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            result => Some(result.with_context(|| cannot_read(&path))?),
+        };
+        let before = self.lower.look_up(&path)?;
         match upper {
             Some(upper) if !is_whiteout(&upper) => {
-                let so_far = found.len();
-                found.push((if before.is_some() { 'C' } else { 'A' }, path.clone()));
+                let so_far = self.found.len();
+                self.room = room;
+                self.found.push((if before.is_some() { 'C' } else { 'A' }, path.clone()));
                 if upper.is_dir() {
-                    collect(root, &path, lower, found)?;
+                    self.collect(&path)?;
                 }
-                if found.len() == so_far + 1 && is_a_place_to_mount(&path, &upper, before) {
-                    found.truncate(so_far);
+                if self.found.len() == so_far + 1 && is_a_place_to_mount(&path, &upper, before) {
+                    self.found.truncate(so_far);
                 }
             }
-            _ if before.is_some() => found.push(('D', path)),
+            _ if before.is_some() => {
+                self.room = room;
+                self.found.push(('D', path));
+            }
             _ => {} // made and deleted again
         }
+        Ok(())
     }
-    Ok(())
+    // ANCHOR_END: collect
+
+    /// The names in a directory of the upper one, and of those that it hides, in their order.
+    fn names_in(&mut self, directory: &Path) -> Result<Vec<OsString>> {
+        let place = self.root.join(directory);
+        let cannot = || cannot_read(directory);
+        let most = self.room / OVERHEAD + 1;
+        let entries = fs::read_dir(&place).with_context(cannot)?.take(most);
+        let mut names = entries
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect::<io::Result<Vec<_>>>()
+            .with_context(cannot)?;
+        if self.lower.is_opaque(&place)? {
+            // It replaces a directory that was deleted, with everything in it.
+            names.extend(self.lower.names(directory)?);
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
 }
-// ANCHOR_END: collect
+
+fn cannot_read(path: &Path) -> String {
+    format!("cannot read the upper directory's {:?}", Path::new("/").join(path))
+}
+
+/// Whether a path was longer than the kernel takes one (PATH_MAX): by small steps a container gets
+/// further.
+fn is_too_long(error: &anyhow::Error) -> bool {
+    let errno = error.chain().find_map(|cause| {
+        let of_std = cause.downcast_ref::<io::Error>().map(errno_of);
+        of_std.or_else(|| cause.downcast_ref::<Errno>().copied())
+    });
+    errno == Some(Errno::ENAMETOOLONG)
+}
 
 /// What the earlier steps mount on, and make if it is missing.
 const MOUNT_POINTS: [&str; 6] =

@@ -10,6 +10,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{fchdir, setgid, setuid};
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -68,11 +69,11 @@ fn environment(config: &ContainerConfig, args: &[OsString], home: Option<&str>) 
             Some(with_value)
         }
     });
-    for variable in home.into_iter().chain(of_image).chain(of_caller) {
-        variables.retain(|other| name_of(other) != name_of(&variable));
-        variables.push(variable);
-    }
-    variables
+    variables.extend(home.into_iter().chain(of_image).chain(of_caller));
+    let mut seen = HashSet::new();
+    let is_last: Vec<_> = variables.iter().rev().map(|it| seen.insert(name_of(it))).collect();
+    let mut is_last = is_last.into_iter().rev();
+    variables.iter().filter(|_| is_last.next() == Some(true)).cloned().collect()
 }
 
 fn name_of(variable: &OsStr) -> &[u8] {

@@ -13,6 +13,7 @@ use nix::unistd::mkdtemp;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use v1_chroot::remove_tree;
 
 /// The first version of Linux whose tmpfs has `user.*` attributes.
 const FIRST: (u32, u32) = (6, 6);
@@ -66,7 +67,7 @@ impl Temporary {
     pub(crate) fn empty(&self) -> Result<()> {
         let cannot = || format!("cannot empty {:?}", self.path);
         for entry in fs::read_dir(&self.path).with_context(cannot)? {
-            fs::remove_dir_all(entry.with_context(cannot)?.path()).with_context(cannot)?;
+            remove_tree(&entry.with_context(cannot)?.path())?;
         }
         Ok(())
     }
@@ -75,7 +76,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         // What stays is no harm: the next container removes it.
-        let _ = fs::remove_dir_all(&self.path);
+        let _ = remove_tree(&self.path);
     }
 }
 

@@ -33,6 +33,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use tar::EntryType;
+use v1_chroot::remove_tree;
 
 /// More entries than this are in no layer.
 const MAX_ENTRIES: usize = 2_000_000;
@@ -281,7 +282,7 @@ impl Unpacker {
         self.last = None; // it may be about to go
         match unlinkat(directory, name, UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(Errno::EISDIR) => fs::remove_dir_all(by_descriptor(directory).join(name))
+            Err(Errno::EISDIR) => remove_tree(&by_descriptor(directory).join(name))
                 .context("cannot remove the directory that stands there"),
             Err(errno) => Err(anyhow!("cannot remove what stands there: {errno}")),
         }

@@ -18,6 +18,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use v1_chroot::command_line::note;
+use v1_chroot::remove_tree;
 
 /// Where the writes go.
 #[derive(Debug)]
@@ -187,7 +188,7 @@ impl Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         // If it stays, that is no harm: the next container uses it.
-        let _ = fs::remove_dir_all(&self.work);
+        let _ = remove_tree(&self.work);
     }
 }
 

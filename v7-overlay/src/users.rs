@@ -3,13 +3,11 @@
 //! (getpwnam(3) of our C library would do what the *host's* configuration says.)
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
+use nix::fcntl::ResolveFlag;
 use nix::unistd::{Gid, Uid};
-use std::fs::File;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::Path;
-use v1_chroot::lookup::open_in;
+use v1_chroot::bounded;
 
 /// Larger than this is no list of users.
 const MAX_SIZE: u64 = 8 << 20;
@@ -113,18 +111,11 @@ fn number(field: Option<&&str>) -> Option<u32> {
 /// Reads a file of the container, where it may be anything: a FIFO, a link into /proc. One that is
 /// missing is an empty one.
 fn read(path: &str) -> Result<String> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
-    let file = match open_in(AT_FDCWD, Path::new(path), flags, ResolveFlag::empty()) {
-        Err(Errno::ENOENT) => return Ok(String::new()),
-        opened => opened.with_context(|| format!("cannot open the container's {path}"))?,
+    let links = ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let content = match bounded::read_file(Path::new(path), links, MAX_SIZE) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
+        read => read.with_context(|| format!("cannot read the container's {path}"))?,
     };
-    let file = File::from(file);
-    let found =
-        file.metadata().with_context(|| format!("cannot look at the container's {path}"))?;
-    ensure!(found.is_file(), "the container's {path} is no regular file");
-    let mut content = Vec::new();
-    let read = file.take(MAX_SIZE).read_to_end(&mut content);
-    read.with_context(|| format!("cannot read the container's {path}"))?;
     Ok(String::from_utf8_lossy(&content).into_owned())
 }
 

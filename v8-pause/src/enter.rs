@@ -5,12 +5,14 @@ use crate::hardening::harden;
 use crate::shared::Namespaces;
 use crate::state::{Running, find, runtime_directory};
 use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::fcntl::ResolveFlag;
 use nix::unistd::Pid;
 use std::ffi::OsString;
-use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use v1_chroot::command_line::{note, one_line};
-use v1_chroot::{Child, close_host_descriptors};
+use std::path::Path;
+use v1_chroot::command_line::{errno_of, note, one_line};
+use v1_chroot::{Child, bounded, close_host_descriptors};
 use v2_mountns::CloneFlags;
 use v3_pidns::fork_and_stand_between;
 use v6_cgroups::enter_that_of;
@@ -58,10 +60,27 @@ pub fn enter(container: &Running, command: &[OsString]) -> Result<Child> {
 }
 // ANCHOR_END: enter
 
-/// The variables that a process was started with (proc_pid_environ(5)).
+/// An environment may have this many bytes. execve(2) takes 2 MiB of arguments and environment with
+/// the usual limit of the stack, and what is in our command has to fit too.
+const MAX_ENVIRONMENT: u64 = 1 << 20;
+
+/// The variables that a process was started with (proc_pid_environ(5)); or none, if there cannot be
+/// so many: a process may say that they are anywhere in its memory, which it need not have touched
+/// (PR_SET_MM of prctl(2)). Who looks after it from outside is let in nevertheless.
 fn environment_of(pid: Pid) -> Result<Vec<OsString>> {
     let path = format!("/proc/{pid}/environ");
-    let variables = fs::read(&path).with_context(|| format!("cannot read {path}"))?;
+    let read = bounded::read_file(Path::new(&path), ResolveFlag::empty(), MAX_ENVIRONMENT);
+    let variables = match read {
+        Err(error) if errno_of(&error) == Errno::EFBIG => {
+            note(format_args!(
+                "without the container's environment: {path} has more than {MAX_ENVIRONMENT} \
+                 bytes: {}",
+                Errno::EFBIG
+            ));
+            return Ok(Vec::new());
+        }
+        read => read.with_context(|| format!("cannot read {path}"))?,
+    };
     let variables = variables.split(|&byte| byte == 0).filter(|it| !it.is_empty());
     Ok(variables.map(|variable| OsString::from_vec(variable.to_vec())).collect())
 }

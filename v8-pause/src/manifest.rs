@@ -14,10 +14,16 @@ use crate::manifest::names::Reference;
 use crate::manifest::yaml::{Fields, Node};
 use anyhow::{Context, Result};
 use checks::{check_mounts, check_names, check_ports};
+use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
+use v1_chroot::bounded;
 use v6_cgroups::limits::LEAST_MEMORY;
-use variables::{expand, expand_all};
+use variables::{Room, Variables};
+
+/// How many bytes a manifest may have, also with its aliases and variables expanded: as many as the
+/// API server takes in a request.
+const MAX_SIZE: usize = 3 << 20;
 
 /// A pod.
 #[derive(Debug)]
@@ -152,7 +158,10 @@ fn read_spec(name: String, node: &Node) -> Result<Pod> {
     if nodes.1.is_empty() {
         return Err(containers.wrong("a pod has at least one container"));
     }
-    let read = |nodes: &[Node]| nodes.iter().map(read_container).collect::<Result<Vec<_>>>();
+    let mut room = Room::of_a_pod();
+    let mut read = |nodes: &[Node]| {
+        nodes.iter().map(|node| read_container(node, &mut room)).collect::<Result<Vec<_>>>()
+    };
     let pod = Pod {
         hostname,
         share_process_namespace: share.unwrap_or(false),
@@ -208,7 +217,7 @@ fn read_host_path(node: &Node) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn read_container(node: &Node) -> Result<Container> {
+fn read_container(node: &Node, room: &mut Room) -> Result<Container> {
     let mut fields = node.fields()?;
     let name = checked(fields.require("name")?, names::label)?;
     let image = fields.require("image")?;
@@ -226,14 +235,20 @@ fn read_container(node: &Node) -> Result<Container> {
         "name, image, command, args, env, workingDir, ports, resources, volumeMounts, \
          securityContext",
     )?;
-    let env = expand_all(env);
-    let expanded = |words: Vec<String>| words.iter().map(|word| expand(word, &env)).collect();
+    let env = Variables::expand(env, room).map_err(|what| node.wrong(what))?;
+    let mut expanded = |words: Option<Vec<String>>| {
+        let words = words.filter(|words| !words.is_empty());
+        let put_into =
+            |words: Vec<String>| words.iter().map(|word| env.put_into(word, room)).collect();
+        words.map(put_into).transpose().map_err(|what: String| node.wrong(what))
+    };
+    let (command, args) = (expanded(command)?, expanded(args)?);
     Ok(Container {
         name,
         image,
-        command: command.filter(|words| !words.is_empty()).map(expanded),
-        args: args.filter(|words| !words.is_empty()).map(expanded),
-        env,
+        command,
+        args,
+        env: env.into_list(),
         working_dir,
         ports,
         memory,
@@ -345,13 +360,16 @@ fn exactly(node: &Node, word: &str) -> Result<()> {
     }
 }
 
-/// Reads the manifest in a file, or that of the demo pod.
+/// Reads the manifest in a file, or that of the demo pod. The file may be a FIFO or `/dev/stdin`,
+/// where somebody is still writing.
 ///
 /// # Errors
 /// If it cannot be read, or something is wrong with it.
 pub fn read(path: Option<&Path>) -> Result<Pod> {
     let Some(path) = path else { return Pod::read(demo::MANIFEST) };
-    let text = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
+    let file = File::open(path).with_context(|| format!("cannot read {path:?}"))?;
+    let text =
+        bounded::read(file, MAX_SIZE as u64).with_context(|| format!("cannot read {path:?}"))?;
     let text = String::from_utf8(text).ok().with_context(|| format!("{path:?} is no UTF-8"))?;
     Pod::read(&text).with_context(|| format!("{}", path.display()))
 }

@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, ResolveFlag};
 use nix::unistd::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
@@ -16,8 +16,11 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use v1_chroot::command_line::{note, one_line};
-use v1_chroot::rootfs;
+use v1_chroot::{bounded, remove_tree, rootfs};
 use v5_netns::lock::Lock;
+
+/// A larger file is not one of ours: it names the containers of one manifest.
+const MAX_STATE: u64 = 8 << 20;
 
 /// What stands in the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -125,13 +128,7 @@ impl Drop for State {
         if matches!(self.parent.try_exists(), Ok(false)) {
             return; // somebody was faster
         }
-        let removed =
-            Lock::take_on(&self.parent).and_then(|_nobody_else| {
-                match fs::remove_dir_all(&self.path) {
-                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-                    result => result.with_context(|| format!("cannot remove {:?}", self.path)),
-                }
-            });
+        let removed = Lock::take_on(&self.parent).and_then(|_nobody_else| remove_tree(&self.path));
         if let Err(error) = removed {
             note(format_args!("left behind: {}", one_line(&error)));
         }
@@ -143,9 +140,9 @@ impl Drop for State {
 fn sweep(parent: &Path) -> Result<()> {
     for path in entries(parent)? {
         if let Ok(Some(_no_owner)) = try_lock(&path)
-            && let Err(error) = fs::remove_dir_all(&path)
+            && let Err(error) = remove_tree(&path)
         {
-            note(format_args!("cannot remove {path:?}, which a dead pod has left: {error}"));
+            note(format_args!("a dead pod has left something: {}", one_line(&error)));
         }
     }
     Ok(())
@@ -193,9 +190,10 @@ pub fn find(parent: &Path, pause: i32, container: Option<&str>) -> Result<Runnin
         bail!("no pod of yours has the pause process {pause} (running: {others})");
     }
     let path = path.join("state");
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path:?}"))?;
+    let text = bounded::read_file(&path, ResolveFlag::empty(), MAX_STATE);
+    let text = text.with_context(|| format!("cannot read {path:?}"))?;
     let record: Record =
-        serde_json::from_str(&text).with_context(|| format!("cannot understand {path:?}"))?;
+        serde_json::from_slice(&text).with_context(|| format!("cannot understand {path:?}"))?;
     let names: Vec<_> = record.containers.iter().map(|it| it.name.as_str()).collect();
     let found = match container {
         None => record.containers.first(),

@@ -16,7 +16,7 @@
 //! | `privileges` | capabilities, seccomp, no_new_privs |
 //! | `cgroup` | its limits, and what it uses |
 //! | `ports` | the ports that are open in its network |
-//! | `printable` | makes text of others fit for a terminal |
+//! | `shortened` | as much of a text as there is room for |
 
 mod cgroup;
 mod ids;
@@ -24,9 +24,9 @@ mod machine;
 mod mounts;
 mod namespaces;
 mod ports;
-mod printable;
 mod privileges;
 mod process;
+mod shortened;
 mod table;
 mod tree;
 

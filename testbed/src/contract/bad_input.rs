@@ -9,7 +9,7 @@ use std::process::Command;
 use nix::mount::{MsFlags, mount, umount};
 use nix::sys::stat::Mode;
 
-use crate::elsewhere::{bind, mount_tmpfs};
+use crate::elsewhere::{bind, limit_memory, mount_tmpfs};
 use crate::{Host, Outcome, Suite};
 
 pub fn add(suite: Suite) -> Suite {
@@ -108,15 +108,20 @@ fn busybox_that_cannot_be_used(host: &Host) {
     fs::write(dir.join("text"), "#!/bin/sh\necho sh\n").unwrap();
     let fifo = dir.join("fifo");
     nix::unistd::mkfifo(&fifo, Mode::from_bits_truncate(0o777)).unwrap();
+    let yes = dir.join("yes"); // prints its arguments for ever
+    symlink(host.busybox(), &yes).unwrap();
     for (busybox, words) in [
         (fifo, "not a file"),
+        (yes, "EFBIG"),
         (other, "architecture"),
         (PathBuf::from("/bin/sh"), "dynamically linked"),
         (dir.join("text"), "architecture"),
         (dir.join("missing"), "No such file"),
         (dir.clone(), "not a file"),
     ] {
-        let outcome = Outcome::of(host.launcher().env("BUSYBOX", &busybox).arg("sh"));
+        let mut launcher = host.launcher();
+        limit_memory(&mut launcher);
+        let outcome = Outcome::of(launcher.env("BUSYBOX", &busybox).arg("sh"));
         outcome.assert_refused(125, &[busybox.to_str().unwrap(), words]);
     }
     assert_empty_cache(host);

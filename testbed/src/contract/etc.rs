@@ -1,11 +1,15 @@
 //! From v5 on: resolv.conf, hosts and hostname are the launcher's, mounted over the rootfs's own.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use crate::elsewhere::mount_tmpfs;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use crate::elsewhere::{limit_memory, mount_tmpfs};
 use crate::{Host, Outcome, Suite};
 
 pub fn add(suite: Suite) -> Suite {
@@ -21,6 +25,8 @@ pub fn add(suite: Suite) -> Suite {
         .both("files_of_etc_are_made_empty", files_are_made_empty)
         .both("files_of_etc_that_are_links_stay_inside", files_that_are_links_stay_inside)
         .both("a_volume_wins_over_the_files_of_etc", a_volume_wins)
+        .both("files_of_the_host_without_an_end", files_of_the_host_without_an_end)
+        .both("files_of_the_host_with_control_characters", files_with_control_characters)
 }
 
 const FILES: [&str; 3] = ["resolv.conf", "hosts", "hostname"];
@@ -35,6 +41,66 @@ fn launcher_where(host: &Host, resolv_conf: &'static str, options: &[&str]) -> C
     });
     launcher.args(options);
     launcher
+}
+
+/// The options of each mode that this variant may have.
+fn all_modes(host: &Host) -> Vec<&'static str> {
+    modes(host).iter().copied().chain(["host"]).collect()
+}
+
+/// What /etc/resolv.conf and /etc/hosts of a machine may be: a FIFO that nobody writes to, a device
+/// that never ends, a file of terabytes. Each start goes on without them, and says so.
+fn files_of_the_host_without_an_end(host: &Host) {
+    type Make = fn(&str) -> io::Result<()>;
+    let kinds: [(&str, Make); 3] = [
+        ("regular", |path| Ok(mkfifo(path, Mode::from_bits_truncate(0o666))?)),
+        ("regular", |path| symlink("/dev/zero", path)),
+        ("EFBIG", |path| fs::File::create(path)?.set_len(1 << 42)),
+    ];
+    for (why, make) in kinds {
+        for mode in all_modes(host) {
+            let mut launcher = host.launcher();
+            limit_memory(&mut launcher);
+            host.elsewhere(&mut launcher, move || {
+                mount_tmpfs("/etc")?;
+                make("/etc/resolv.conf")?;
+                make("/etc/hosts")
+            });
+            let outcome = Outcome::of(launcher.args(["--net", mode, "cat", "/etc/hosts"]));
+            assert!(outcome.text().starts_with("127.0.0.1\tlocalhost\n"), "{outcome:?}");
+            for path in ["/etc/resolv.conf", "/etc/hosts"] {
+                let is_told =
+                    outcome.stderr.lines().any(|it| it.contains(path) && it.contains(why));
+                assert_eq!(is_told, mode == "host" || !path.ends_with("hosts"), "{outcome:?}");
+            }
+        }
+    }
+}
+
+/// A line with a control character is nobody's to obey; of a comment in another encoding only the
+/// letters are lost. The container's own name stands on a line of its own in any case.
+fn files_with_control_characters(host: &Host) {
+    for mode in all_modes(host) {
+        let mut launcher = host.launcher();
+        host.elsewhere(&mut launcher, || {
+            mount_tmpfs("/etc")?;
+            fs::write(
+                "/etc/resolv.conf",
+                b"# M\xfcller\nsearch \x1b[2Jlan\nnameserver\t192.0.2.1\r\n\
+                  # \xc2\x9b2J\nsearch lan",
+            )?;
+            fs::write("/etc/hosts", "192.0.2.9\tx\x07\n192.0.2.9\ty")
+        });
+        launcher.args(["--net", mode, "cat", "/etc/resolv.conf", "/etc/hosts"]);
+        let outcome = Outcome::of(&mut launcher);
+        let text = outcome.text();
+        let resolv_conf = "# M\u{fffd}ller\nnameserver\t192.0.2.1\nsearch lan\n";
+        let hosts = text.strip_prefix(resolv_conf).unwrap_or_else(|| panic!("{outcome:?}"));
+        match mode {
+            "host" => assert_eq!(hosts, "192.0.2.9\ty\n127.0.1.1\tcontainer\n"),
+            _ => assert!(hosts.ends_with("\tcontainer\n"), "{hosts}"),
+        }
+    }
 }
 
 /// The modes that this variant may have, the default among them.

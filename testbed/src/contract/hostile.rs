@@ -2,14 +2,13 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::inheritance::block_signals;
+use crate::elsewhere::limit_memory;
 use crate::running::{descendants, is_alive, within};
 use crate::{Host, Outcome, Suite};
 
@@ -74,14 +73,7 @@ fn an_elf_file_with_a_huge_interpreter(host: &Host) {
     fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
 
     let mut launcher = host.launcher();
-    let limit_memory = || {
-        let limit = libc::rlimit { rlim_cur: 256 << 20, rlim_max: 256 << 20 };
-        // SAFETY: the pointer is to a valid structure, which the call only reads.
-        Errno::result(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) })?;
-        Ok(())
-    };
-    // SAFETY: the closure makes a system call only.
-    unsafe { launcher.pre_exec(limit_memory) };
+    limit_memory(&mut launcher);
     Outcome::of(launcher.arg("/tmp/crafted")).assert_refused(126, &["/tmp/crafted", "ENOEXEC"]);
     fs::remove_file(path).unwrap();
 }

@@ -50,4 +50,24 @@ fn hostname_refused(host: &Host) {
     // Two bytes each: 33 letters are too long.
     host.run(["--hostname", &"é".repeat(33), "sh"]).assert_refused(125, &["64"]);
     host.run(["--hostname"]).assert_refused(125, &["--hostname"]);
+    // It becomes a line of /etc/hosts, and stands in prompts.
+    for name in [
+        "web\n6.6.6.6\tx",
+        "a b",
+        "a\x1b[2J",
+        "a\x7f",
+        "a\u{9b}2J",
+        "-a",
+        "a-",
+        ".a",
+        "a.",
+        "a..b",
+        "a/b",
+        "a_b",
+        "é",
+    ] {
+        let outcome = host.run([&format!("--hostname={name}"), "hostname"]);
+        outcome.assert_refused(125, &["hostname", "letters, digits"]);
+        assert!(!outcome.stderr.trim_end().chars().any(char::is_control), "{outcome:?}");
+    }
 }

@@ -18,6 +18,7 @@ pub fn add(suite: Suite) -> Suite {
         .root("a_process_without_owner_is_swept", a_process_without_owner_is_swept)
         .root("a_living_launcher_is_not_swept", a_living_launcher_is_not_swept)
         .root("cgroups_made_inside_go_too", cgroups_made_inside_go_too)
+        .root("cgroups_with_a_long_way_go_too", cgroups_with_a_long_way_go_too)
         .root("a_hundred_at_once", a_hundred_at_once)
         .root("many_short_ones_at_once", many_short_ones_at_once)
 }
@@ -100,6 +101,23 @@ fn cgroups_made_inside_go_too(host: &Host) {
     );
     let outcome = host.run(LIMITS.into_iter().chain(["sh", "-c", script.as_str()]));
     assert_eq!(outcome.text(), "made\n");
+    assert_none();
+}
+
+/// Also if their path is longer than the kernel takes one. (The container's root could make them as
+/// above; a shell cannot.)
+fn cgroups_with_a_long_way_go_too(host: &Host) {
+    let mut running = start_waiting(host);
+    std::env::set_current_dir(cgroup("pids", running.pid())).unwrap();
+    for _ in 0..30 {
+        let name = "a".repeat(200);
+        fs::create_dir(&name).unwrap();
+        fs::create_dir("beside").unwrap();
+        std::env::set_current_dir(&name).unwrap();
+    }
+    std::env::set_current_dir("/").unwrap();
+    drop(running.supervisor.stdin.take());
+    running.code();
     assert_none();
 }
 

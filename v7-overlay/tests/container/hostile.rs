@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tar::EntryType;
+use testbed::elsewhere::limit_memory;
 use testbed::{Host, Outcome, Suite};
 
 use crate::archive::{Archive, gzip, header};
@@ -30,6 +31,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("hostile_descriptions", descriptions)
         .both("hostile_docker_save", docker_save)
         .both("hostile_accounts", accounts)
+        .both("hostile_environment", environment)
         .both("hostile_archive_of_an_image", archive_of_an_image)
         .both("hostile_entry_point_in_the_way_of_our_mounts", in_the_way_of_our_mounts)
 }
@@ -534,6 +536,16 @@ fn accounts(host: &Host) {
     });
 }
 
+/// A configuration of four megabytes can have a million variables. To look for each among all the
+/// others took hours; what execve(2) does not take, it refuses.
+fn environment(host: &Host) {
+    let variables: Vec<_> = (0..300_000).map(|number| format!("V{number}=")).collect();
+    let layers = [base(host).finish()];
+    let image = layout(&host.dir("image"), &layers, &json!({ "Env": variables }));
+    host.run(["--image", image.str(), "/bin/sh"])
+        .assert_refused(126, &["E2BIG", "too long together"]);
+}
+
 /// The archive that holds the image is not trusted either.
 fn archive_of_an_image(host: &Host) {
     let file = host.dir("image").join("archive.tar");
@@ -550,6 +562,16 @@ fn archive_of_an_image(host: &Host) {
             fs::write(&file, archive.finish()).unwrap();
             host.run([Path::new("--image"), &file]).assert_refused(125, words);
         }
+        // A name of eight gigabytes, all of them a hole in the file.
+        let mut huge = header("././@LongLink", EntryType::GNULongName);
+        huge.set_size(8 << 30);
+        huge.set_cksum();
+        fs::write(&file, huge.as_bytes()).unwrap();
+        fs::File::options().write(true).open(&file).unwrap().set_len(9 << 30).unwrap();
+        let mut launcher = host.launcher();
+        limit_memory(&mut launcher);
+        Outcome::of(launcher.arg("--image").arg(&file))
+            .assert_refused(125, &["headers of more than 64 megabytes"]);
     });
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::mount::{MsFlags, mount, umount};
 use nix::sys::signal::Signal;
-use testbed::elsewhere::mount_tmpfs;
+use testbed::elsewhere::{limit_memory, mount_tmpfs};
 use testbed::running::{is_alive, within};
 use testbed::{Host, Outcome, Suite};
 
@@ -23,6 +23,7 @@ pub fn add(suite: Suite) -> Suite {
         .user("an_old_kernel_has_the_upper_on_disk", an_old_kernel_has_the_upper_on_disk)
         .both("changes_lists_all_three_kinds", changes_lists_all_three_kinds)
         .both("changes_of_a_kept_upper", changes_of_a_kept_upper)
+        .both("changes_without_a_bottom", changes_without_a_bottom)
         .both("changes_come_after_a_failure_too", changes_come_after_a_failure_too)
         .both("names_that_a_terminal_obeys_are_escaped", names_are_escaped)
         .both("up_to_500_layers", up_to_500_layers)
@@ -224,6 +225,26 @@ fn changes_of_a_kept_upper(host: &Host) {
     let expected = "C /both\nD /hidden\n";
     assert_eq!(run(host, &options, script).text(), expected);
     assert_eq!(run(host, &options, "true").text(), expected, "all that is in there");
+}
+
+/// A container can make directories deeper than any path. What can be named is listed, the rest is
+/// told; the exit status is the command's.
+fn changes_without_a_bottom(host: &Host) {
+    let upper = host.dir("kept").join("upper");
+    fs::create_dir(&upper).unwrap();
+    host.give(&upper);
+    host.dig(&upper, 20_000);
+    fs::write(upper.join("b"), "").unwrap();
+    host.give(&upper.join("b"));
+    let mut launcher = host.launcher();
+    limit_memory(&mut launcher);
+    launcher.args(["--changes", "--upper", upper.to_str().unwrap(), "sh", "-c", "exit 3"]);
+    let outcome = Outcome::of(&mut launcher);
+    assert_eq!(outcome.code(), 3, "{}", outcome.stderr);
+    let text = str::from_utf8(&outcome.stdout).unwrap();
+    assert!(text.starts_with("A /a\nA /a/a\nA /a/a/a\n") && text.ends_with("/a/a\nA /b\n"));
+    assert!(outcome.stderr.contains("not complete") && outcome.stderr.len() < 1000);
+    v1_chroot::remove_tree(&upper).unwrap();
 }
 
 fn changes_come_after_a_failure_too(host: &Host) {

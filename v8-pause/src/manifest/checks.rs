@@ -3,7 +3,7 @@
 use super::yaml::Node;
 use super::{Container, Pod};
 use anyhow::Result;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Names are there once: of containers of both kinds, and of volumes.
 pub(super) fn check_names(pod: &Pod, spec: &Node) -> Result<()> {
@@ -26,20 +26,20 @@ pub(super) fn check_ports(pod: &Pod, init_nodes: &[Node], nodes: &[Node]) -> Res
         }
     }
     let mut of_host = HashSet::new();
-    let mut inside: Vec<(u16, &str)> = Vec::new();
+    let mut inside: HashMap<u16, &str> = HashMap::new();
     for (container, node) in pod.containers.iter().zip(nodes) {
         for port in &container.ports {
             if port.host.is_some_and(|port| !of_host.insert(port)) {
                 let port = port.host.unwrap_or_default();
                 return Err(node.wrong(format_args!("hostPort {port} is there twice in the pod")));
             }
-            let holder = inside.iter().find(|(other, _)| *other == port.container);
-            if let Some((port, other)) = holder.filter(|(_, other)| *other != container.name) {
+            let other = *inside.entry(port.container).or_insert(&container.name);
+            if other != container.name {
                 return Err(node.wrong(format_args!(
-                    "containerPort {port} is that of {other:?} too, and they share one network"
+                    "containerPort {} is that of {other:?} too, and they share one network",
+                    port.container
                 )));
             }
-            inside.push((port.container, &container.name));
         }
     }
     Ok(())

@@ -2,18 +2,20 @@
 
 use anyhow::{Result, anyhow, bail};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::rc::Rc;
 
-/// How deep values may be nested, and how many there may be: aliases multiply.
+/// How deep values may be nested, how many there may be, and how many bytes of text: aliases
+/// multiply.
 const MAX_DEPTH: usize = 100;
 const MAX_VALUES: usize = 100_000;
+const MAX_TEXT: usize = super::MAX_SIZE;
 
 /// A value and its place in the file.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// From the top to here: `spec.containers[0].name`.
-    path: String,
+    place: Rc<Place>,
     line: usize,
     column: usize,
     value: Value,
@@ -23,11 +25,32 @@ pub struct Node {
 enum Value {
     /// `is_quoted`: then it is a text, whatever it looks like.
     Scalar {
-        text: String,
+        text: Rc<str>,
         is_quoted: bool,
     },
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
+}
+
+/// The way from the top to a value, by its last step: it is put together for an error only. (A copy
+/// of the whole way in every value would grow with the square of the file.)
+#[derive(Debug)]
+enum Place {
+    Top,
+    Field(Rc<Place>, Rc<str>),
+    Entry(Rc<Place>, usize),
+}
+
+impl fmt::Display for Place {
+    /// Such as `spec.containers[0].name`; empty at the top.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Top => Ok(()),
+            Place::Field(above, name) if matches!(**above, Place::Top) => write!(f, "{name}"),
+            Place::Field(above, name) => write!(f, "{above}.{name}"),
+            Place::Entry(above, index) => write!(f, "{above}[{index}]"),
+        }
+    }
 }
 
 /// What a value is.
@@ -60,21 +83,21 @@ impl Node {
     /// # Errors
     /// What is wrong with it, with line and column.
     pub fn read(text: &str) -> Result<Node> {
-        let mut reader =
-            Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), values: 0 };
+        let mut reader = Reader {
+            parser: Parser::new_from_str(text),
+            anchors: HashMap::new(),
+            so_far: Amount { values: 0, bytes: 0 },
+        };
         reader.document()
     }
 
     /// An error about this value: its path, what is wrong with it, and its place.
     pub fn wrong(&self, what: impl fmt::Display) -> anyhow::Error {
-        let Node { path, line, column, .. } = self;
-        let path = if path.is_empty() { "the manifest" } else { path };
-        anyhow!("{path}: {what} (line {line}, column {column})")
-    }
-
-    /// Its path, such as `spec.containers[0]`.
-    pub fn path(&self) -> &str {
-        &self.path
+        let Node { place, line, column, .. } = self;
+        match **place {
+            Place::Top => anyhow!("the manifest: {what} (line {line}, column {column})"),
+            _ => anyhow!("{place}: {what} (line {line}, column {column})"),
+        }
     }
 
     /// The fields of a mapping.
@@ -86,11 +109,12 @@ impl Node {
             return Err(self.wrong(format_args!("it is {}, not a mapping", self.kind())));
         };
         let mut left: Vec<(&str, &Node)> = Vec::with_capacity(entries.len());
+        let mut seen = HashSet::with_capacity(entries.len());
         for (key, value) in entries {
             let Value::Scalar { text, .. } = &key.value else {
                 return Err(key.wrong(format_args!("{} cannot be a key here", key.kind())));
             };
-            if left.iter().any(|(other, _)| other == text) {
+            if !seen.insert(text) {
                 return Err(value.wrong("it is there twice"));
             }
             left.push((text, value));
@@ -172,7 +196,7 @@ impl Node {
         let (text, is_quoted) = match &self.value {
             Value::List(_) => return Kind::List,
             Value::Map(_) => return Kind::Mapping,
-            Value::Scalar { text, is_quoted } => (text.as_str(), *is_quoted),
+            Value::Scalar { text, is_quoted } => (&**text, *is_quoted),
         };
         let is_one_of = |words: &[&str]| words.contains(&text.to_ascii_lowercase().as_str());
         match text {
@@ -185,29 +209,28 @@ impl Node {
         }
     }
 
-    /// Gives this value and all in it their paths.
-    fn set_path(&mut self, path: String) {
+    /// Gives this value and all in it their places.
+    fn set_place(&mut self, place: Rc<Place>) {
         match &mut self.value {
             Value::Scalar { .. } => {}
             Value::List(entries) => {
                 for (index, entry) in entries.iter_mut().enumerate() {
-                    entry.set_path(format!("{path}[{index}]"));
+                    entry.set_place(Rc::new(Place::Entry(Rc::clone(&place), index)));
                 }
             }
             Value::Map(entries) => {
                 for (key, value) in entries {
                     let name = match &key.value {
-                        Value::Scalar { text, .. } => text.as_str(),
-                        _ => "?",
+                        Value::Scalar { text, .. } => Rc::clone(text),
+                        _ => "?".into(),
                     };
-                    let dot = if path.is_empty() { "" } else { "." };
-                    let inner = format!("{path}{dot}{name}");
-                    key.path.clone_from(&inner);
-                    value.set_path(inner);
+                    let inner = Rc::new(Place::Field(Rc::clone(&place), name));
+                    key.place = Rc::clone(&inner);
+                    value.set_place(inner);
                 }
             }
         }
-        self.path = path;
+        self.place = place;
     }
 }
 
@@ -264,7 +287,30 @@ impl<'a> Fields<'a> {
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Node>,
+    so_far: Amount,
+}
+
+/// How many values, and bytes of text in them.
+#[derive(Clone, Copy)]
+struct Amount {
     values: usize,
+    bytes: usize,
+}
+
+impl Amount {
+    /// Adds some more, from this place on; or an error if that is too much.
+    fn add(&mut self, more: Amount, place: Marker) -> Result<()> {
+        *self = Amount { values: self.values + more.values, bytes: self.bytes + more.bytes };
+        if self.values > MAX_VALUES || self.bytes > MAX_TEXT {
+            bail!(
+                "it has more than {MAX_VALUES} values or {MAX_TEXT} bytes, with its aliases \
+                 written out (line {}, column {})",
+                place.line(),
+                place.col() + 1
+            );
+        }
+        Ok(())
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -296,28 +342,27 @@ impl<'a> Reader<'a> {
             }
         }
         let mut root = root.ok_or_else(|| anyhow!("it is empty"))?;
-        root.set_path(String::new());
+        root.set_place(Rc::new(Place::Top));
         Ok(root)
     }
 
     fn value(&mut self, event: Event<'a>, place: Marker, depth: usize) -> Result<Node> {
         let (line, column) = (place.line(), place.col() + 1);
-        if depth > MAX_DEPTH || self.values > MAX_VALUES {
-            bail!("it is nested too deep, or has too many values (line {line}, column {column})");
+        if depth > MAX_DEPTH {
+            bail!("it is nested too deep (line {line}, column {column})");
         }
-        self.values += 1;
         let (anchor, value) = match event {
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor) else {
                     bail!("an alias to what contains it (line {line}, column {column})");
                 };
-                self.values += node.count();
+                self.so_far.add(node.amount(), place)?;
                 return Ok(Node { line, column, ..node.clone() });
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let is_tagged = tag.is_some_and(|tag| tag.suffix == "str");
                 let is_quoted = style != ScalarStyle::Plain || is_tagged;
-                (anchor, Value::Scalar { text: text.into_owned(), is_quoted })
+                (anchor, Value::Scalar { text: text.into(), is_quoted })
             }
             Event::SequenceStart(anchor, _) => {
                 let mut entries = Vec::new();
@@ -345,8 +390,10 @@ impl<'a> Reader<'a> {
             }
             other => bail!("{other:?} where a value should be (line {line}, column {column})"),
         };
-        let node = Node { path: String::new(), line, column, value };
+        self.so_far.add(value.own_amount(), place)?;
+        let node = Node { place: Rc::new(Place::Top), line, column, value };
         if anchor > 0 {
+            self.so_far.add(node.amount(), place)?; // a copy waits for its aliases
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
@@ -354,11 +401,26 @@ impl<'a> Reader<'a> {
 }
 
 impl Node {
-    fn count(&self) -> usize {
-        1 + match &self.value {
-            Value::Scalar { .. } => 0,
-            Value::List(entries) => entries.iter().map(Node::count).sum(),
-            Value::Map(entries) => entries.iter().map(|(_, value)| 1 + value.count()).sum(),
+    /// Of this value and all in it.
+    fn amount(&self) -> Amount {
+        let inner: Vec<&Node> = match &self.value {
+            Value::Scalar { .. } => Vec::new(),
+            Value::List(entries) => entries.iter().collect(),
+            Value::Map(entries) => entries.iter().flat_map(|(key, value)| [key, value]).collect(),
+        };
+        inner.into_iter().map(Node::amount).fold(self.value.own_amount(), |sum, it| Amount {
+            values: sum.values + it.values,
+            bytes: sum.bytes + it.bytes,
+        })
+    }
+}
+
+impl Value {
+    /// Of this value without those in it.
+    fn own_amount(&self) -> Amount {
+        match self {
+            Value::Scalar { text, .. } => Amount { values: 1, bytes: text.len() },
+            _ => Amount { values: 1, bytes: 0 },
         }
     }
 }

@@ -1,7 +1,9 @@
 //! `exec`.
 
+use std::fs;
 use std::process::Stdio;
 
+use testbed::elsewhere::limit_memory;
 use testbed::running::status_line;
 use testbed::{Host, Outcome, Suite};
 
@@ -12,6 +14,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("exec_enters_everything", exec_enters_everything)
         .both("exec_passes_the_exit_status_on", exec_passes_the_exit_status_on)
         .both("exec_has_the_containers_environment", exec_has_the_containers_environment)
+        .both("exec_does_not_believe_a_huge_environment", exec_does_not_believe_a_huge_environment)
         .both("exec_says_what_is_wrong", exec_says_what_is_wrong)
         .both("exec_reads_stdin", exec_reads_stdin)
         .root("exec_is_the_containers_user", exec_is_the_containers_user)
@@ -60,6 +63,90 @@ fn exec_has_the_containers_environment(host: &Host) {
     let text = outcome.text();
     assert!(text.contains("A=of the pod\n") && !text.contains("SECRET"), "{text}");
     pod.stop();
+}
+
+/// A process of the container says where its environment is in its memory (PR_SET_MM): that may be
+/// gigabytes that nobody has touched. With its root, it has no say in what happens outside.
+fn exec_does_not_believe_a_huge_environment(host: &Host) {
+    let liar = host.dir("liar").join("liar");
+    fs::copy(testbed::EXE, &liar).unwrap();
+    let spec = format!(
+        "  terminationGracePeriodSeconds: 1
+  volumes:
+  - {{name: liar, hostPath: {{path: {liar}}}}}
+  - {{name: lib, hostPath: {{path: /lib}}}}
+  - {{name: lib64, hostPath: {{path: /lib64}}}}
+  - {{name: usr, hostPath: {{path: /usr/lib}}}}
+  containers:
+  - name: a
+    image: busybox
+    command: [/liar, {LIAR}]
+    volumeMounts:
+    - {{name: liar, mountPath: /liar}}
+    - {{name: lib, mountPath: /lib}}
+    - {{name: lib64, mountPath: /lib64}}
+    - {{name: usr, mountPath: /usr/lib}}
+",
+        liar = liar.display()
+    );
+    let mut pod = Pod::start(host, &spec);
+    let line = pod.running.line();
+    if line.ends_with("refused") {
+        host.skip("this kernel has no PR_SET_MM_MAP (CONFIG_CHECKPOINT_RESTORE)");
+    }
+    assert_eq!(line, "a | ready");
+    let mut exec = pod.exec_command(&["--", "sh", "-c", "echo in; echo $PATH"]);
+    limit_memory(&mut exec);
+    let outcome = Outcome::of(&mut exec);
+    assert!(outcome.text().starts_with("in\n/usr/local/sbin:"), "{outcome:?}");
+    let notes: Vec<_> = outcome.stderr.lines().collect();
+    assert!(notes.iter().any(|it| it.contains("environment") && it.contains("EFBIG")), "{notes:?}");
+    pod.stop();
+}
+
+const LIAR: &str = "--liar";
+
+pub fn is_liar() -> bool {
+    std::env::args().nth(1).is_some_and(|first| first == LIAR)
+}
+
+/// Says that its environment is six gigabytes that it has mapped, and has never touched.
+pub fn lie() -> ! {
+    const SIZE: usize = 6 << 30;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a new mapping wherever the kernel finds room.
+    let area = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, libc::PROT_READ, flags, -1, 0) };
+    assert_ne!(area, libc::MAP_FAILED);
+    // struct prctl_mm_map: thirteen addresses, then the auxiliary vector (none: as it is), then the
+    // executable (-1: as it is). /proc/self/stat has the addresses, from proc_pid_stat(5).
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let rest = stat.rsplit_once(") ").unwrap().1;
+    let fields: Vec<u64> = rest.split(' ').map(|it| it.trim().parse().unwrap_or(0)).collect();
+    let field = |number: usize| fields[number - 3]; // the first behind the name is number 3
+    let environment = area.addr() as u64;
+    let map = [
+        field(26),
+        field(27), // code
+        field(45),
+        field(46), // data
+        field(47), // the start of the heap
+        field(47), // its end, which stat does not tell
+        field(28), // stack
+        field(48),
+        field(49), // arguments
+        environment,
+        environment + SIZE as u64,
+        0,                     // auxv
+        0xffff_ffff_0000_0000, // auxv_size 0, exe_fd -1
+    ];
+    const PR_SET_MM_MAP: libc::c_int = 14;
+    // SAFETY: the pointer is to a structure of the size that is said, which is only read.
+    let result =
+        unsafe { libc::prctl(libc::PR_SET_MM, PR_SET_MM_MAP, map.as_ptr(), size_of_val(&map), 0) };
+    let error = std::io::Error::last_os_error();
+    println!("{}", if result == 0 { "ready".to_owned() } else { format!("{error} refused") });
+    std::thread::sleep(std::time::Duration::from_secs(1000));
+    std::process::exit(0);
 }
 
 fn exec_says_what_is_wrong(host: &Host) {

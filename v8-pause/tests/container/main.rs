@@ -21,6 +21,9 @@ fn main() -> ExitCode {
     if attack::is_attacker() {
         attack::attack();
     }
+    if entering::is_liar() {
+        entering::lie();
+    }
     // The test binary is started again for each trial, with arguments of its own.
     if !std::env::args().nth(1).is_some_and(|first| first.starts_with("--in-throw")) {
         nginx::prepare();

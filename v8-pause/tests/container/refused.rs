@@ -2,14 +2,18 @@
 
 use std::fs;
 
-use testbed::{Host, Suite};
+use testbed::elsewhere::limit_memory;
+use testbed::{Host, Outcome, Suite};
 
-use crate::pod::{run, scripts};
+use crate::pod::{launcher, manifest, run, scripts};
 
 pub fn add(suite: Suite) -> Suite {
     suite
         .both("a_wrong_manifest_names_file_field_and_line", a_wrong_manifest)
         .both("a_missing_file", a_missing_file)
+        .both("a_manifest_without_an_end", a_manifest_without_an_end)
+        .both("a_manifest_of_long_paths", a_manifest_of_long_paths)
+        .both("a_manifest_from_a_pipe", a_manifest_from_a_pipe)
         .both("a_missing_image", a_missing_image)
         .both("a_missing_host_path", a_missing_host_path)
         .user("another_user_needs_root", another_user_needs_root)
@@ -35,6 +39,38 @@ fn a_missing_file(host: &Host) {
     host.run(["run", "/tmp"]).assert_refused(125, &["cannot read \"/tmp\"", "EISDIR"]);
     fs::write(host.dir("bytes").join("pod.yaml"), b"\xff").unwrap();
     host.run(["run", "/tmp/bytes/pod.yaml"]).assert_refused(125, &["is no UTF-8"]);
+}
+
+fn a_manifest_without_an_end(host: &Host) {
+    let mut launcher = host.launcher();
+    limit_memory(&mut launcher);
+    let outcome = Outcome::of(launcher.args(["run", "/dev/zero"]));
+    outcome.assert_refused(125, &["cannot read \"/dev/zero\"", "EFBIG"]);
+}
+
+/// Of 180 kilobytes: if each of its values kept the whole way to it, they were gigabytes.
+fn a_manifest_of_long_paths(host: &Host) {
+    let spec = format!("  ? {}\n  : [{}]\n", "k".repeat(20_000), "a,".repeat(80_000));
+    let mut launcher = launcher(host, &spec);
+    limit_memory(&mut launcher);
+    Outcome::of(&mut launcher).assert_refused(125, &["spec: the field containers is missing"]);
+}
+
+/// People write `kubectl ... -o yaml | v8-pause run /dev/stdin`, and `run <(...)`.
+fn a_manifest_from_a_pipe(host: &Host) {
+    let path = manifest(host, &scripts("  restartPolicy: Never\n", &[("a", "echo here")]));
+    let fifo = host.dir("fifo").join("pod");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o666)).unwrap();
+    host.give(&fifo);
+    for run in [
+        "sleep 0.1; cat $1; } | $0 run --net none /dev/stdin",
+        "sleep 0.1; cat $1 > $2; } & $0 run --net none $2",
+    ] {
+        let mut shell = host.command("/bin/sh");
+        shell.args(["-c", &format!("{{ {run}")]).arg(host.launcher().get_program());
+        let outcome = Outcome::of(shell.args([&path, &fifo]));
+        assert!(outcome.text().ends_with("a | here\n"), "{outcome:?}");
+    }
 }
 
 fn a_missing_image(host: &Host) {

@@ -11,6 +11,7 @@ use crate::pod::{Pod, run, scripts};
 pub fn add(suite: Suite) -> Suite {
     suite
         .both("an_empty_dir_is_shared_and_goes", an_empty_dir_is_shared_and_goes)
+        .both("an_empty_dir_without_a_bottom_goes_too", an_empty_dir_without_a_bottom)
         .both("a_host_path_can_be_read_only", a_host_path_can_be_read_only)
         .both("each_container_has_its_own_root", each_container_has_its_own_root)
         .both("command_args_and_env", command_args_and_env)
@@ -32,6 +33,22 @@ fn an_empty_dir_is_shared_and_goes(host: &Host) {
     let refused = pod.exec(&["-c", "b", "--", "touch", "/there/file"]);
     assert!(refused.code() == 1 && refused.stderr.contains("Read-only"), "{refused:?}");
     pod.stop(); // the leak check looks for the directory
+}
+
+/// Deeper than there are descriptors, or stack, for one who walks down; and longer than a path.
+fn an_empty_dir_without_a_bottom(host: &Host) {
+    let spec =
+        scripts("  volumes: [{name: v, emptyDir: {}}]\n", &[("a", "echo ready; sleep 1000")]);
+    let mut pod = Pod::start_ready(host, &(spec + WRITABLE), 1);
+    let pods = match host.is_root() {
+        true => "/run/container-steps".into(),
+        false => host.cache().join("pods"),
+    };
+    let state = pods.join(pod.pause.to_string());
+    host.dig(&state.join("volumes/v"), 30_000);
+    fs::write(state.join("volumes/v/removed1"), "a name that our own might have").unwrap();
+    pod.stop();
+    assert!(!state.exists(), "left behind");
 }
 
 fn a_host_path_can_be_read_only(host: &Host) {

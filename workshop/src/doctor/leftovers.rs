@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use nix::net::if_::if_nametoindex;
 use nix::unistd::geteuid;
-use v1_chroot::become_root;
+use v1_chroot::{become_root, remove_tree};
 use v5_netns::{BRIDGE, Mode, Network};
 use v6_cgroups::{Cgroup, Limits, PARENT};
 
@@ -138,7 +138,7 @@ fn clean_cache() -> Result<()> {
 fn remove_as_root(tree: &Path) -> Result<()> {
     let removed = attempt(|| {
         become_root()?;
-        fs::remove_dir_all(tree).with_context(|| format!("cannot remove {tree:?}"))
+        remove_tree(tree)
     });
     removed.map_err(|text| anyhow!(text))
 }

@@ -6,9 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use v1_chroot::printable;
 use v6_cgroups::hierarchy::{Hierarchies, Hierarchy, Version};
-
-use super::printable::printable;
 
 /// What a file says; none if there is no such file, or no limit in it.
 type Found<T> = Result<Option<T>>;

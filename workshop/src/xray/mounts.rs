@@ -3,9 +3,10 @@
 use std::iter;
 
 use anyhow::{Context, Result};
+use v1_chroot::printable;
 
-use super::printable::{printable, shortened};
 use super::process::Directory;
+use super::shortened::shortened;
 use crate::directories::unescape;
 
 /// Overlay's options name all layers.

@@ -8,11 +8,13 @@ use std::os::fd::OwnedFd;
 use nix::fcntl::{OFlag, open, openat, readlinkat};
 use nix::sys::stat::Mode;
 use v1_chroot::command_line::errno_of;
-
-use super::printable::printable;
+use v1_chroot::{bounded, printable};
 
 /// As much of a command line as is read: it may have megabytes.
 const MOST_OF_COMMAND: u64 = 4096;
+
+/// A container can have a hundred thousand mounts, and a path of four kilobytes for each.
+const MOST_OF_FILE: u64 = 16 << 20;
 
 /// /proc/PID, held open. So it never becomes another process that got the same number: once the
 /// process is gone, everything in here fails.
@@ -38,7 +40,7 @@ impl Directory {
 
     /// The content of one of its files.
     pub(super) fn read(&self, name: &str) -> nix::Result<Vec<u8>> {
-        self.read_most(name, u64::MAX)
+        bounded::read(self.file(name)?, MOST_OF_FILE).map_err(|error| errno_of(&error))
     }
 
     /// The same as text; what is no UTF-8 is replaced.
@@ -46,12 +48,8 @@ impl Directory {
         Ok(String::from_utf8_lossy(&self.read(name)?).into_owned())
     }
 
-    fn read_most(&self, name: &str, most: u64) -> nix::Result<Vec<u8>> {
-        let file = openat(&self.file, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
-        let mut content = Vec::new();
-        let read = File::from(file).take(most).read_to_end(&mut content);
-        read.map_err(|error| errno_of(&error))?;
-        Ok(content)
+    fn file(&self, name: &str) -> nix::Result<File> {
+        openat(&self.file, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map(File::from)
     }
 
     /// Where one of its links leads.
@@ -75,7 +73,9 @@ impl Directory {
     /// that has no memory (a zombie, a thread of the kernel) has only a name, in brackets, as
     /// ps(1) has it.
     pub(super) fn command(&self, status: &Status) -> nix::Result<String> {
-        let line = self.read_most("cmdline", MOST_OF_COMMAND)?;
+        let mut line = Vec::new();
+        let read = self.file("cmdline")?.take(MOST_OF_COMMAND).read_to_end(&mut line);
+        read.map_err(|error| errno_of(&error))?;
         let arguments: Vec<_> = line.split(|byte| *byte == 0).map(printable).collect();
         let name = status.name();
         if line.is_empty() {

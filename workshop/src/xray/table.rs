@@ -8,8 +8,8 @@ use v1_chroot::command_line::one_line;
 
 use super::machine::{Machine, Process};
 use super::namespaces::{Namespaces, inode_of};
-use super::printable::{printable, shortened};
 use super::process::{Directory, Status};
+use super::shortened::shortened;
 use super::{Picture, cgroup, ids, mounts, ports, privileges, tree};
 
 /// As many of the others in a namespace are named.
@@ -42,8 +42,7 @@ pub(super) fn draw(pid: u32) -> Result<Picture> {
     for (title, lines) in parts? {
         let lines = lines.unwrap_or_else(|error| {
             is_refused |= error.root_cause().downcast_ref() == Some(&Errno::EACCES);
-            // It may name a cgroup, which others have named.
-            vec![printable(one_line(&error).as_bytes())]
+            vec![one_line(&error)]
         });
         if lines.is_empty() {
             text.push('\n');

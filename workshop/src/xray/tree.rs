@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter;
 
 use nix::unistd::geteuid;
+use v1_chroot::printable;
 
 use super::Picture;
 use super::machine::{Contained, Machine, Process};
-use super::printable::{printable, shortened};
+use super::shortened::shortened;
 
 /// Deeper than this, all stand in one column: a tree as deep as it is long is no picture.
 const DEEPEST: usize = 30;

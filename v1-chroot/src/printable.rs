@@ -1,12 +1,12 @@
 //! Text that others have chosen, made fit for a terminal.
 //!
-//! A process names itself and its arguments as it likes, also in escape sequences that would clear
-//! the screen or type into it, and in newlines that would forge a line of our table.
+//! A file, an image or a process is called whatever somebody likes: also an escape sequence that
+//! clears the screen or types into it, or a newline that forges a line of ours.
 
 /// The text with everything escaped that does not print as itself: control characters, those that
 /// change the direction of writing, bytes that are no UTF-8. A backslash is escaped too, so that
 /// no text can pass for an escaped one.
-pub(super) fn printable(bytes: &[u8]) -> String {
+pub fn printable(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -20,12 +20,17 @@ pub(super) fn printable(bytes: &[u8]) -> String {
     text
 }
 
-/// At most so many characters of the text.
-pub(super) fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}...", &text[..end]),
+/// A message of ours with words of others in it, as one line. A backslash stays: most names in it
+/// were escaped already, when they were put in quotes.
+pub(crate) fn as_one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for character in message.chars() {
+        match character {
+            '\'' | '"' | '\\' => line.push(character),
+            _ => line.extend(character.escape_debug()),
+        }
     }
+    line
 }
 
 #[cfg(test)]
@@ -44,8 +49,10 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_between_characters() {
-        assert_eq!(shortened("äöü", 3), "äöü");
-        assert_eq!(shortened("äöü", 2), "äö...");
+    fn a_message_is_one_line_and_escaped_once() {
+        let message = "cannot open \"a\\nb\": it is\n\u{202e}a 'FIFO'\u{9b}";
+        let line = "cannot open \"a\\nb\": it is\\n\\u{202e}a 'FIFO'\\u{9b}";
+        assert_eq!(as_one_line(message), line);
+        assert_eq!(as_one_line(line), line);
     }
 }
