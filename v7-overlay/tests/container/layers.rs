@@ -371,6 +371,8 @@ fn volumes_of_anywhere_work(host: &Host) {
 }
 
 fn env_workdir_user(host: &Host) {
+    let forged = host.run(["-e", "A\nB=1", "env"]);
+    forged.assert_refused(125, &["--env", "control character"]);
     let mut launcher = host.launcher();
     launcher.env("OF_THE_CALLER", "yes").args(["-e", "A=1", "-e", "OF_THE_CALLER", "-e", "UNSET"]);
     launcher.args(["--env", "A=2", "-w", "/deep/er", "-u", "0"]);
