@@ -3,7 +3,7 @@
 use crate::hardening::{execute, give_up_all_capabilities, sealed};
 use crate::shared::Namespaces;
 use anyhow::{Context, Result};
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::mount::MsFlags;
 use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
@@ -129,10 +129,18 @@ fn enter_empty_root() -> Result<()> {
     NewRoot::bind(place)?.pivot()
 }
 
-/// execve(2) of pause. All signals are blocked for it already: whoever asks it to end before it has
-/// begun is not overheard.
+/// execve(2) of pause. It needs no file, so it keeps none: where processes are shared, whatever it
+/// has is open to all of them by /proc/1/fd, and its stderr is our caller's terminal.
+///
+/// All signals are blocked for it already: whoever asks it to end before it has begun is not
+/// overheard.
 fn become_pause(program: &File) -> Result<Infallible> {
     SigSet::all().thread_set_mask().context("cannot block signals")?;
-    close_on_exec_from_3().context("cannot mark descriptors close-on-exec")?;
+    let close = || FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC);
+    close_on_exec_from_3()
+        .and_then(|()| fcntl(io::stdin(), close()))
+        .and_then(|_| fcntl(io::stdout(), close()))
+        .and_then(|_| fcntl(io::stderr(), close()))
+        .context("cannot mark descriptors close-on-exec")?;
     execute(program, &[c"/pause".to_owned()], &[])
 }
