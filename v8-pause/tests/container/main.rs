@@ -10,6 +10,7 @@ mod pause;
 mod pod;
 mod refused;
 mod sharing;
+mod terminal;
 mod volumes;
 
 use std::process::ExitCode;
@@ -25,11 +26,12 @@ fn main() -> ExitCode {
         nginx::prepare();
     }
     let suite = Suite::of(&Stage::V8);
-    let parts: [fn(Suite) -> Suite; 8] = [
+    let parts: [fn(Suite) -> Suite; 9] = [
         pause::add,
         sharing::add,
         ends::add,
         entering::add,
+        terminal::add,
         volumes::add,
         refused::add,
         attack::add,
