@@ -5,8 +5,8 @@
 //! is one's controlling terminal, or CAP_SYS_ADMIN, which root in a container has. So of a terminal
 //! neither a descriptor nor the session goes inside:
 //!
-//! * If stdin and stdout are terminals, the command gets a **pseudo-terminal** (pty(7)), made in the
-//!   devpts of its container. What is typed goes in as bytes, what it prints comes out as bytes.
+//! * If stdin and stdout are terminals, the command gets a **pseudo-terminal** (pty(7)), made in
+//!   the devpts of its container. What is typed goes in as bytes, what it prints comes out so.
 //! * A terminal beside a file or a pipe is replaced by a **pipe**: there is a program at one end
 //!   that wants no line ends of a terminal, nor its echo.
 //! * Files and pipes of the caller are handed over as they are.
@@ -73,8 +73,8 @@ struct PseudoTerminal {
 }
 
 impl Console {
-    /// Looks which of stdin, stdout and stderr are a terminal, and makes what replaces them: what is
-    /// carried here, and the ends for the command.
+    /// Looks which of stdin, stdout and stderr are a terminal, and makes what replaces them: what
+    /// is carried here, and the ends for the command.
     ///
     /// # Errors
     /// Those of pipe(2) and socketpair(2).
