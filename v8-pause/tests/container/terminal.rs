@@ -23,6 +23,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("exec_has_a_terminal_of_its_own", exec_has_a_terminal_of_its_own)
         .both("exec_has_job_control", exec_has_job_control)
         .root("the_terminal_is_the_containers_users", the_terminal_is_the_containers_users)
+        .root("root_has_a_terminal_in_a_users_pod", root_has_a_terminal_in_a_users_pod)
         .both("the_demo_pod_on_a_terminal", the_demo_pod_on_a_terminal)
         .both("the_demo_pod_is_asked_to_end", the_demo_pod_is_asked_to_end)
         .both("keys_are_for_who_is_inside", keys_are_for_who_is_inside)
@@ -187,6 +188,19 @@ fn the_terminal_is_the_containers_users(host: &Host) {
     let mut pod = Pod::start_ready(host, &spec, 1);
     let mut terminal = exec(host, &pod, &["sh", "-c", "echo opened > $(tty); stat -c %u $(tty)"]);
     assert_eq!(terminal.read_to_end().unwrap(), "opened\r\n1234\r\n");
+    pod.stop();
+}
+
+/// In whose user namespace root of the host has no number.
+fn root_has_a_terminal_in_a_users_pod(host: &Host) {
+    let manifest = crate::pod::manifest(host, &scripts("", &[("a", SLEEP)]));
+    let mut launcher = host.command("unshare");
+    launcher.args(["--user", "--map-root-user"]).arg(format!("{}/v8-pause", testbed::BIN));
+    launcher.args(["run", "--net", "none"]).arg(&manifest);
+    let mut pod = Pod::follow(host, &mut launcher);
+    pod.running.expect_line("a | ready");
+    let mut terminal = exec(host, &pod, &["sh", "-c", "echo opened > $(tty); stat -c %u $(tty)"]);
+    assert_eq!(terminal.read_to_end().unwrap(), "opened\r\n0\r\n");
     pod.stop();
 }
 
