@@ -6,7 +6,12 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::libc;
 
 use crate::book::way_outside::{WHO_ARE_YOU, tell_who_visits};
 use crate::host::{EXE, Host};
@@ -56,6 +61,7 @@ pub(crate) fn run(name: &str, argument: &str) {
             Err(error) => println!("{error}"),
         },
         WHO_ARE_YOU => tell_who_visits().unwrap(),
+        "type" => println!("typed at {}", type_at_every_terminal(argument)),
         other => panic!("there is no probe {other}"),
     }
 }
@@ -71,4 +77,28 @@ fn escape() {
     nix::unistd::chroot(".").unwrap();
     let is_outside = Path::new(EXE).exists();
     println!("{}", if is_outside { "outside" } else { "inside" });
+}
+
+/// Types a line (TIOCSTI of ioctl_tty(2)) at the controlling terminal, and at every terminal that a
+/// process in sight has open. At how many that worked.
+fn type_at_every_terminal(line: &str) -> usize {
+    let all = ["/proc/self/fd", "/dev"].map(PathBuf::from);
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|it| it.path().join("fd"));
+    let files = all.into_iter().chain(processes).filter_map(|path| fs::read_dir(path).ok());
+    let files = files.flatten().flatten().map(|file| file.path());
+    files.filter(|path| type_at(path, line).is_ok()).count()
+}
+
+fn type_at(path: &Path, line: &str) -> std::io::Result<()> {
+    if !fs::metadata(path)?.file_type().is_char_device() {
+        return Err(Errno::ENOTTY.into());
+    }
+    let flags = libc::O_NOCTTY | libc::O_NONBLOCK;
+    let terminal = fs::File::options().read(true).custom_flags(flags).open(path)?;
+    for byte in line.bytes().chain([b'\n']) {
+        // SAFETY: TIOCSTI reads one byte, from a place that is valid during the call.
+        let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSTI, &raw const byte) };
+        Errno::result(result)?;
+    }
+    Ok(())
 }

@@ -140,11 +140,8 @@ impl Child {
     }
     // ANCHOR_END: wait
 
-    /// To be called when the child has ended: see [`Terminal::take_back`].
-    ///
-    /// # Errors
-    /// Those of tcsetpgrp(3).
-    pub fn take_back_terminal(&self) -> Result<()> {
+    /// When the child has ended: see [`Terminal::take_back`].
+    fn take_back_terminal(&self) -> Result<()> {
         self.terminal.as_ref().map_or(Ok(()), Terminal::take_back)
     }
 
@@ -201,7 +198,8 @@ impl Child {
         getpgid(Some(self.pid)) == getpgid(None)
     }
 
-    fn terminal_is_gone(&self) -> bool {
+    /// Whether the caller's terminal has hung up.
+    pub fn terminal_is_gone(&self) -> bool {
         self.terminal.as_ref().is_some_and(Terminal::is_gone)
     }
 

@@ -86,11 +86,11 @@ pub(crate) fn default_actions(ignored: u64) -> Result<()> {
 
 /// Counts the Ctrl-C of the last two seconds.
 #[derive(Debug, Default)]
-pub(crate) struct Interrupts([Option<Instant>; 2]);
+pub struct Interrupts([Option<Instant>; 2]);
 
 impl Interrupts {
     /// Counts one more, and tells whether it is the third within two seconds.
-    pub(crate) fn third_in_a_row(&mut self) -> bool {
+    pub fn third_in_a_row(&mut self) -> bool {
         let now = Instant::now();
         let [first, second] = self.0;
         self.0 = [second, Some(now)];

@@ -9,6 +9,7 @@
 //! | [`arguments`] | the options |
 //! | [`layers`] | which directories the layers are: `--image`, `--layer` or a rootfs |
 //! | [`upper`] | the directory that takes the writes, in memory or `--upper` |
+//! | [`handover`] | how a file that the child has opened comes to the supervisor |
 //! | `temporary` | the same on disk, for older kernels without root (skip on first reading) |
 //! | `changes` | what a container added, changed and deleted: `--changes` |
 //! | [`lookup`] | what the lower layers show at a path, as overlayfs finds it |
@@ -24,6 +25,7 @@ pub mod blobs;
 mod cache;
 mod changes;
 pub mod digest;
+pub mod handover;
 pub mod image;
 pub mod layers;
 pub mod lookup;

@@ -6,9 +6,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use std::ffi::{CString, OsStr};
 use std::io::IoSliceMut;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
 fn c_string(text: &OsStr) -> nix::Result<CString> {
@@ -48,13 +47,15 @@ pub(crate) fn current_directory() -> nix::Result<Vec<u8>> {
 }
 
 /// recvmsg(2): takes the descriptor that a message in the socket carries (unix(7), SCM_RIGHTS).
+///
+/// # Errors
 /// EAGAIN if there is no message.
-pub(crate) fn receive_descriptor(socket: &UnixDatagram) -> nix::Result<OwnedFd> {
+pub fn receive_descriptor(socket: impl AsFd) -> nix::Result<OwnedFd> {
     let mut byte = [0];
     let mut bytes = [IoSliceMut::new(&mut byte)];
     let mut space = cmsg_space!([i32; 1]);
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut bytes, Some(&mut space), flags)?;
+    let message = recvmsg::<()>(socket.as_fd().as_raw_fd(), &mut bytes, Some(&mut space), flags)?;
     let mut rights = message.cmsgs()?.filter_map(|control| match control {
         ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
         _ => None,

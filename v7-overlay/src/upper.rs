@@ -1,19 +1,18 @@
 //! The upper directory: where the writes of a container go.
 
 use crate::arguments::OverlayArgs;
+use crate::handover::{receive_descriptor, send_descriptor};
 use crate::layers::Layers;
-use crate::system_calls::receive_descriptor;
 use crate::temporary::{Temporary, tmpfs_has_user_attributes};
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::sys::statfs::{FsType, statfs};
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
-use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -103,7 +102,8 @@ impl Upper {
         become_alike(&upper, &top.metadata().context("cannot look at the top layer")?, xattrs)?;
         let opened = File::open(&upper).context("cannot open the upper directory")?;
         if let Some((_, child)) = &self.handover {
-            hand_over(&opened, child)?;
+            send_descriptor(child, &opened)
+                .map_err(|errno| anyhow!("cannot hand over the upper directory: {errno}"))?;
         }
         Ok((opened, crate::open(&work)?))
     }
@@ -137,15 +137,6 @@ impl Upper {
              xfs, btrfs or tmpfs"
         ))
     }
-}
-
-/// Sends a descriptor through a socket (unix(7), SCM_RIGHTS).
-fn hand_over(upper: &File, socket: &UnixDatagram) -> Result<()> {
-    let descriptor = [upper.as_raw_fd()];
-    let message = [ControlMessage::ScmRights(&descriptor)];
-    sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(b"u")], &message, MsgFlags::empty(), None)
-        .map(drop)
-        .map_err(|errno| anyhow!("cannot hand over the upper directory: {errno}"))
 }
 
 impl Kept {

@@ -24,7 +24,7 @@ pub struct CommandLine {
 pub enum What {
     /// Run a pod until its containers have ended, or until Ctrl-C
     Run(RunArgs),
-    /// Run a command in a container of a running pod
+    /// Run a command in a container of a running pod; on a terminal, with one of its own
     Exec(ExecArgs),
 }
 

@@ -1,32 +1,45 @@
 //! `exec`: a command in a container that runs already.
 
 use crate::arguments::ExecArgs;
+use crate::console::{Console, Ends};
 use crate::hardening::harden;
 use crate::shared::Namespaces;
 use crate::state::{Running, find, runtime_directory};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::ResolveFlag;
-use nix::unistd::Pid;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
+use nix::unistd::{Pid, setsid};
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 use v1_chroot::command_line::{errno_of, note, one_line};
+use v1_chroot::signals::{Interrupts, hold_signals};
 use v1_chroot::{Child, bounded, close_host_descriptors};
 use v2_mountns::CloneFlags;
-use v3_pidns::fork_and_stand_between;
+use v3_pidns::{KILL, fork_and_stand_between};
 use v6_cgroups::enter_that_of;
 use v7_overlay::image::ContainerConfig;
 use v7_overlay::{Digits, ProcessArgs, exec_in_image};
 
-/// Runs a command in a container of a running pod, on the caller's terminal, and returns its exit
-/// status.
+/// How long who hears that the terminal is gone may take to end.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Runs a command in a container of a running pod, with a terminal of its own if the caller is on
+/// one, and returns its exit status.
 ///
 /// # Errors
 /// If there is no such pod or container, or it cannot be entered.
 pub fn exec(args: &ExecArgs) -> Result<u8> {
     let container = find(&runtime_directory()?, args.pause, args.container.as_deref())?;
-    enter(&container, &args.command)?.wait()
+    let (console, ends) = Console::of_caller()?;
+    let signals = signals()?; // what can fail, fails before the command runs
+    let child = enter(&container, &args.command, ends)?;
+    Session::new(child, console, signals).run()
 }
 
 // ANCHOR: enter
@@ -34,16 +47,19 @@ pub fn exec(args: &ExecArgs) -> Result<u8> {
 ///
 /// # Errors
 /// Those of setns(2), or why the command cannot be executed.
-pub fn enter(container: &Running, command: &[OsString]) -> Result<Child> {
+pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Child> {
     let pid = Pid::from_raw(container.pid);
+    let user = container.user.unwrap_or(0);
     let namespaces = Namespaces::of(pid)?;
     let process = ProcessArgs {
         env: environment_of(pid)?,
         workdir: None,
-        user: Some(container.user.unwrap_or(0).to_string()),
+        user: Some(user.to_string()),
         digits: Digits::Number,
     };
     Child::spawn(move || {
+        // EPERM: it leads a process group, which Child has made for it, for there is no terminal.
+        let _ = setsid();
         if let Err(error) = enter_that_of(pid) {
             note(format_args!("outside of the container's limits: {}", one_line(&error)));
         }
@@ -52,9 +68,11 @@ pub fn enter(container: &Running, command: &[OsString]) -> Result<Child> {
         // Who is born in the container holds nothing of the host but 0, 1, 2 and the report pipe.
         let mounts = namespaces.only(CloneFlags::CLONE_NEWNS);
         fork_and_stand_between()?;
+        let terminal = ends.connect()?; // of the caller's, nothing is left
         mounts.join(CloneFlags::CLONE_NEWNS)?; // its root is the container's
         drop(mounts);
         close_host_descriptors()?;
+        terminal.open(user.into())?;
         exec_in_image(&ContainerConfig::default(), &process, command)
     })
 }
@@ -83,4 +101,115 @@ fn environment_of(pid: Pid) -> Result<Vec<OsString>> {
     };
     let variables = variables.split(|&byte| byte == 0).filter(|it| !it.is_empty());
     Ok(variables.map(|variable| OsString::from_vec(variable.to_vec())).collect())
+}
+
+/// A command that runs, and what is carried for it meanwhile.
+struct Session {
+    child: Child,
+    console: Console,
+    signals: SignalFd,
+    interrupts: Interrupts,
+    /// Who has not ended by then is killed.
+    deadline: Option<Instant>,
+    status: Option<u8>,
+}
+
+/// The signals that a session takes, from here on.
+fn signals() -> Result<SignalFd> {
+    let taken = Console::with_its_signals(hold_signals()?.taken);
+    SignalFd::with_flags(&taken, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .context("cannot make a signalfd")
+}
+
+impl Session {
+    fn new(child: Child, console: Console, signals: SignalFd) -> Session {
+        let interrupts = Interrupts::default();
+        Session { child, console, signals, interrupts, deadline: None, status: None }
+    }
+
+    /// Carries and waits until the command has ended and what it has printed is carried.
+    fn run(mut self) -> Result<u8> {
+        self.console.start()?;
+        loop {
+            self.wait_for_events()?;
+            while let Some(info) = self.signals.read_signal().context("cannot read a signal")? {
+                self.take_signal(&info)?;
+            }
+            if let Some(status) = self.status.filter(|_| self.console.is_done()) {
+                return Ok(status);
+            }
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                self.deadline = None;
+                self.child.kill(KILL)?;
+            }
+        }
+    }
+
+    /// What other processes send us is passed on. So is a key of the caller's terminal (Ctrl-C), if
+    /// it still sends signals: the command is in a session of its own, so it has not got it.
+    fn take_signal(&mut self, info: &siginfo) -> Result<()> {
+        let signal = Signal::try_from(info.ssi_signo.cast_signed());
+        let signal = signal.context("a signal that was not asked for")?;
+        let is_from_terminal = info.ssi_code > 0; // sigaction(2): the kernel has made it
+        if self.console.take_signal(signal)? {
+            return Ok(());
+        }
+        match signal {
+            Signal::SIGCHLD if self.status.is_none() => {
+                self.status = self.child.try_wait()?;
+                self.status.map_or(Ok(()), |_| self.console.end())?;
+            }
+            Signal::SIGCHLD => {}
+            // It has ended, and the terminal does not take its last words.
+            _ if self.status.is_some() => self.console.hang_up(),
+            Signal::SIGHUP if is_from_terminal || self.child.terminal_is_gone() => {
+                self.hang_up()?;
+            }
+            Signal::SIGINT if is_from_terminal && self.interrupts.third_in_a_row() => {
+                self.child.kill(KILL)?;
+            }
+            _ => self.child.kill(signal)?,
+        }
+        Ok(())
+    }
+
+    fn hang_up(&mut self) -> Result<()> {
+        // Who has a terminal hears of it from the kernel, when it is closed.
+        self.console.hang_up();
+        if !self.console.has_hung_up() {
+            self.child.kill(Signal::SIGHUP)?;
+        }
+        self.deadline.get_or_insert_with(|| Instant::now() + GRACE);
+        Ok(())
+    }
+
+    fn wait_for_events(&mut self) -> Result<()> {
+        let look = self.console.look()?;
+        let left = self.deadline.map(|it| it.saturating_duration_since(Instant::now()));
+        let timeout = look.into_iter().chain(left).min().map(|left| {
+            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+        });
+        let signals = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
+        let mut waited: Vec<_> = std::iter::once(signals).chain(self.console.waits_for()).collect();
+        match poll(&mut waited, timeout.unwrap_or(PollTimeout::NONE)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(anyhow!("cannot poll: {errno}")),
+        }
+        let ready: Vec<_> = waited.iter().skip(1).map(|it| it.any() == Some(true)).collect();
+        drop(waited);
+        self.console.carry(ready.into_iter())?;
+        if self.console.has_hung_up() && self.status.is_none() {
+            self.deadline.get_or_insert_with(|| Instant::now() + GRACE);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.status.is_none() {
+            // An error of ours: nobody carries any more.
+            let _ = self.child.kill(KILL).and_then(|()| self.child.reap());
+        }
+    }
 }

@@ -14,10 +14,12 @@
 //! | [`output`] | what they print, with their names before it |
 //! | [`state`] | which pods run, and their process numbers: `exec` looks there |
 //! | [`enter`] | `exec`: a command in a running container |
+//! | [`console`] | the caller's terminal, which no container gets, and what it gets instead |
 //! | [`hardening`] | who joins a namespace can be looked at by those who are in it already |
 //! | [`demo`] | the pod that is run when none is given |
 
 pub mod arguments;
+pub mod console;
 pub mod demo;
 pub mod enter;
 pub mod hardening;

@@ -3,9 +3,10 @@
 use crate::hardening::{execute, give_up_all_capabilities, sealed};
 use crate::shared::Namespaces;
 use anyhow::{Context, Result};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::mount::MsFlags;
 use nix::sys::signal::SigSet;
-use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
+use nix::unistd::{Pid, dup2_stdin, setsid};
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Write};
@@ -54,7 +55,6 @@ impl Pause {
             let program = sealed(c"pause", |memory| memory.write_all(PROGRAM))?;
             enter_empty_root()?;
             give_up_all_capabilities()?;
-            hold_nothing_open()?;
             become_pause(&program)
         })?;
         let pid = main_process(&in_between)?;
@@ -116,15 +116,6 @@ pub fn leave_terminal() -> Result<()> {
     dup2_stdin(&empty).context("cannot replace stdin")
 }
 
-/// Pause reads nothing and says nothing. Where processes are shared, the containers can open what
-/// it has open, in /proc/1/fd: so that is a pipe, and nothing of the caller's.
-fn hold_nothing_open() -> Result<()> {
-    let (_, nowhere) = io::pipe().context("cannot make a pipe")?;
-    dup2_stdout(&nowhere)
-        .and_then(|()| dup2_stderr(&nowhere))
-        .context("cannot replace stdout and stderr")
-}
-
 /// Makes an empty directory in memory the root of this process: pause needs none of the host's
 /// files, so it shall keep none of its mounts in use, and show none to who looks at /proc/1/root.
 fn enter_empty_root() -> Result<()> {
@@ -136,10 +127,18 @@ fn enter_empty_root() -> Result<()> {
     NewRoot::bind(place)?.pivot_with_descriptors()
 }
 
-/// execve(2) of pause. All signals are blocked for it already: whoever asks it to end before it has
-/// begun is not overheard.
+/// execve(2) of pause. It needs no file, so it keeps none: where processes are shared, whatever it
+/// has is open to all of them by /proc/1/fd, and its stderr is our caller's terminal.
+///
+/// All signals are blocked for it already: whoever asks it to end before it has begun is not
+/// overheard.
 fn become_pause(program: &File) -> Result<Infallible> {
     SigSet::all().thread_set_mask().context("cannot block signals")?;
-    close_on_exec_from_3().context("cannot mark descriptors close-on-exec")?;
+    let close = || FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC);
+    close_on_exec_from_3()
+        .and_then(|()| fcntl(io::stdin(), close()))
+        .and_then(|_| fcntl(io::stdout(), close()))
+        .and_then(|_| fcntl(io::stderr(), close()))
+        .context("cannot mark descriptors close-on-exec")?;
     execute(program, &[c"/pause".to_owned()], &[])
 }

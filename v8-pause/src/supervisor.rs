@@ -2,6 +2,7 @@
 
 mod member;
 
+use crate::console::Console;
 use crate::demo;
 use crate::enter::enter;
 use crate::manifest::{Pod, RestartPolicy};
@@ -44,6 +45,8 @@ pub struct Supervisor<'a> {
     signals: SignalFd,
     members: Vec<Member<'a>>,
     shell: Option<Child>,
+    /// What passes between the shell and our terminal.
+    console: Option<Console>,
     shell_status: Option<u8>,
     stop: Option<Stop>,
 }
@@ -69,7 +72,8 @@ impl<'a> Supervisor<'a> {
         start: &'a Start<'a>,
     ) -> Result<Supervisor<'a>> {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        let signals = SignalFd::with_flags(&hold_signals()?.taken, flags);
+        let taken = Console::with_its_signals(hold_signals()?.taken);
+        let signals = SignalFd::with_flags(&taken, flags);
         Ok(Supervisor {
             pod,
             pause,
@@ -79,6 +83,7 @@ impl<'a> Supervisor<'a> {
             signals: signals.context("cannot make a signalfd")?,
             members: Vec::new(),
             shell: None,
+            console: None,
             shell_status: None,
             stop: None,
         })
@@ -117,13 +122,15 @@ impl<'a> Supervisor<'a> {
     fn run_to_the_end(&mut self, policy: RestartPolicy) -> Result<u8> {
         loop {
             self.start_those_due()?;
-            if self.members.iter().all(Member::is_done) && self.shell.is_none() {
+            let shell_is_done = self.shell.is_none() && self.console.is_none();
+            if self.members.iter().all(Member::is_done) && shell_is_done {
                 break;
             }
             self.wait_for_events()?;
             self.take_signals()?;
             self.reap(policy)?;
             self.kill_if_late()?;
+            self.console.take_if(|console| console.is_done());
         }
         let statuses = self.members.iter().filter_map(|member| member.status);
         Ok(statuses.into_iter().find(|status| *status != 0).unwrap_or(0))
@@ -135,7 +142,7 @@ impl<'a> Supervisor<'a> {
         self.members = members.map(|(index, container)| Member::new(container, index)).collect();
     }
 
-    /// A shell on our terminal, in a container that runs.
+    /// A shell in a container that runs, and what it prints and reads on our terminal.
     fn start_shell(&mut self, name: &str) -> Result<()> {
         let running = self.members.iter().filter_map(|member| member.process.as_ref());
         let mut records = running.map(|process| &process.record);
@@ -143,8 +150,9 @@ impl<'a> Supervisor<'a> {
         let record = record.with_context(|| format!("the container {name:?} has ended"))?;
         // With stdout gone there is nobody to tell.
         let _ = write!(io::stdout(), "{}", demo::introduction(self.pause.pid()));
-        self.shell = Some(enter(record, &[])?);
-        Ok(())
+        let (console, ends) = Console::of_caller()?;
+        self.shell = Some(enter(record, &[], ends)?);
+        self.console.insert(console).start()
     }
 
     fn start_those_due(&mut self) -> Result<()> {
@@ -190,15 +198,18 @@ impl<'a> Supervisor<'a> {
     fn wait_for_events(&mut self) -> Result<()> {
         let due = self.members.iter().filter_map(|member| member.next_start);
         let killing = self.stop.filter(|stop| !stop.was_killed).map(|stop| stop.deadline);
-        let timeout = due.chain(killing).min().map(|due| {
-            let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        let now = Instant::now();
+        let left = due.chain(killing).map(|due| due.saturating_duration_since(now));
+        let look = self.console.as_mut().map_or(Ok(None), Console::look)?;
+        let timeout = left.chain(look).min().map(|left| {
+            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
         });
         let streams: Vec<_> = self.members.iter_mut().flat_map(|it| &mut it.streams).collect();
         let pipes = streams.iter().map(|stream| stream.pipe.as_fd());
         let mut waited: Vec<_> = std::iter::once(self.signals.as_fd())
             .chain(pipes)
             .map(|it| PollFd::new(it, PollFlags::POLLIN))
+            .chain(self.console.iter().flat_map(Console::waits_for))
             .collect();
         match poll(&mut waited, timeout.unwrap_or(PollTimeout::NONE)) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
@@ -217,21 +228,20 @@ impl<'a> Supervisor<'a> {
             }
             member.streams = left;
         }
-        Ok(())
+        self.console.as_mut().map_or(Ok(()), |console| console.carry(ready))
     }
 
     /// INT, TERM, HUP and QUIT end the pod; the second of them at once.
     fn take_signals(&mut self) -> Result<()> {
         while let Some(info) = self.signals.read_signal().context("cannot read a signal")? {
-            let signal = Signal::try_from(info.ssi_signo.cast_signed()).ok();
-            match signal {
-                // What a key on the terminal sends reaches the shell on it too, and is its.
-                Some(Signal::SIGINT | Signal::SIGQUIT)
-                    if info.ssi_code > 0 && self.shell.is_some() => {}
-                Some(Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT) => {
-                    self.stop()?;
-                }
-                _ => {}
+            let signal = Signal::try_from(info.ssi_signo.cast_signed());
+            let signal = signal.context("a signal that was not asked for")?;
+            let is_of_terminal =
+                self.console.as_mut().map_or(Ok(false), |it| it.take_signal(signal));
+            let ends = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT]
+                .contains(&signal);
+            if !is_of_terminal? && ends {
+                self.stop()?;
             }
         }
         Ok(())
@@ -261,6 +271,7 @@ impl<'a> Supervisor<'a> {
         match &mut self.stop {
             Some(stop) if !stop.was_killed && Instant::now() >= stop.deadline => {
                 stop.was_killed = true;
+                self.console = None; // whatever our terminal has not taken by now
             }
             _ => return Ok(()),
         }
@@ -276,9 +287,9 @@ impl<'a> Supervisor<'a> {
         if let Some(shell) = &self.shell
             && let Some(status) = shell.try_wait()?
         {
-            shell.take_back_terminal()?;
             self.shell_status = Some(status);
             self.shell = None;
+            self.console.as_mut().map_or(Ok(()), Console::end)?;
             self.stop()?;
         }
         let mut has_changed = false;

@@ -55,9 +55,9 @@ fn ending_pod(host: &Host) -> Starts<'_> {
     run(host, network(host), &scripts("  restartPolicy: Never\n", &[("a", "exit 7")]))
 }
 
-/// A command in a pod that runs.
+/// A command in a pod that runs. In this one pause takes in what a killed command leaves.
 fn exec(host: &Host) -> Starts<'_> {
-    let spec = scripts("", &[("a", "echo ready; exec sleep 1000")]);
+    let spec = scripts("  shareProcessNamespace: true\n", &[("a", "echo ready; exec sleep 1000")]);
     let pod = Stopped(Pod::start_ready(host, &spec, 1));
     let launcher = move || -> Command {
         pod.0.exec_command(&["--", "sh", "-c", "hostname; cat /proc/self/mounts; exit 7"])

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use testbed::contract::inside::Outside;
 use testbed::faults::descriptors;
@@ -17,7 +16,6 @@ pub fn add(suite: Suite) -> Suite {
         .both("no_working_directory_leads_out", no_working_directory_leads_out)
         .root("a_number_is_no_name", a_number_is_no_name)
         .both("the_null_device_is_the_containers", the_null_device_is_the_containers)
-        .root("pause_holds_nothing_of_the_caller", pause_holds_nothing_of_the_caller)
 }
 
 const SLEEP: &str = "echo ready; exec sleep 1000";
@@ -109,20 +107,4 @@ fn the_null_device_is_the_containers(host: &Host) {
     let outcome = run(host, &spec);
     assert!(outcome.stdout.ends_with(b"a | done\n"), "{outcome:?}");
     assert_eq!(mode(), before, "{outcome:?}");
-}
-
-/// Where processes are shared, pause is among them: what it has open could be opened.
-fn pause_holds_nothing_of_the_caller(host: &Host) {
-    let log = host.dir("log").join("log");
-    fs::write(&log, "").unwrap();
-    let spec = scripts("  shareProcessNamespace: true\n", &[("a", SLEEP)]);
-    let mut start = launcher(host, &spec);
-    start.stderr(fs::File::options().append(true).open(&log).unwrap());
-    let mut pod = Pod::follow(host, &mut start);
-    pod.running.expect_line("a | ready");
-    let held = pod.sh("for it in /proc/1/fd/*; do readlink $it; done");
-    assert_eq!(held.lines().count(), 3, "{held}");
-    assert!(held.lines().all(|target| target.starts_with("pipe:")), "{held}");
-    assert!(Path::new(&log).exists());
-    pod.stop();
 }

@@ -11,6 +11,7 @@ mod pause;
 mod pod;
 mod refused;
 mod sharing;
+mod terminal;
 mod volumes;
 
 use std::process::ExitCode;
@@ -29,12 +30,13 @@ fn main() -> ExitCode {
         nginx::prepare();
     }
     let suite = Suite::of(&Stage::V8);
-    let parts: [fn(Suite) -> Suite; 9] = [
+    let parts: [fn(Suite) -> Suite; 10] = [
         pause::add,
         sharing::add,
         ends::add,
         entering::add,
         inside::add,
+        terminal::add,
         volumes::add,
         refused::add,
         attack::add,

@@ -99,6 +99,7 @@ fn pause_has_no_rights_and_no_files(host: &Host) {
     assert_eq!(fs::read_dir(root).unwrap().count(), 0);
     assert!(status_line(pod.pause, "NSpid").ends_with("\t1"));
     let descriptors = fs::read_dir(format!("/proc/{}/fd", pod.pause)).unwrap().count();
-    assert_eq!(descriptors, 3);
+    // Where processes are shared, all could open what it has: /proc/1/fd/2, say.
+    assert_eq!(descriptors, 0);
     pod.stop();
 }
