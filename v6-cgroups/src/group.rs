@@ -100,6 +100,7 @@ impl Group {
     pub(crate) fn enter(&self) -> Result<()> {
         write(&self.entrance, b"0").map(drop).map_err(|errno| {
             let advice = match errno {
+                Errno::ENODEV => "somebody has removed it: start again",
                 Errno::EINVAL => "a real-time process? See sched(7), real-time group scheduling",
                 _ => "see cgroups(7)",
             };
