@@ -133,8 +133,8 @@ fn clean_cache() -> Result<()> {
     Ok(())
 }
 
-/// A layer has directories in which its owner may not write, and overlayfs makes one that nobody may
-/// enter. For root, in a user namespace too, that is no obstacle.
+/// A layer has directories in which its owner may not write, and overlayfs makes one that nobody
+/// may enter. For root, in a user namespace too, that is no obstacle.
 fn remove_as_root(tree: &Path) -> Result<()> {
     let removed = attempt(|| {
         become_root()?;

@@ -28,7 +28,8 @@ const DOORS_TO_ROOT: [(&str, &[&str]); 2] = [
     ("su", &["--preserve-environment", "--shell=/bin/sh", "root", "--command=exec \"$0\" \"$@\""]),
 ];
 
-/// Checks the program `judged`, as root where that is needed: then sudo(8) or su(1) starts us again for it.
+/// Checks the program `judged`, as root where that is needed: then sudo(8) or su(1) starts us again
+/// for it.
 ///
 /// # Errors
 /// Those of [`judge`]; if root is needed, and there is no way to become root.
