@@ -684,8 +684,8 @@ fn a_changed_bridge_is_mended(host: &Host) {
     set_forwarding("up0", "0");
 }
 
-/// By the alias and by the table: one of the two is enough to keep the neighbours out, and to switch
-/// off at the end what we have switched on.
+/// By the alias and by the table: one of the two is enough to keep the neighbours out, and to
+/// switch off at the end what we have switched on.
 fn who_forwards_for_us_is_known_twice(host: &Host) {
     need(host, &["ip", "nft"]);
     let _outside = Outside::connect(host, "up0");
