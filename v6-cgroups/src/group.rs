@@ -280,8 +280,8 @@ fn remove(path: &Path) -> Result<()> {
 // ANCHOR_END: remove
 
 /// Removes the cgroups in a cgroup, those first that have none in them. A container can make them
-/// in each other until their path is longer than the kernel takes one: so each is opened from the one
-/// above it, and the way back is `..`.
+/// in each other until their path is longer than the kernel takes one: so each is opened from the
+/// one above it, and the way back is `..`.
 fn remove_those_in(path: &Path) -> Result<()> {
     let Some(mut here) = open(AT_FDCWD, path)? else { return Ok(()) };
     let mut way = Vec::new();
