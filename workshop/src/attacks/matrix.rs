@@ -59,9 +59,13 @@ impl Row {
             Who::Root => self.attack.leaks_for_root,
             Who::User => self.attack.leaks_for_user,
         };
-        let is_machines = self.who == Who::User && self.attack.depends_on.is_some();
+        if self.is_beyond_kernel() {
+            return Vec::new();
+        }
         let broken = |(index, cell): (usize, &Cell)| {
             let (leaks, is_claimed) = (*cell == Cell::Leaks, claimed.contains(&(index + 1)));
+            let depends = self.attack.depends(self.who, index + 1);
+            let is_machines = depends.is_some_and(|it| cell.text() == it.refusal);
             if leaks == is_claimed || (is_claimed && is_machines) {
                 return None;
             }
@@ -75,6 +79,12 @@ impl Row {
     /// The host's, then those of the steps.
     pub(super) fn cells(&self) -> impl Iterator<Item = &Cell> {
         [&self.host].into_iter().chain(&self.steps)
+    }
+
+    /// Whether this kernel has nothing that could be attacked.
+    pub(super) fn is_beyond_kernel(&self) -> bool {
+        let errnos = self.attack.needs_kernel.map_or(&[][..], |(_, errnos)| errnos);
+        errnos.contains(&self.host.text())
     }
 
     /// Whether the attack has succeeded somewhere.
@@ -127,6 +137,11 @@ impl Matrix {
         rows.sort_by_key(|(index, _)| *index);
         let rows = rows.into_iter().map(|(_, row)| row).collect();
         Ok(Matrix { rows, attacks })
+    }
+
+    /// Whether this kernel has nothing that could be attacked in this way.
+    pub(super) fn is_beyond_kernel(&self, attack: &Attack) -> bool {
+        self.rows.iter().any(|row| row.attack.id == attack.id && row.is_beyond_kernel())
     }
 
     /// The attacks that have succeeded nowhere, by nobody: their rows prove nothing.

@@ -3,11 +3,13 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::mount::{MntFlags, umount2};
+use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::chroot;
@@ -61,7 +63,7 @@ pub(crate) fn open_by_handle(told: &Told) -> Result<String, Errno> {
     let mut refused = None;
     for mount in mount_points() {
         let Ok(mount) = File::open(mount) else { continue };
-        match system_calls::open_by_handle(&mount, kind, &handle) {
+        match system_calls::open_by_handle(mount.as_raw_fd(), kind, &handle) {
             Err(errno) => _ = refused.get_or_insert(errno),
             Ok(mut file) => {
                 let mut text = String::new();
@@ -73,19 +75,20 @@ pub(crate) fn open_by_handle(told: &Told) -> Result<String, Errno> {
     Err(refused.unwrap_or(Errno::ENOENT))
 }
 
+/// Opens a namespace of the host by its handle, enters it, and reads a file there.
+pub(crate) fn enter_by_handle(told: &Told) -> Result<String, Errno> {
+    let kind = told.number(1)?;
+    let handle: Vec<u8> = (2..).map_while(|index| told.number(index).ok()).collect();
+    let namespace = system_calls::open_by_handle(system_calls::NAMESPACES, kind, &handle)?;
+    setns(namespace, CloneFlags::CLONE_NEWNS)?;
+    read(Path::new(told.word(0)?))
+}
+
 /// The root directory, and every other mount that this process knows of.
 fn mount_points() -> Vec<PathBuf> {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let others = table.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
     [PathBuf::from("/")].into_iter().chain(others).collect()
-}
-
-/// Reads a file below a directory of the host whose descriptor somebody has left open.
-pub(crate) fn leaked_descriptor(told: &Told) -> Result<String, Errno> {
-    let mut file = system_calls::open_below(told.number(0)?, told.word(1)?)?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(|error| errno_of(&error))?;
-    Ok(text)
 }
 
 /// The time that a changed file gets: the first second of 1970.
