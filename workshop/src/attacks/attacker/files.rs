@@ -4,7 +4,10 @@ use std::env;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
@@ -103,7 +106,7 @@ pub(crate) fn change_launcher(told: &Told) -> Result<String, Errno> {
     let path = Path::new(told.word(0)?);
     let name = path.file_name().and_then(|name| name.to_str()).ok_or(Errno::EINVAL)?;
     // In a pod the launcher reads from a fifo: it runs when this is open, and ends when it closes.
-    let _fifo = told.word(1).map(|fifo| File::options().write(true).open(fifo));
+    let _fifo = told.word(1).map(|fifo| open_when_read(Path::new(fifo)));
     mark(path)
         .or_else(|_| mark_through_proc(name))
         .or_else(|_| {
@@ -111,6 +114,17 @@ pub(crate) fn change_launcher(told: &Told) -> Result<String, Errno> {
             umount2("/proc", MntFlags::MNT_DETACH).and_then(|()| mark_through_proc(name))
         })
         .map(|()| "marked".to_owned())
+}
+
+/// Opens a fifo when somebody reads from it; not at all if nobody does within a second.
+fn open_when_read(fifo: &Path) -> Option<File> {
+    let open = || File::options().write(true).custom_flags(libc::O_NONBLOCK).open(fifo).ok();
+    (0..100).find_map(|_| {
+        open().or_else(|| {
+            thread::sleep(Duration::from_millis(10));
+            None
+        })
+    })
 }
 
 fn mark(path: &Path) -> Result<(), Errno> {
