@@ -156,3 +156,44 @@ impl Matrix {
 fn workers() -> usize {
     thread::available_parallelism().map_or(2, |cores| cores.get() * 3)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::attack::find;
+    use super::*;
+
+    /// A row that says this on the host and in v1 to v8.
+    fn row(id: &str, who: Who, cells: [&str; 9]) -> Row {
+        let mut cells = cells.map(|cell| Cell::of(cell.to_owned())).into_iter();
+        let host = cells.next().unwrap();
+        Row { attack: find(id).unwrap(), who, host, steps: cells.collect() }
+    }
+
+    const L: &str = "leaks";
+
+    #[test]
+    fn what_the_machine_decides_is_no_broken_claim() {
+        let (v1, v2) = ([L; 9], "SIGKILL");
+        let with_v1 = row("eat-memory", Who::Root, [L, L, L, L, L, L, L, L, v2]);
+        assert_eq!(with_v1.broken_claims(), [""; 0]);
+        let with_v2 = row("eat-memory", Who::Root, [L, L, L, L, L, L, v2, v2, v2]);
+        assert_eq!(with_v2.broken_claims(), [""; 0]);
+        assert_eq!(row("eat-memory", Who::User, v1).broken_claims(), [""; 0]);
+    }
+
+    #[test]
+    fn anything_else_is_one() {
+        let too_early = row("eat-memory", Who::Root, [L, L, L, L, L, "SIGKILL", L, L, "SIGKILL"]);
+        assert_eq!(too_early.broken_claims().len(), 1);
+        let otherwise = row("eat-memory", Who::Root, [L, L, L, L, L, L, "EPERM", L, "SIGKILL"]);
+        assert_eq!(otherwise.broken_claims().len(), 1);
+        let as_user = row("eat-memory", Who::User, [L, L, L, L, L, L, L, L, "SIGKILL"]);
+        assert_eq!(as_user.broken_claims().len(), 1);
+    }
+
+    #[test]
+    fn a_kernel_without_it_claims_nothing() {
+        assert_eq!(row("vsock", Who::User, ["EAFNOSUPPORT"; 9]).broken_claims(), [""; 0]);
+        assert_eq!(row("vsock", Who::User, ["EPERM"; 9]).broken_claims().len(), 8);
+    }
+}
