@@ -102,8 +102,8 @@ pub(crate) fn handle_of(path: &Path) -> nix::Result<(i32, Vec<u8>)> {
 /// linux/fcntl.h, since Linux 6.18). It is mounted nowhere.
 pub(crate) const NAMESPACES: i32 = -10003;
 
-/// What kind of handle a namespace has there (FILEID_NSFS in the kernel's linux/exportfs.h), and how
-/// long it is (struct nsfs_file_handle in linux/nsfs.h).
+/// What kind of handle a namespace has there (FILEID_NSFS in the kernel's linux/exportfs.h), and
+/// how long it is (struct nsfs_file_handle in linux/nsfs.h).
 pub(crate) const HANDLE_OF_NAMESPACE: (i32, usize) = (0xf1, 16);
 
 /// open_by_handle_at(2): opens a file of the file system that the descriptor `mount` is on. No path
@@ -231,8 +231,8 @@ pub(crate) fn set_clock_to_its_own_rate() -> nix::Result<()> {
 /// The smallest program of the kernel's own machine language, `return 0`, in two instructions.
 static BPF_PROGRAM: [u64; 2] = [0x0000_0000_0000_00b7, 0x0000_0000_0000_0095];
 
-/// The beginning of union bpf_attr for BPF_PROG_LOAD (linux/bpf.h). The kernel takes what is missing
-/// at the end for zeroes.
+/// The beginning of union bpf_attr for BPF_PROG_LOAD (linux/bpf.h). The kernel takes what is
+/// missing at the end for zeroes.
 #[repr(C)]
 struct BpfProgram {
     kind: u32,
@@ -241,8 +241,8 @@ struct BpfProgram {
     licence: u64,
 }
 
-/// BPF_PROG_LOAD of bpf(2): loads a program of the kind that decides which devices a cgroup may open,
-/// and attaches it to none. The kernel forgets it with the descriptor.
+/// BPF_PROG_LOAD of bpf(2): loads a program of the kind that decides which devices a cgroup may
+/// open, and attaches it to none. The kernel forgets it with the descriptor.
 pub(crate) fn load_bpf_program() -> nix::Result<OwnedFd> {
     const PROG_LOAD: libc::c_int = 5;
     const CGROUP_DEVICE: u32 = 15;
@@ -272,8 +272,8 @@ pub(crate) fn clone_into_user_namespace() -> nix::Result<()> {
     let mut arguments = [0_u64; 8]; // struct clone_args of its first version: 64 bytes
     arguments[0] = libc::CLONE_NEWUSER as u64;
     arguments[4] = libc::SIGCHLD as u64;
-    // SAFETY: without a stack of its own the child is as after fork(2): it goes on here, with a copy
-    // of this memory. This process has one thread.
+    // SAFETY: without a stack of its own the child is as after fork(2): it goes on here, with a
+    // copy of this memory. This process has one thread.
     let child =
         unsafe { libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of_val(&arguments)) };
     if Errno::result(child)? == 0 {

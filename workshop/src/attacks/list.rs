@@ -34,8 +34,9 @@ pub(super) const ALL: &[Attack] = &[
     Attack {
         id: "leaked-descriptor",
         does: "read the host's files below a directory that the caller has left open",
-        why: "A path needs a root directory, a descriptor needs nothing. All steps mark every \
-              descriptor but 0, 1 and 2 close-on-exec before they execute the command.",
+        why: "A path needs a root directory, a descriptor needs nothing. v1 marks every \
+              descriptor but 0, 1 and 2 close-on-exec before it executes the command; from v2 on \
+              they are closed with the change of root.",
         attacker: attacker::leaked_descriptor,
         victim: victim::OPEN_DIRECTORY,
         ..ATTACK
@@ -45,8 +46,8 @@ pub(super) const ALL: &[Attack] = &[
         does: "read the host's files from a working directory that is a descriptor of the launcher",
         why: "An image, or a manifest, can name /proc/self/fd/N as its working directory. \
               Close-on-exec is too late for that: the directory is entered before. Since v2 the \
-              steps close all descriptors of the host as soon as they have changed the root. v1 to \
-              v6 have no such option; there the caller stands in a directory of the host.",
+              steps close all descriptors of the host as soon as they have changed the root. v1 \
+              to v6 have no such option; there the caller stands in a directory of the host.",
         docker: "runc had this hole (CVE-2024-21626).",
         attacker: attacker::read_from_here,
         victim: victim::DIRECTORY,
@@ -56,10 +57,10 @@ pub(super) const ALL: &[Attack] = &[
     Attack {
         id: "command-link",
         does: "start a program of the host, by a command that is a link through a descriptor",
-        why: "The command is looked up before the descriptors close at its execve(2). Now they are \
-              closed before the look-up, and a command that is a link through /proc/PID is \
-              refused. v1 has no /proc, so the link leads nowhere. (Root's container could mount \
-              one there for the next; but it has better ways out.)",
+        why: "The command is looked up before the descriptors close at its execve(2). Now they \
+              are closed before the look-up, and a command that is a link of the kernel's, as \
+              those in /proc/PID, is refused. v1 has no /proc, so the link leads nowhere. (Root's \
+              container could mount one there for the next; but it has better ways out.)",
         attacker: attacker::say_what_runs,
         victim: victim::PROGRAM,
         starts: Starts::ByLinks,
@@ -101,7 +102,8 @@ pub(super) const ALL: &[Attack] = &[
         id: "see-process",
         does: "read the command line of a process of the host",
         why: "/proc shows the processes of the PID namespace that it was mounted in. In v1 the \
-              attacker has walked out, and looks at the host's; v2 mounts one that shows the same.",
+              attacker has walked out, and looks at the host's; v2 mounts one that shows the \
+              same.",
         attacker: attacker::see_process,
         victim: victim::PROCESS,
         leaves_first: true,
@@ -147,10 +149,10 @@ pub(super) const ALL: &[Attack] = &[
               moment it is the launcher, a file of the host, which would then run inside, where \
               others can reach it: the steps refuse such a command. That is enough where nothing \
               else of the host is in sight; in v2 the supervisor is (/proc/PID/exe). In v1 the \
-              attacker has walked out, and finds the file by its path. From v3 to v7 a race is left, \
-              which is not tried here: two containers share a rootfs, and one swaps the link in \
-              between the look and the execve(2) of the other. v8 runs from a sealed copy in memory, \
-              and that is what an attacker would get.",
+              attacker has walked out, and finds the file by its path. From v3 to v7 a race is \
+              left, which is not tried here: two containers share a rootfs, and one swaps the \
+              link in between the look and the execve(2) of the other. v8 runs from a sealed copy \
+              in memory, and that is what an attacker would get.",
         docker: "runc had this hole (CVE-2019-5736), and runs from such a copy since.",
         attacker: attacker::change_launcher,
         victim: victim::LAUNCHER,
@@ -184,8 +186,8 @@ pub(super) const ALL: &[Attack] = &[
     Attack {
         id: "reach-abstract",
         does: "connect to a Unix socket of the host that has no file (containerd had such a hole)",
-        why: "Sockets with a file belong to whoever sees the file. Those without one belong to the \
-              network namespace.",
+        why: "Sockets with a file belong to whoever sees the file. Those without one belong to \
+              the network namespace.",
         attacker: attacker::reach_abstract,
         victim: victim::ABSTRACT_SERVICE,
         leaks_for_root: V1_TO_V4,
@@ -209,8 +211,8 @@ pub(super) const ALL: &[Attack] = &[
         why: "Only who is in the first cgroup namespace may make a new hierarchy, and v6 leaves \
               it. With cgroup v2 that is all. Where the machine still has controllers in v1, the \
               hierarchies that exist can be mounted, and of those in which the container has no \
-              cgroup of its own, the root is the host's, with the file in it. (Opened for writing; \
-              nothing is written.)",
+              cgroup of its own, the root is the host's, with the file in it. (Opened for \
+              writing; nothing is written.)",
         docker: "Docker takes CAP_SYS_ADMIN away, and so mount(2).",
         attacker: attacker::open_release_agent,
         victim: victim::HIERARCHY,
@@ -224,9 +226,10 @@ pub(super) const ALL: &[Attack] = &[
         does: "use 128 MiB of memory, where the host meant to give 64",
         why: "The kernel kills whoever goes above the limit of its cgroup. But root can mount the \
               hierarchy, and lift the limit first. cgroup v2 has an option against that, \
-              nsdelegate, which systemd sets; v1 has none. In v8 the pod's own limit stands above, \
-              out of the container's sight. (Whoever leaves by another row lifts that as well.) \
-              Without root there is no limit here: it takes a cgroup that was delegated to the user.",
+              nsdelegate, which systemd sets; v1 has none. In v8 the pod's own limit stands \
+              above, out of the container's sight. (Whoever leaves by another row lifts that as \
+              well.) Without root there is no limit here: it takes a cgroup that was delegated to \
+              the user.",
         docker: "`docker run` gives no limit either, unless you say `-m`.",
         attacker: attacker::eat_memory,
         victim: victim::MEMORY_OF_MACHINE,
@@ -238,9 +241,10 @@ pub(super) const ALL: &[Attack] = &[
     Attack {
         id: "fork-bomb",
         does: "make 100 processes, where the host meant to give 40",
-        why: "`--pids-limit` stops it, if the limit cannot be lifted, as above. v8 reads a Pod manifest, in which there is no such field; \
-              in Kubernetes the kubelet of each node has a setting for it. Without root there is \
-              no limit here: it takes a cgroup that was delegated to the user.",
+        why: "`--pids-limit` stops it, if the limit cannot be lifted, as above. v8 reads a Pod \
+              manifest, in which there is no such field; in Kubernetes the kubelet of each node \
+              has a setting for it. Without root there is no limit here: it takes a cgroup that \
+              was delegated to the user.",
         docker: "`docker run` gives no limit either, unless you say `--pids-limit`.",
         attacker: attacker::fork_without_end,
         victim: victim::NUMBERS_OF_MACHINE,
@@ -291,9 +295,9 @@ pub(super) const ALL: &[Attack] = &[
         id: "kill-group",
         does: "send a signal to the process group that the launcher was started in",
         why: "kill(2) with the number 0 needs no number of anybody. Where there is a terminal, a \
-              command of v1 to v7 stays in its caller's group, for the sake of Ctrl-C, and a group \
-              has members on both sides of a PID namespace. Without a terminal it gets a group of \
-              its own, and so do the containers of v8 in any case.",
+              command of v1 to v7 stays in its caller's group, for the sake of Ctrl-C, and a \
+              group has members on both sides of a PID namespace. Without a terminal it gets a \
+              group of its own, and so do the containers of v8 in any case.",
         docker: "Docker always makes a new session, and so a new group.",
         attacker: attacker::signal_group,
         victim: victim::GROUP,
@@ -305,9 +309,9 @@ pub(super) const ALL: &[Attack] = &[
     Attack {
         id: "redirected-output",
         does: "read the file that the caller adds the output to (`>> log`), and empty it",
-        why: "The file is the container's own standard output, as with every program. It was opened \
-              for writing; through /proc/self/fd/1 it is opened for reading. A container of v8 \
-              writes to a pipe, and the launcher to the file.",
+        why: "The file is the container's own standard output, as with every program. It was \
+              opened for writing; through /proc/self/fd/1 it is opened for reading. A container \
+              of v8 writes to a pipe, and the launcher to the file.",
         docker: "Docker carries the output over as well.",
         attacker: attacker::spoil_output,
         victim: victim::LOG,
@@ -322,7 +326,7 @@ pub(super) const ALL: &[Attack] = &[
               owns the node, and that is root, inside as outside. With `</dev/null` the caller \
               hands the host's node over. v8 gives its containers their own. In a user namespace \
               the owner is somebody else.",
-        docker: "Docker gives a container a pipe, or the null of its own /dev.",
+        docker: "runc opens a null device that it was given anew, in the container's own /dev.",
         attacker: attacker::spoil_input,
         victim: victim::NULL,
         takes_root: true,
@@ -333,8 +337,8 @@ pub(super) const ALL: &[Attack] = &[
         id: "session-keyring",
         does: "read a key of the keyring that the caller's session has",
         why: "No namespace has to do with it: a session keyring goes from parent to child, and \
-              programs keep passwords and tickets there. A launcher has to join a new one, and \
-              no step does.",
+              programs keep passwords and tickets there. A launcher has to join a new one, and no \
+              step does.",
         docker: "Docker gives a container a new one, and forbids keyctl(2).",
         attacker: attacker::read_key,
         victim: victim::KEY,
@@ -364,8 +368,8 @@ pub(super) const ALL: &[Attack] = &[
         id: "namespace-handle",
         does: "open the host's mount namespace by its handle, enter it, and read a file there",
         why: "Since Linux 6.18 a namespace has a handle, like a file, and needs no mount to be \
-              opened from. Root enters it by setns(2), and stands at the host's root directory. (The \
-              attacker is told the handle.) In a user namespace nobody may.",
+              opened from. Root enters it by setns(2), and stands at the host's root directory. \
+              (The attacker is told the handle.) In a user namespace nobody may.",
         docker: "Docker takes CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH away.",
         attacker: attacker::enter_by_handle,
         victim: victim::NAMESPACE,
@@ -414,8 +418,8 @@ pub(super) const ALL: &[Attack] = &[
     Attack {
         id: "mount-kernel-filesystems",
         does: "mount /sys, debugfs and tracefs, and open a file for writing in one of them",
-        why: "As above. A container has no /sys of its own here, and does not need the host's: it \
-              mounts a new one, and this one can be written to.",
+        why: "As above. No step gives a container the host's /sys, and it does not need that: it \
+              mounts it anew, and can write to it.",
         docker: "Docker takes CAP_SYS_ADMIN away, and mounts /sys read-only.",
         attacker: attacker::mount_kernel_filesystems,
         victim: victim::NOBODY,
@@ -440,8 +444,8 @@ pub(super) const ALL: &[Attack] = &[
         id: "bpf",
         does: "load a program into the kernel (bpf(2))",
         why: "Such programs see what all processes do, and can change it. It takes CAP_BPF, or \
-              CAP_SYS_ADMIN, of the host's user namespace, and no step takes them away. (The program \
-              here does nothing.)",
+              CAP_SYS_ADMIN, of the host's user namespace, and no step takes them away. (The \
+              program here does nothing.)",
         docker: "Docker takes both capabilities away.",
         attacker: attacker::load_program,
         victim: victim::NOBODY,
@@ -466,8 +470,8 @@ pub(super) const ALL: &[Attack] = &[
     Attack {
         id: "set-clock",
         does: "set the machine's clock",
-        why: "A time namespace has no wall clock of its own, so only CAP_SYS_TIME is asked for, and \
-              no step takes it away. (Set here is the rate of the clock, to what it is.)",
+        why: "A time namespace has no wall clock of its own, so only CAP_SYS_TIME is asked for, \
+              and no step takes it away. (Set here is the rate of the clock, to what it is.)",
         docker: "Docker takes CAP_SYS_TIME away.",
         attacker: attacker::set_clock,
         victim: victim::NOBODY,
@@ -492,8 +496,8 @@ pub(super) const ALL: &[Attack] = &[
     Attack {
         id: "io_uring",
         does: "make a queue through which system calls are made without being seen by a filter",
-        why: "Nothing of the host is reached by that alone. It is much new code, in which many holes \
-              were found, and no filter of system calls sees what goes through it.",
+        why: "Nothing of the host is reached by that alone. It is much new code, in which many \
+              holes were found, and no filter of system calls sees what goes through it.",
         docker: "Docker forbids it by a filter of system calls.",
         attacker: attacker::make_io_uring,
         victim: victim::NOBODY,
@@ -505,8 +509,8 @@ pub(super) const ALL: &[Attack] = &[
     Attack {
         id: "vsock",
         does: "make a socket to the machine that this one is a guest of (vsock(7))",
-        why: "These sockets know no network namespace: with one, a container reaches what only the \
-              host should. Here it is made, and nobody is called.",
+        why: "On Linux 6.18 these sockets know no network namespace: with one, a container \
+              reaches what only the host should. Here it is made, and nobody is called.",
         docker: "Docker forbids it by a filter of system calls.",
         attacker: attacker::make_vsock,
         victim: victim::NOBODY,

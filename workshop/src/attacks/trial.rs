@@ -158,8 +158,8 @@ fn furnish(host: &Host, directory: &Path, step: Option<&str>, programs: &Program
     Ok(())
 }
 
-/// Gives the host a /dev/null of its own, so that no attack reaches the machine's. (An ordinary user
-/// may make no device, and do nothing to the machine's either.)
+/// Gives the host a /dev/null of its own, so that no attack reaches the machine's. (An ordinary
+/// user may make no device, and do nothing to the machine's either.)
 fn make_null() -> Result<()> {
     const NULL: (u64, u64) = (1, 3);
     let place = "/mnt/null";

@@ -17,8 +17,8 @@ use crate::system_calls;
 /// Where a file system is mounted: every container has this directory, and every host.
 const PLACE: &str = "/mnt";
 
-/// A limit in the file system of cgroup v1 and in that of v2: the files, those that have to go first
-/// first, and what stands for "no limit".
+/// A limit in the file system of cgroup v1 and in that of v2: the files, those that have to go
+/// first first, and what stands for "no limit".
 struct Limit {
     controller: &'static str,
     files: [(&'static str, &'static str); 3],
@@ -79,8 +79,8 @@ fn wait_for_the_end() -> ! {
 }
 
 /// Lifts the limit on this process, if it is told its value, and if the kernel lets it. Where there
-/// is none it is told nothing: the cgroups that it sees there are the machine's own. And a file with
-/// another value in it is left alone.
+/// is none it is told nothing: the cgroups that it sees there are the machine's own. And a file
+/// with another value in it is left alone.
 fn lift(limit: &Limit, told: &Told) {
     let Ok(value) = told.word(1) else { return };
     for (kind, options) in [("cgroup", Some(limit.controller)), ("cgroup2", None)] {

@@ -101,8 +101,8 @@ pub(crate) fn type_into_terminal(told: &Told) -> Result<String, Errno> {
     Ok("typed".to_owned())
 }
 
-/// Gives the kernel a program of its own machine language (bpf(2)). It does nothing, and is gone with
-/// this process.
+/// Gives the kernel a program of its own machine language (bpf(2)). It does nothing, and is gone
+/// with this process.
 pub(crate) fn load_program(_: &Told) -> Result<String, Errno> {
     system_calls::load_bpf_program().map(|_| "loaded".to_owned())
 }
