@@ -38,10 +38,12 @@ const DEFENCES: [(&str, &str, &str); 8] = [
     ("spoil-files", "v7-overlay", "v6-cgroups"),
 ];
 
+type Calls = &'static [(libc::c_long, When)];
+
 /// An attack that no step stops, for root or for anybody: what it is told, and the system calls
 /// without which it must fail. The name of a key is one that nobody has: that the attack finds one
 /// is seen in its row, on the host.
-const CALLS: [(&str, &[&str], &[(libc::c_long, When)]); 9] = [
+const CALLS: [(&str, &[&str], Calls); 9] = [
     ("session-keyring", &["attacks"], &[(libc::SYS_keyctl, When::Always)]),
     ("bpf", &[], &[(libc::SYS_bpf, When::Always)]),
     ("kernel-log", &[], &[(libc::SYS_syslog, When::Always)]),
@@ -250,7 +252,7 @@ fn what_the_kernel_lacks_is_noted(host: &Host) {
 }
 
 /// On the host, where all of these get further.
-fn it_says_that_it_is_refused(attack: &str, told: &[&str], calls: &[(libc::c_long, When)]) {
+fn it_says_that_it_is_refused(attack: &str, told: &[&str], calls: Calls) {
     let attacker = || {
         let mut attacker = Command::new(Path::new(BIN).join("workshop"));
         Outcome::of(attacker.args(["attacker", attack]).args(told)).text().trim_end().to_owned()
