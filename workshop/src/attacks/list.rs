@@ -91,7 +91,8 @@ pub(super) const ALL: &[Attack] = &[
         id: "kill-process",
         does: "kill a process of the host",
         why: "What has no number cannot be named. In a PID namespace of its own, a process has \
-              numbers for those in it, and no others.",
+              numbers for those in it, and no others. (One name is left that is no number of \
+              anybody: see kill-group.)",
         attacker: attacker::kill_process,
         victim: victim::PROCESS_TO_KILL,
         leaks_for_root: V1_TO_V2,
