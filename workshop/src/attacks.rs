@@ -36,7 +36,7 @@ use v1_chroot::{program, rootfs};
 
 use crate::STEPS;
 use crate::directories;
-use attack::Attack;
+use attack::{Attack, Depends};
 use list::ALL;
 use matrix::{Matrix, Row};
 use trial::{Programs, Who};
@@ -109,8 +109,12 @@ fn judge(matrix: &Matrix, is_root: bool) -> ExitCode {
             _ if !is_root && attack.takes_root => {
                 eprintln!("Note: {id} proves nothing here: it takes root on the host, too");
             }
-            Some((setting, _)) if !is_root => {
-                eprintln!("Note: {id} proves nothing here: {setting} forbids it on the host, too");
+            Some(Depends { who: Who::User, on, .. }) if !is_root => {
+                eprintln!("Note: {id} proves nothing here: {on} forbids it on the host, too");
+            }
+            _ if matrix.is_beyond_kernel(attack) => {
+                let what = attack.needs_kernel.map_or("it", |(what, _)| what);
+                eprintln!("Note: {id} proves nothing here: this kernel does not have {what}");
             }
             _ => {
                 eprintln!("Error: {id} proves nothing: it has not even succeeded on the host");

@@ -27,14 +27,39 @@ use testbed::{BIN, Host, Outcome, Suite};
 const CHECKOUT: &str = "/run/testbed/checkout";
 
 /// An attack, the step that stops it, and another step in its place, which lacks that defence.
-const DEFENCES: [(&str, &str, &str); 7] = [
+const DEFENCES: [(&str, &str, &str); 8] = [
     ("walk-out", "v2-mountns", "v1-chroot"),
     ("shared-file", "v2-mountns", "v1-chroot"),
     ("kill-process", "v3-pidns", "v2-mountns"),
     ("see-process", "v3-pidns", "v2-mountns"),
+    ("change-launcher", "v3-pidns", "v2-mountns"),
     ("rename-host", "v4-utsns", "v3-pidns"),
     ("reach-loopback", "v5-netns", "v4-utsns"),
     ("spoil-files", "v7-overlay", "v6-cgroups"),
+];
+
+type Calls = &'static [(libc::c_long, When)];
+
+/// An attack that no step stops, for root or for anybody: what it is told, and the system calls
+/// without which it must fail. The name of a key is one that nobody has: that the attack finds one
+/// is seen in its row, on the host.
+const CALLS: [(&str, &[&str], Calls); 9] = [
+    ("session-keyring", &["attacks"], &[(libc::SYS_keyctl, When::Always)]),
+    ("bpf", &[], &[(libc::SYS_bpf, When::Always)]),
+    ("kernel-log", &[], &[(libc::SYS_syslog, When::Always)]),
+    ("set-clock", &[], &[(libc::SYS_clock_adjtime, When::Always)]),
+    ("io_uring", &[], &[(libc::SYS_io_uring_setup, When::Always)]),
+    ("vsock", &[], &[(libc::SYS_socket, When::Is(0, libc::AF_VSOCK as u32))]),
+    ("mount-kernel-filesystems", &[], &[(libc::SYS_mount, When::Always)]),
+    ("namespace-handle", &["/", "241", "0"], &[(libc::SYS_open_by_handle_at, When::Always)]),
+    (
+        "nested-user-namespace",
+        &[],
+        &[
+            (libc::SYS_unshare, When::HasBits(0, libc::CLONE_NEWUSER as u32)),
+            (libc::SYS_clone3, When::Always),
+        ],
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -49,7 +74,12 @@ fn main() -> ExitCode {
         .root("a_broken_claim_is_told", a_broken_claim_is_told)
         .root("what_succeeds_nowhere_proves_nothing", what_succeeds_nowhere_proves_nothing)
         .user("what_takes_root_is_noted", what_takes_root_is_noted)
+        .root("what_the_kernel_lacks_is_noted", what_the_kernel_lacks_is_noted)
         .both("an_attack_that_is_none_is_refused", an_attack_that_is_none_is_refused);
+    for (attack, told, calls) in CALLS {
+        let name = format!("the_attacker_says_that_it_is_refused/{attack}");
+        suite = suite.root(name, move |_| it_says_that_it_is_refused(attack, told, calls));
+    }
     for (attack, step, impostor) in DEFENCES {
         let name = format!("without_its_defence/{attack}-in-{step}");
         suite = suite.root(name, move |host| it_leaks_without(host, attack, step, impostor));
@@ -205,6 +235,39 @@ fn what_succeeds_nowhere_proves_nothing(host: &Host) {
     assert_eq!(outcome.code(), 1, "{outcome:?}");
     let complaint = "Error: read-memory proves nothing: it has not even succeeded on the host";
     assert!(outcome.complaints().contains(&complaint), "{outcome:?}");
+}
+
+/// In place of a kernel without io_uring.
+fn what_the_kernel_lacks_is_noted(host: &Host) {
+    let call = libc::SYS_io_uring_setup;
+    install_filter(&[Rule { call, when: When::Always, errno: libc::ENOSYS }]).expect("a filter");
+    let outcome = Outcome::of(&mut attacks(host, &["io_uring", "walk-out"]));
+    assert_eq!(outcome.code(), 0, "{outcome:?}");
+    let note = "Note: io_uring proves nothing here: this kernel does not have io_uring";
+    assert!(outcome.stderr.starts_with(note), "{outcome:?}");
+    // Another errno says something else.
+    install_filter(&[Rule { call, when: When::Always, errno: libc::ENOMEM }]).expect("a filter");
+    let outcome = Outcome::of(&mut attacks(host, &["io_uring"]));
+    assert_eq!(outcome.code(), 1, "{outcome:?}");
+}
+
+/// On the host, where all of these get further.
+fn it_says_that_it_is_refused(attack: &str, told: &[&str], calls: Calls) {
+    let attacker = || {
+        let mut attacker = Command::new(Path::new(BIN).join("workshop"));
+        Outcome::of(attacker.args(["attacker", attack]).args(told)).text().trim_end().to_owned()
+    };
+    // In place of clone3(2), libraries know another call only if it is this errno.
+    let refused = "attack-answer: errno ENOSYS";
+    let before = attacker();
+    assert!(before != refused && before.starts_with("attack-answer: "), "{before}");
+    for (call, when) in calls {
+        // If one of several calls is left, it has to be tried.
+        assert_ne!(attacker(), refused);
+        let rule = Rule { call: *call, when: *when, errno: libc::ENOSYS };
+        install_filter(&[rule]).expect("install a filter");
+    }
+    assert_eq!(attacker(), refused);
 }
 
 fn what_takes_root_is_noted(host: &Host) {

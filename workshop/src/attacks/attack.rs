@@ -2,6 +2,7 @@
 
 use super::attacker::{self, Attacker};
 use super::list::ALL;
+use super::trial::Who;
 use super::victim::{self, Victim};
 
 /// An attack.
@@ -28,9 +29,52 @@ pub(super) struct Attack {
     pub leaks_for_user: &'static [usize],
     /// It is typed at a terminal.
     pub needs_terminal: bool,
-    /// What of the machine decides whether an ordinary user can do it on the host: the setting, and
-    /// the errno of a refusal.
-    pub depends_on: Option<(&'static str, &'static str)>,
+    /// How its containers are started.
+    pub starts: Starts,
+    /// What of the machine decides whether it succeeds.
+    pub depends_on: Option<Depends>,
+    /// What the kernel must have for it, and the errnos on the host that say that it has not: then
+    /// no cell of the row says anything.
+    pub needs_kernel: Option<(&'static str, &'static [&'static str])>,
+}
+
+/// How the containers of an attack are started. Where there are several ways, all are tried.
+#[derive(Clone, Copy)]
+pub(super) enum Starts {
+    /// As one does.
+    Usually,
+    /// Usually, and then with the launcher itself as their command, by a link to /proc/self/exe.
+    AlsoThroughLauncher,
+    /// With a volume: a directory of the file system that the victim is on.
+    WithVolume,
+    /// In a working directory that is a descriptor which the caller has left open, or one of the
+    /// launcher's own. Where there is no such option, the caller stands in that directory.
+    InDescriptors,
+    /// With a command that is a link through such a descriptor to a program of the host.
+    ByLinks,
+}
+
+/// What decides, in some of the cells that are claimed to leak, whether they do.
+#[derive(Clone, Copy)]
+pub(super) struct Depends {
+    /// In whose row.
+    pub who: Who,
+    /// In which cells: the steps by number, and 0 for the host.
+    pub places: &'static [usize],
+    /// The setting.
+    pub on: &'static str,
+    /// What the cell says where it is stopped.
+    pub refusal: &'static str,
+    /// When it leaks, and when it does not, in a few words.
+    pub leaks: &'static str,
+    pub is_stopped: &'static str,
+}
+
+impl Attack {
+    /// What decides over this cell.
+    pub(super) fn depends(&self, who: Who, place: usize) -> Option<Depends> {
+        self.depends_on.filter(|it| it.who == who && it.places.contains(&place))
+    }
 }
 
 /// An ordinary one; each attack says in what it is different.
@@ -46,7 +90,9 @@ pub(super) const ATTACK: Attack = Attack {
     leaks_for_root: &[],
     leaks_for_user: &[],
     needs_terminal: false,
+    starts: Starts::Usually,
     depends_on: None,
+    needs_kernel: None,
 };
 
 /// The attack of this name.

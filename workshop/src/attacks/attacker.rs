@@ -3,6 +3,8 @@
 //! It is this program again, copied into the root file system: a command that busybox lacks is no
 //! defence. It is told where its victim is, as a real attacker is who has guessed often enough.
 
+mod cgroups;
+mod descriptors;
 mod files;
 mod kernel;
 mod network;
@@ -23,18 +25,23 @@ pub(super) const ANSWER: &str = "attack-answer: ";
 /// An attack: from what the attacker is told to what it has got. The error is the kernel's.
 pub(super) type Attacker = fn(&Told) -> Result<String, Errno>;
 
+pub(super) use cgroups::{eat_memory, fork_without_end, open_release_agent};
+pub(super) use descriptors::{
+    above, leaked_descriptor, read_from_here, say_what_runs, spoil_input, spoil_output,
+};
 pub(super) use files::{
-    change_launcher, leaked_descriptor, open_by_handle, read_file, read_shared_file,
+    change_launcher, enter_by_handle, open_by_handle, read_file, read_shared_file,
     spoil_shared_files,
 };
 pub(super) use kernel::{
-    eat_memory, fork_without_end, make_device, mount_devices, set_hostname, type_into_terminal,
-    write_core_pattern, write_release_agent,
+    load_program, make_device, make_io_uring, make_user_namespace, make_vsock, mount_devices,
+    mount_kernel_filesystems, read_kernel_log, set_clock, set_hostname, type_into_terminal,
+    write_core_pattern,
 };
 pub(super) use network::{listen_to_loopback, reach_abstract, reach_loopback, reach_on_all};
 pub(super) use processes::{
-    kill_process, read_environment, read_memory, read_system_v_memory, read_through_root,
-    see_process,
+    kill_process, read_environment, read_key, read_memory, read_system_v_memory, read_through_root,
+    see_process, signal_group,
 };
 
 /// What the attacker is told on its command line.

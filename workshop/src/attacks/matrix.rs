@@ -59,9 +59,13 @@ impl Row {
             Who::Root => self.attack.leaks_for_root,
             Who::User => self.attack.leaks_for_user,
         };
-        let is_machines = self.who == Who::User && self.attack.depends_on.is_some();
+        if self.is_beyond_kernel() {
+            return Vec::new();
+        }
         let broken = |(index, cell): (usize, &Cell)| {
             let (leaks, is_claimed) = (*cell == Cell::Leaks, claimed.contains(&(index + 1)));
+            let depends = self.attack.depends(self.who, index + 1);
+            let is_machines = depends.is_some_and(|it| cell.text() == it.refusal);
             if leaks == is_claimed || (is_claimed && is_machines) {
                 return None;
             }
@@ -75,6 +79,12 @@ impl Row {
     /// The host's, then those of the steps.
     pub(super) fn cells(&self) -> impl Iterator<Item = &Cell> {
         [&self.host].into_iter().chain(&self.steps)
+    }
+
+    /// Whether this kernel has nothing that could be attacked.
+    pub(super) fn is_beyond_kernel(&self) -> bool {
+        let errnos = self.attack.needs_kernel.map_or(&[][..], |(_, errnos)| errnos);
+        errnos.contains(&self.host.text())
     }
 
     /// Whether the attack has succeeded somewhere.
@@ -129,6 +139,11 @@ impl Matrix {
         Ok(Matrix { rows, attacks })
     }
 
+    /// Whether this kernel has nothing that could be attacked in this way.
+    pub(super) fn is_beyond_kernel(&self, attack: &Attack) -> bool {
+        self.rows.iter().any(|row| row.attack.id == attack.id && row.is_beyond_kernel())
+    }
+
     /// The attacks that have succeeded nowhere, by nobody: their rows prove nothing.
     pub(super) fn unproven(&self) -> impl Iterator<Item = &'static Attack> {
         let rows = |id| self.rows.iter().filter(move |row| row.attack.id == id);
@@ -140,4 +155,45 @@ impl Matrix {
 /// How many rows at a time.
 fn workers() -> usize {
     thread::available_parallelism().map_or(2, |cores| cores.get() * 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attack::find;
+    use super::*;
+
+    /// A row that says this on the host and in v1 to v8.
+    fn row(id: &str, who: Who, cells: [&str; 9]) -> Row {
+        let mut cells = cells.map(|cell| Cell::of(cell.to_owned())).into_iter();
+        let host = cells.next().unwrap();
+        Row { attack: find(id).unwrap(), who, host, steps: cells.collect() }
+    }
+
+    const L: &str = "leaks";
+
+    #[test]
+    fn what_the_machine_decides_is_no_broken_claim() {
+        let (v1, v2) = ([L; 9], "SIGKILL");
+        let with_v1 = row("eat-memory", Who::Root, [L, L, L, L, L, L, L, L, v2]);
+        assert_eq!(with_v1.broken_claims(), [""; 0]);
+        let with_v2 = row("eat-memory", Who::Root, [L, L, L, L, L, L, v2, v2, v2]);
+        assert_eq!(with_v2.broken_claims(), [""; 0]);
+        assert_eq!(row("eat-memory", Who::User, v1).broken_claims(), [""; 0]);
+    }
+
+    #[test]
+    fn anything_else_is_one() {
+        let too_early = row("eat-memory", Who::Root, [L, L, L, L, L, "SIGKILL", L, L, "SIGKILL"]);
+        assert_eq!(too_early.broken_claims().len(), 1);
+        let otherwise = row("eat-memory", Who::Root, [L, L, L, L, L, L, "EPERM", L, "SIGKILL"]);
+        assert_eq!(otherwise.broken_claims().len(), 1);
+        let as_user = row("eat-memory", Who::User, [L, L, L, L, L, L, L, L, "SIGKILL"]);
+        assert_eq!(as_user.broken_claims().len(), 1);
+    }
+
+    #[test]
+    fn a_kernel_without_it_claims_nothing() {
+        assert_eq!(row("vsock", Who::User, ["EAFNOSUPPORT"; 9]).broken_claims(), [""; 0]);
+        assert_eq!(row("vsock", Who::User, ["EPERM"; 9]).broken_claims().len(), 8);
+    }
 }

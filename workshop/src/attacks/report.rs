@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::attack::Attack;
+use super::attack::{Attack, Depends};
 use super::matrix::{Matrix, Row};
 use super::trial::{Cell, Who};
 use crate::STEPS;
@@ -39,7 +39,7 @@ pub(super) fn for_terminal(matrix: &Matrix, with_words: bool) -> String {
 }
 
 fn line<'a>(name: &str, cells: impl Iterator<Item = &'a str>) -> String {
-    let mut line = format!("{name:20}");
+    let mut line = format!("{name:25}");
     for cell in cells {
         // Writing to a String cannot fail.
         let _ = write!(line, "{cell:WIDTH$}");
@@ -99,15 +99,21 @@ fn table(matrix: &Matrix, who: Who) -> String {
 
 /// A cell of the book, which must not depend on the machine that the book was made on.
 fn shown(row: &Row, place: usize, cell: &Cell) -> String {
-    let refusal = row.attack.depends_on.filter(|_| row.who == Who::User).map(|(_, errno)| errno);
     match cell {
-        cell if refusal.is_some_and(|errno| *cell == Cell::Leaks || cell.text() == errno) => {
-            if place == 0 { "*depends*" } else { "*as the host*" }.to_owned()
+        cell if depends(row, place, cell).is_some() => {
+            let is_as_host = place > 0 && row.attack.depends(row.who, 0).is_some();
+            if is_as_host { "*as the host*" } else { "*depends*" }.to_owned()
         }
         Cell::Leaks => "**leaks**".to_owned(),
         Cell::Stopped(how) if how == "own" => how.clone(),
         Cell::Stopped(errno) => format!("`{errno}`"),
     }
+}
+
+/// What decides over this cell, if it says one of the two things that it can say.
+fn depends(row: &Row, place: usize, cell: &Cell) -> Option<Depends> {
+    let depends = row.attack.depends(row.who, place);
+    depends.filter(|it| *cell == Cell::Leaks || cell.text() == it.refusal)
 }
 
 fn explained(matrix: &Matrix) -> String {
@@ -125,38 +131,62 @@ fn explained(matrix: &Matrix) -> String {
 fn stopped_by(attack: &Attack) -> String {
     let mut steps = STEPS.iter().enumerate();
     let step = steps.find(|(index, _)| !attack.leaks_for_root.contains(&(index + 1)));
-    step.map_or("No step stops it for root.".to_owned(), |(_, step)| {
-        format!("The step that stops it for root: [{}]({step}.md).", short(step))
-    })
+    let link = |step: &str| format!("[{}]({step}.md)", short(step));
+    if let Some((_, step)) = step {
+        return format!("The step that stops it for root: {}.", link(step));
+    }
+    let mut steps = STEPS.iter().enumerate();
+    match steps.find_map(|(index, step)| Some((step, attack.depends(Who::Root, index + 1)?))) {
+        Some((step, Depends { is_stopped, .. })) => {
+            format!("The step that stops it for root, {is_stopped}: {}.", link(step))
+        }
+        None => "No step stops it for root.".to_owned(),
+    }
 }
 
 /// What of the attacks works in one step, and what it has stopped.
 fn chapter(matrix: &Matrix, index: usize) -> String {
+    let place = index + 1; // before the steps there is the host
     let leaking = |who| {
         let rows = matrix.rows.iter().filter(move |row| row.who == who);
-        rows.filter(move |row| row.steps.get(index) == Some(&Cell::Leaks))
+        let linked = rows.filter_map(|row| {
+            let cell = row.cells().nth(place)?;
+            match depends(row, place, cell) {
+                Some(depends) => Some(link(row, depends.leaks)),
+                None => (*cell == Cell::Leaks).then(|| link(row, "")),
+            }
+        });
+        links(linked)
     };
-    let stopped = matrix.rows.iter().filter(|row| row.who == Who::Root).filter(|row| {
-        let mut before_and_now = row.cells().skip(index).map(|cell| *cell == Cell::Leaks);
-        (before_and_now.next(), before_and_now.next()) == (Some(true), Some(false))
+    let stopped = matrix.rows.iter().filter(|row| row.who == Who::Root).filter_map(|row| {
+        let (before, now) = (row.cells().nth(index)?, row.cells().nth(place)?);
+        if *before != Cell::Leaks || depends(row, index, before).is_some() {
+            return None;
+        }
+        match depends(row, place, now) {
+            Some(depends) => Some(link(row, depends.is_stopped)),
+            None => (*now != Cell::Leaks).then(|| link(row, "")),
+        }
     });
     let name = short(STEPS[index]);
     let mut text =
         format!("A test carries out [the attacks](attacks.md) in {name}. These still work:\n\n");
     for who in [Who::Root, Who::User] {
-        text += &wrapped(&format!("- {}: {}", who.title(), links(leaking(who))));
+        text += &wrapped(&format!("- {}: {}", who.title(), leaking(who)));
     }
     let stopped = links(stopped);
     text += &wrapped(&format!("- and stopped, for root, since the step before: {stopped}"));
     text
 }
 
-fn links<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
-    let link = |row: &Row| {
-        let id = row.attack.id;
-        let depends = row.attack.depends_on.is_some() && row.who == Who::User;
-        format!("[{id}](attacks.md#{id}){}", if depends { " (if the kernel lets)" } else { "" })
-    };
-    let links: Vec<_> = rows.map(link).collect();
+/// A link to the explanation of an attack, and when that is so.
+fn link(row: &Row, when: &str) -> String {
+    let id = row.attack.id;
+    let when = if when.is_empty() { String::new() } else { format!(" ({when})") };
+    format!("[{id}](attacks.md#{id}){when}")
+}
+
+fn links(links: impl Iterator<Item = String>) -> String {
+    let links: Vec<_> = links.collect();
     if links.is_empty() { "none.".to_owned() } else { format!("{}.", links.join(", ")) }
 }

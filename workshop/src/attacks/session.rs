@@ -2,8 +2,9 @@
 //! attacker's answer is read, and the harm is looked at.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
@@ -14,15 +15,18 @@ use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use super::attack::Attack;
-use super::attacker::{ANSWER, FROM_HERE};
-use super::container::{COMMON, arguments, arguments_through_launcher, bring_attacker, inside};
+use super::attack::{Attack, Starts};
+use super::attacker::{ANSWER, FROM_HERE, ITSELF, above};
+use super::container::{COMMON, Container, Start, bring_attacker, has_workdir, inside};
 use super::trial::{Cell, Who};
 use super::victim::Target;
 use crate::exercises::host::{Ended, Host};
 
 /// The exit status of a command that SIGKILL has ended.
 const KILLED: i32 = 137;
+
+/// More descriptors than a launcher has open.
+const DESCRIPTORS: i32 = 24;
 
 /// A session.
 pub(super) struct Session<'a> {
@@ -58,10 +62,22 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Carries out an attack.
+    /// Carries out an attack: with one container after the other, until one succeeds.
     pub(super) fn attack(&self, attack: &Attack) -> Result<Cell> {
-        let target = (attack.victim)(self)?;
-        let ended = self.attack_with(attack, &target)?;
+        let mut target = (attack.victim)(self)?;
+        let mut cell = None;
+        for start in self.starts(attack.starts, &target)? {
+            let ended = self.attack_with(attack, &target, &start)?;
+            cell = Some(self.judge(&mut target, &start, &ended)?);
+            if cell == Some(Cell::Leaks) {
+                break;
+            }
+        }
+        cell.context("the attack was not carried out at all")
+    }
+
+    /// What came of it.
+    fn judge(&self, target: &mut Target, start: &Start, ended: &Ended) -> Result<Cell> {
         let answer = ended.stdout.lines().find_map(|line| Some(line.split_once(ANSWER)?.1));
         match answer.map(|answer| answer.split_once(' ').unwrap_or((answer, ""))) {
             Some(("got", got)) => Ok(match (target.is_harmed)(self, got)? {
@@ -70,6 +86,7 @@ impl<'a> Session<'a> {
             }),
             Some((_, errno)) => Ok(Cell::Stopped(errno.to_owned())),
             None if ended.status == KILLED => Ok(Cell::Stopped("SIGKILL".to_owned())),
+            None if is_refused(start, ended) => Ok(Cell::Stopped("refused".to_owned())),
             None => bail!(
                 "the attacker has not answered; exit status {}: {} {}",
                 ended.status,
@@ -79,29 +96,83 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Every way to start the containers of this attack.
+    fn starts(&self, starts: Starts, target: &Target) -> Result<Vec<Start>> {
+        Ok(match starts {
+            Starts::Usually => vec![Start::Usually],
+            Starts::AlsoThroughLauncher if self.is_on_host() => vec![Start::Usually],
+            Starts::AlsoThroughLauncher => vec![Start::Usually, Start::ThroughLauncher],
+            Starts::WithVolume => {
+                let volume = self.rootfs().with_file_name("volume");
+                fs::create_dir(&volume).context("cannot make a directory")?;
+                vec![Start::WithVolume(volume)]
+            }
+            Starts::InDescriptors if !self.step.is_some_and(has_workdir) => vec![Start::Usually],
+            Starts::InDescriptors => descriptors(target).map(Start::In).collect(),
+            Starts::ByLinks => {
+                let links = descriptors(target).map(|path| self.make_link(&path, target));
+                links.map(|link| link.map(Start::ByLink)).collect::<Result<_>>()?
+            }
+        })
+    }
+
+    /// Makes a link in the root file system that leads to the attacker's program of the host: below
+    /// the directory that was left open, or by the way up from one of the launcher's. Its name.
+    fn make_link(&self, descriptor: &str, target: &Target) -> Result<String> {
+        let program = self.attacker();
+        let is_leaked = descriptors(target).next().as_deref() == Some(descriptor);
+        let way = match is_leaked {
+            true => Path::new(descriptor).join(program.file_name().unwrap_or_default()),
+            false => above(Path::new(descriptor), &program),
+        };
+        let name = descriptor.replace('/', "-");
+        let place = if self.is_on_host() { PathBuf::from("/") } else { self.rootfs() };
+        let place = place.join(FROM_HERE.trim_start_matches('/')).join(&name);
+        symlink(way, place).context("cannot make a link")?;
+        Ok(format!("{FROM_HERE}/{name}"))
+    }
+
     /// Runs the attacker in a container of the step; on the host, if there is none.
-    fn attack_with(&self, attack: &Attack, target: &Target) -> Result<Ended> {
+    fn attack_with(&self, attack: &Attack, target: &Target, start: &Start) -> Result<Ended> {
         let words = ["attacker", attack.id].map(str::to_owned);
         let words: Vec<_> = words.iter().chain(&target.told).cloned().collect();
-        let mut command = match (self.step, &target.launcher) {
-            (None, _) => self.program(&self.directory.join("bin/workshop"), &words),
-            (Some(step), None) => self.container(step, &inside(&words)?)?,
-            (Some(step), Some(launcher)) => {
-                let (words, manifest) = (inside(&words)?, self.manifest());
-                let arguments = arguments_through_launcher(step, self.who, &words, &manifest)?;
-                self.program(launcher, &arguments)
+        let mut command = match (self.step, start) {
+            (None, Start::ByLink(link)) => self.program(Path::new(link), &words),
+            (None, _) => self.program(&self.attacker(), &words),
+            (Some(step), start) => {
+                let words = match start {
+                    Start::ByLink(link) => [link.clone()].into_iter().chain(words).collect(),
+                    _ => inside(&words)?,
+                };
+                let usual = self.directory.join("bin").join(step);
+                let launcher = target.launcher.as_ref().unwrap_or(&usual);
+                self.program(launcher, &self.arguments(step, start, &words)?)
             }
         };
         if let Some(terminal) = &self.terminal {
             command.stdin(terminal.slave.try_clone().context("cannot copy a descriptor")?);
         }
-        self.run(&mut command)
+        if let Some(directory) = &target.directory {
+            command.current_dir(directory);
+        }
+        if let Some(group) = target.group.and_then(|group| i32::try_from(group).ok()) {
+            command.process_group(group);
+        }
+        match &target.log {
+            Some(log) => self.host.run_and_log(&mut command, attack.id, log),
+            None => self.run(&mut command),
+        }
     }
 
     /// A container of this step that runs these words.
     fn container(&self, step: &str, words: &[String]) -> Result<Command> {
-        let arguments = arguments(step, self.who, words, &self.manifest())?;
+        let arguments = self.arguments(step, &Start::Usually, words)?;
         Ok(self.program(&self.directory.join("bin").join(step), &arguments))
+    }
+
+    fn arguments(&self, step: &str, start: &Start, words: &[String]) -> Result<Vec<String>> {
+        let manifest = &self.manifest();
+        Container { step, who: self.who, start, manifest }.arguments(words)
     }
 
     fn manifest(&self) -> PathBuf {
@@ -122,6 +193,16 @@ impl<'a> Session<'a> {
     fn run(&self, command: &mut Command) -> Result<Ended> {
         let name = command.get_program().to_string_lossy().into_owned();
         self.host.run_beside(command, &name)
+    }
+
+    /// The attacker's program, as the host has it.
+    pub(super) fn attacker(&self) -> PathBuf {
+        self.directory.join("bin/workshop")
+    }
+
+    /// The step, if its containers are given limits.
+    pub(super) fn limited_step(&self) -> Option<&'static str> {
+        self.step.filter(|_| self.who == Who::Root)
     }
 
     /// The static busybox of the host.
@@ -188,6 +269,24 @@ impl<'a> Session<'a> {
         let words = ["cat".to_owned(), inside.to_string_lossy().into_owned()];
         Ok(self.run(&mut self.container(step, &words)?)?.stdout)
     }
+}
+
+/// The names of the descriptors that a launcher may have open: first the one that was left open.
+fn descriptors(target: &Target) -> impl Iterator<Item = String> {
+    let leaked = target.leaked.as_ref().map(AsRawFd::as_raw_fd);
+    let others = (3..DESCRIPTORS).filter(move |number| Some(*number) != leaked);
+    leaked.into_iter().chain(others).map(|number| format!("/proc/self/fd/{number}"))
+}
+
+/// Whether the launcher has not started the container because of what it was to start.
+fn is_refused(start: &Start, ended: &Ended) -> bool {
+    let itself = format!("{FROM_HERE}/{ITSELF}");
+    let name = match start {
+        Start::Usually | Start::WithVolume(_) => return false,
+        Start::ThroughLauncher => &itself,
+        Start::In(name) | Start::ByLink(name) => name,
+    };
+    (125..=127).contains(&ended.status) && ended.stderr.contains(&format!("{name:?}"))
 }
 
 /// A terminal: a pseudo-terminal of which the attacker gets one side.

@@ -10,6 +10,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_dumpable;
 use nix::sys::signal::SigSet;
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 use v1_chroot::command_line::Failure;
 
@@ -103,6 +104,9 @@ pub(super) fn carry_out(
     let ended = child::run(|| {
         let host = Host::make(&place.0, &programs.busybox_rootfs, programs.attacker.clone(), None)?;
         furnish(&host, &place.0, step, programs)?;
+        if programs.is_root {
+            make_null()?;
+        }
         let terminal = attack.needs_terminal.then(Terminal::make).transpose()?;
         let ended = child::run(|| {
             SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
@@ -152,6 +156,20 @@ fn furnish(host: &Host, directory: &Path, step: Option<&str>, programs: &Program
     let set_up = ip.args(["ip", "link", "set", "lo", "up"]).status().context("cannot run ip")?;
     ensure!(set_up.success(), "cannot set up the loopback device of the host");
     Ok(())
+}
+
+/// Gives the host a /dev/null of its own, so that no attack reaches the machine's. (An ordinary
+/// user may make no device, and do nothing to the machine's either.)
+fn make_null() -> Result<()> {
+    const NULL: (u64, u64) = (1, 3);
+    let place = "/mnt/null";
+    mknod(place, SFlag::S_IFCHR, Mode::S_IRUSR, makedev(NULL.0, NULL.1))
+        .with_context(|| format!("cannot make {place}"))?;
+    // Not by mknod: it leaves out what the umask has.
+    fs::set_permissions(place, Permissions::from_mode(0o666))
+        .with_context(|| format!("cannot change the mode of {place}"))?;
+    mount(Some(place), "/dev/null", None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .context("cannot mount a device on /dev/null")
 }
 
 /// Whatever this process does from now on, it does as this user. (An ordinary user's host knows one

@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -15,10 +16,12 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::gethostname;
 
 use super::attacker::{FROM_HERE, MARK};
+use super::container::{memory_limit, process_limit};
 use super::session::Session;
 use crate::exercises::host;
 use crate::system_calls;
@@ -34,10 +37,16 @@ pub(super) struct Target {
     pub leaked: Option<File>,
     /// The launcher to use, if that is the victim.
     pub launcher: Option<PathBuf>,
+    /// Where the launcher is started, if not at home.
+    pub directory: Option<PathBuf>,
+    /// The process group that the launcher is started in, if not ours.
+    pub group: Option<u32>,
+    /// What the caller adds the output to.
+    pub log: Option<PathBuf>,
 }
 
 /// From what the attacker says that it has got to whether that is the victim's.
-type IsHarmed = Box<dyn FnOnce(&Session, &str) -> Result<bool>>;
+type IsHarmed = Box<dyn FnMut(&Session, &str) -> Result<bool>>;
 
 /// What no process knows but the victim.
 const SECRET: &str = "secret-of-the-host";
@@ -50,9 +59,17 @@ impl Target {
 
     fn seen_by(
         told: Vec<String>,
-        is_harmed: impl FnOnce(&Session, &str) -> Result<bool> + 'static,
+        is_harmed: impl FnMut(&Session, &str) -> Result<bool> + 'static,
     ) -> Target {
-        Target { told, is_harmed: Box::new(is_harmed), leaked: None, launcher: None }
+        Target {
+            told,
+            is_harmed: Box::new(is_harmed),
+            leaked: None,
+            launcher: None,
+            directory: None,
+            group: None,
+            log: None,
+        }
     }
 }
 
@@ -65,18 +82,45 @@ pub(super) const SECRET_FILE: Victim = |session| {
 };
 
 pub(super) const OPEN_DIRECTORY: Victim = |session| {
-    let path = session.secret_file(SECRET)?;
-    let path = Path::new(&path);
-    let directory = path.parent().context("a file has a directory")?;
-    let directory = File::open(directory).context("cannot open a directory")?;
-    // Inherited by whatever this process executes: somebody has forgotten close-on-exec.
-    fcntl(&directory, FcntlArg::F_SETFD(FdFlag::empty())).context("cannot leak a descriptor")?;
+    let path = PathBuf::from(session.secret_file(SECRET)?);
+    let directory = leak(path.parent().context("a file has a directory")?)?;
     let number = directory.as_raw_fd().to_string();
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let mut target = Target::with_secret(vec![number, name.unwrap_or_default()]);
+    let mut target = Target::with_secret(vec![number, name_of(&path)]);
     target.leaked = Some(directory);
     Ok(target)
 };
+
+/// The same for who stands in that directory, or somewhere else outside.
+pub(super) const DIRECTORY: Victim = |session| {
+    let path = PathBuf::from(session.secret_file(SECRET)?);
+    let directory = path.parent().context("a file has a directory")?;
+    let told = vec![name_of(&path), path.to_string_lossy().into_owned()];
+    let mut target = Target::with_secret(told);
+    target.leaked = Some(leak(directory)?);
+    target.directory = Some(directory.to_owned());
+    Ok(target)
+};
+
+/// A program of the host, whose directory somebody has left open.
+pub(super) const PROGRAM: Victim = |session| {
+    let program = session.attacker();
+    let found = fs::metadata(&program).context("cannot look at a program")?;
+    let file = format!("{} {}", found.dev(), found.ino());
+    let mut target = Target::seen_by(Vec::new(), move |_, got| Ok(got == file));
+    target.leaked = Some(leak(program.parent().context("a program has a directory")?)?);
+    Ok(target)
+};
+
+/// Opens a directory for whatever this process executes: somebody has forgotten close-on-exec.
+fn leak(directory: &Path) -> Result<File> {
+    let directory = File::open(directory).context("cannot open a directory")?;
+    fcntl(&directory, FcntlArg::F_SETFD(FdFlag::empty())).context("cannot leak a descriptor")?;
+    Ok(directory)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
 
 pub(super) const SHARED_FILE: Victim = |_| {
     let name = "attacks";
@@ -84,15 +128,18 @@ pub(super) const SHARED_FILE: Victim = |_| {
     Ok(Target::with_secret(vec![name.to_owned()]))
 };
 
-fn process(session: &Session) -> Result<Child> {
+fn process(session: &Session, leads_group: bool) -> Result<Child> {
     let mut victim = Command::new(session.busybox());
     victim.args(["sleep", "1000"]).env(SECRET, "x").stdin(Stdio::null());
     victim.stdout(Stdio::null()).stderr(Stdio::null());
+    if leads_group {
+        victim.process_group(0);
+    }
     victim.spawn().context("cannot start a process of the host")
 }
 
 pub(super) const PROCESS: Victim = |session| {
-    let victim = process(session)?.id().to_string();
+    let victim = process(session, false)?.id().to_string();
     let secret = session.secret_file(SECRET)?;
     // Its command line, its environment, or its file.
     let is_harmed = |_: &Session, got: &str| Ok(got.contains("sleep 1000") || got.contains(SECRET));
@@ -100,19 +147,31 @@ pub(super) const PROCESS: Victim = |session| {
 };
 
 pub(super) const PROCESS_TO_KILL: Victim = |session| {
-    let mut victim = process(session)?;
+    let mut victim = process(session, false)?;
     let pid = victim.id().to_string();
-    Ok(Target::seen_by(vec![pid], move |_, _| {
-        // A signal is sent at once, and takes effect when the victim runs next.
-        for _ in 0..200 {
-            if victim.try_wait().context("cannot look at the victim")?.is_some() {
-                return Ok(true);
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        Ok(false)
-    }))
+    Ok(Target::seen_by(vec![pid], move |_, _| has_ended(&mut victim)))
 };
+
+/// A process of the group that the launcher is started in: the other side of a pipe, say, or the
+/// script that starts both.
+pub(super) const GROUP: Victim = |session| {
+    let mut victim = process(session, true)?;
+    let group = victim.id();
+    let mut target = Target::seen_by(Vec::new(), move |_, _| has_ended(&mut victim));
+    target.group = Some(group);
+    Ok(target)
+};
+
+/// A signal is sent at once, and takes effect when the victim runs next.
+fn has_ended(victim: &mut Child) -> Result<bool> {
+    for _ in 0..200 {
+        if victim.try_wait().context("cannot look at the victim")?.is_some() {
+            return Ok(true);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(false)
+}
 
 /// The memory of this process itself.
 pub(super) const MEMORY: Victim = |_| {
@@ -171,25 +230,29 @@ pub(super) const TALK: Victim = |_| {
     let own = socket.local_addr().context("cannot read a port")?;
     let is_over = Arc::new(AtomicBool::new(false));
     let is_over_too = Arc::clone(&is_over);
-    let talk = thread::spawn(move || {
+    let mut talk = Some(thread::spawn(move || {
         while !is_over_too.load(Ordering::Relaxed) {
             // Whoever hears nothing says so.
             let _ = socket.send_to(SECRET.as_bytes(), own);
             thread::sleep(Duration::from_millis(5));
         }
-    });
+    }));
     Ok(Target::seen_by(vec![SECRET.to_owned()], move |_, got| {
         is_over.store(true, Ordering::Relaxed);
-        let _ = talk.join();
+        let _ = talk.take().map(thread::JoinHandle::join);
         Ok(got == SECRET)
     }))
 };
 
-pub(super) const MEMORY_OF_MACHINE: Victim =
-    |_| Ok(Target::seen_by(vec!["128".to_owned()], |_, got| Ok(got == "128 MiB")));
+pub(super) const MEMORY_OF_MACHINE: Victim = |session| {
+    let told = ["128"].into_iter().chain(memory_limit(session.limited_step()));
+    Ok(Target::seen_by(told.map(str::to_owned).collect(), |_, got| Ok(got == "128 MiB")))
+};
 
-pub(super) const NUMBERS_OF_MACHINE: Victim =
-    |_| Ok(Target::seen_by(vec!["100".to_owned()], |_, got| Ok(got == "100 processes")));
+pub(super) const NUMBERS_OF_MACHINE: Victim = |session| {
+    let told = ["100"].into_iter().chain(process_limit(session.limited_step()));
+    Ok(Target::seen_by(told.map(str::to_owned).collect(), |_, got| Ok(got == "100 processes")))
+};
 
 /// What the next container sees; on the host, in place of it, the file itself.
 pub(super) const NEXT_CONTAINER: Victim = |session| {
@@ -217,7 +280,7 @@ pub(super) const TERMINAL: Victim = |session| {
         // The terminal shows what is typed.
         match nix::unistd::read(&master, &mut seen) {
             Ok(length) => Ok(seen[..length].contains(&b'x')),
-            Err(nix::errno::Errno::EAGAIN) => Ok(false),
+            Err(Errno::EAGAIN) => Ok(false),
             Err(errno) => Err(errno).context("cannot read from the terminal"),
         }
     }))
@@ -225,10 +288,58 @@ pub(super) const TERMINAL: Victim = |session| {
 
 pub(super) const HANDLE: Victim = |session| {
     let path = session.secret_file(SECRET)?;
-    let (kind, bytes) =
-        system_calls::handle_of(Path::new(&path)).context("cannot make a handle")?;
+    let handle = system_calls::handle_of(Path::new(&path)).context("cannot make a handle")?;
+    Ok(Target::with_secret(words_of(handle)))
+};
+
+/// The host's mount namespace, where a secret lies.
+pub(super) const NAMESPACE: Victim = |session| {
+    let path = session.secret_file(SECRET)?;
+    let handle = match system_calls::handle_of(Path::new("/proc/self/ns/mnt")) {
+        // This kernel has no such handles, as the attacker will find out, too.
+        Err(Errno::EOPNOTSUPP) => {
+            let (kind, length) = system_calls::HANDLE_OF_NAMESPACE;
+            (kind, vec![0; length])
+        }
+        handle => handle.context("cannot make a handle of a namespace")?,
+    };
+    Ok(Target::with_secret([path].into_iter().chain(words_of(handle)).collect()))
+};
+
+/// The kind of a handle, and its bytes.
+fn words_of((kind, bytes): (i32, Vec<u8>)) -> Vec<String> {
     let numbers = [kind].into_iter().chain(bytes.into_iter().map(i32::from));
-    Ok(Target::with_secret(numbers.map(|number| number.to_string()).collect()))
+    numbers.map(|number| number.to_string()).collect()
+}
+
+pub(super) const KEY: Victim = |_| {
+    let name = "attacks";
+    // This process leaves the keyring that it was started with: that is somebody else's.
+    match system_calls::make_session_keyring(name, SECRET.as_bytes()) {
+        Ok(()) | Err(Errno::ENOSYS) => {} // as the attacker will find out, too
+        Err(errno) => return Err(errno).context("cannot make a keyring"),
+    }
+    Ok(Target::with_secret(vec![name.to_owned()]))
+};
+
+/// A file that the caller adds the output to, and that has a secret in it already.
+pub(super) const LOG: Victim = |session| {
+    let path = PathBuf::from(session.secret_file(SECRET)?);
+    let log = path.clone();
+    let mut target = Target::seen_by(Vec::new(), move |_, got| {
+        let left = fs::read_to_string(&log).context("cannot read the log")?;
+        Ok(got.contains(SECRET) || !left.contains(SECRET))
+    });
+    target.log = Some(path);
+    Ok(target)
+};
+
+/// The host's /dev/null, which here is one of its own, and the standard input.
+pub(super) const NULL: Victim = |_| {
+    Ok(Target::seen_by(Vec::new(), |_, _| {
+        let null = fs::metadata("/dev/null").context("cannot look at /dev/null")?;
+        Ok(null.mode() & 0o777 == 0)
+    }))
 };
 
 pub(super) const HIERARCHY: Victim = |_| {

@@ -159,11 +159,21 @@ impl Host {
     /// [`super::judge::CheckFailed`] if it does not end.
     pub fn run_beside(&self, command: &mut Command, name: &str) -> Result<Ended> {
         // Files, not pipes: whoever inherits a pipe and lives on would keep it open.
-        let (out, err) = (self.directory.join("stdout"), self.directory.join("stderr"));
-        let create = |path: &Path| File::create(path).context("cannot make a file for the output");
+        let out = self.directory.join("stdout");
+        File::create(&out).context("cannot make a file for the output")?;
+        self.run_and_log(command, name, &out)
+    }
+
+    /// The same, and what it prints is added to a file, as by `>>`.
+    ///
+    /// # Errors
+    /// [`super::judge::CheckFailed`] if it does not end.
+    pub fn run_and_log(&self, command: &mut Command, name: &str, out: &Path) -> Result<Ended> {
+        let err = self.directory.join("stderr");
+        let log = File::options().append(true).open(out);
         let mut child = command
-            .stdout(create(&out)?)
-            .stderr(create(&err)?)
+            .stdout(log.context("cannot open a file for the output")?)
+            .stderr(File::create(&err).context("cannot make a file for the output")?)
             .spawn()
             .with_context(|| format!("cannot run {name}"))?;
         let start = Instant::now();
@@ -185,7 +195,7 @@ impl Host {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim_end().to_owned();
         Ok(Ended {
             status: status.code().unwrap_or(-1),
-            stdout: text(read(&out)?),
+            stdout: text(read(out)?),
             stderr: text(read(&err)?),
         })
     }

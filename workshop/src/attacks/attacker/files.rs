@@ -3,11 +3,16 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::mount::{MntFlags, umount2};
+use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::chroot;
@@ -61,7 +66,7 @@ pub(crate) fn open_by_handle(told: &Told) -> Result<String, Errno> {
     let mut refused = None;
     for mount in mount_points() {
         let Ok(mount) = File::open(mount) else { continue };
-        match system_calls::open_by_handle(&mount, kind, &handle) {
+        match system_calls::open_by_handle(mount.as_raw_fd(), kind, &handle) {
             Err(errno) => _ = refused.get_or_insert(errno),
             Ok(mut file) => {
                 let mut text = String::new();
@@ -73,19 +78,20 @@ pub(crate) fn open_by_handle(told: &Told) -> Result<String, Errno> {
     Err(refused.unwrap_or(Errno::ENOENT))
 }
 
+/// Opens a namespace of the host by its handle, enters it, and reads a file there.
+pub(crate) fn enter_by_handle(told: &Told) -> Result<String, Errno> {
+    let kind = told.number(1)?;
+    let handle: Vec<u8> = (2..).map_while(|index| told.number(index).ok()).collect();
+    let namespace = system_calls::open_by_handle(system_calls::NAMESPACES, kind, &handle)?;
+    setns(namespace, CloneFlags::CLONE_NEWNS)?;
+    read(Path::new(told.word(0)?))
+}
+
 /// The root directory, and every other mount that this process knows of.
 fn mount_points() -> Vec<PathBuf> {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let others = table.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
     [PathBuf::from("/")].into_iter().chain(others).collect()
-}
-
-/// Reads a file below a directory of the host whose descriptor somebody has left open.
-pub(crate) fn leaked_descriptor(told: &Told) -> Result<String, Errno> {
-    let mut file = system_calls::open_below(told.number(0)?, told.word(1)?)?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(|error| errno_of(&error))?;
-    Ok(text)
 }
 
 /// The time that a changed file gets: the first second of 1970.
@@ -100,7 +106,7 @@ pub(crate) fn change_launcher(told: &Told) -> Result<String, Errno> {
     let path = Path::new(told.word(0)?);
     let name = path.file_name().and_then(|name| name.to_str()).ok_or(Errno::EINVAL)?;
     // In a pod the launcher reads from a fifo: it runs when this is open, and ends when it closes.
-    let _fifo = told.word(1).map(|fifo| File::options().write(true).open(fifo));
+    let _fifo = told.word(1).map(|fifo| open_when_read(Path::new(fifo)));
     mark(path)
         .or_else(|_| mark_through_proc(name))
         .or_else(|_| {
@@ -108,6 +114,17 @@ pub(crate) fn change_launcher(told: &Told) -> Result<String, Errno> {
             umount2("/proc", MntFlags::MNT_DETACH).and_then(|()| mark_through_proc(name))
         })
         .map(|()| "marked".to_owned())
+}
+
+/// Opens a fifo when somebody reads from it; not at all if nobody does within a second.
+fn open_when_read(fifo: &Path) -> Option<File> {
+    let open = || File::options().write(true).custom_flags(libc::O_NONBLOCK).open(fifo).ok();
+    (0..100).find_map(|_| {
+        open().or_else(|| {
+            thread::sleep(Duration::from_millis(10));
+            None
+        })
+    })
 }
 
 fn mark(path: &Path) -> Result<(), Errno> {

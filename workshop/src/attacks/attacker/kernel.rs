@@ -1,17 +1,16 @@
 //! Attacks on what belongs to the whole machine.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{Signal, kill};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
-use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, pause, sethostname};
+use nix::unistd::sethostname;
 use v1_chroot::command_line::errno_of;
 
 use super::Told;
@@ -22,46 +21,6 @@ use crate::system_calls;
 pub(crate) fn set_hostname(told: &Told) -> Result<String, Errno> {
     sethostname(told.word(0)?)?;
     Ok("renamed".to_owned())
-}
-
-/// Uses so many mebibytes of memory.
-pub(crate) fn eat_memory(told: &Told) -> Result<String, Errno> {
-    let mut eaten: Vec<Vec<u8>> = Vec::new();
-    for _ in 0..told.number(0)? {
-        // Memory is used when it is written to: so not with zeroes, which the kernel has anyway.
-        eaten.push(vec![1; 1 << 20]);
-    }
-    Ok(format!("{} MiB", eaten.len()))
-}
-
-/// Makes so many processes at the same time; a real one would make them without end. All of them
-/// end with this one.
-pub(crate) fn fork_without_end(told: &Told) -> Result<String, Errno> {
-    let mut children: Vec<Pid> = Vec::new();
-    let mut refused = None;
-    for _ in 0..told.number(0)? {
-        match system_calls::fork() {
-            Ok(ForkResult::Parent { child }) => children.push(child),
-            Ok(ForkResult::Child) => wait_for_the_end(),
-            Err(errno) => {
-                refused = Some(errno);
-                break;
-            }
-        }
-    }
-    for child in &children {
-        // It is ours, and not waited for: nobody else can have its number.
-        let _ = kill(*child, Signal::SIGKILL).and_then(|()| waitpid(*child, None));
-    }
-    refused.map_or_else(|| Ok(format!("{} processes", children.len())), Err)
-}
-
-fn wait_for_the_end() -> ! {
-    // If it fails, the parent's own SIGKILL ends this process all the same.
-    let _ = set_pdeathsig(Signal::SIGKILL);
-    loop {
-        pause();
-    }
 }
 
 /// Makes the device of the kernel's log, and reads the machine's messages from it. A disk is made
@@ -79,6 +38,37 @@ pub(crate) fn mount_devices(_: &Told) -> Result<String, Errno> {
     let place = Path::new("/mnt");
     mount(Some("devtmpfs"), place, Some("devtmpfs"), MsFlags::empty(), None::<&str>)?;
     read_a_message(&place.join("kmsg"))
+}
+
+/// Mounts the file systems through which the kernel is watched and set, and opens a file there for
+/// writing. One of them will do. Nothing is written.
+pub(crate) fn mount_kernel_filesystems(_: &Told) -> Result<String, Errno> {
+    let mut refused = None;
+    let mut open = Vec::new();
+    // A file of each that every kernel has, if it has the file system.
+    let files = [
+        ("sysfs", "kernel/rcu_expedited"),
+        ("debugfs", "clear_warn_once"),
+        ("tracefs", "tracing_on"),
+    ];
+    for (kind, file) in files {
+        match mount_and_open(kind, file) {
+            Ok(()) => open.push(kind),
+            Err(errno) => _ = refused.get_or_insert(errno),
+        }
+    }
+    match refused.filter(|_| open.is_empty()) {
+        Some(errno) => Err(errno),
+        None => Ok(open.join(", ")),
+    }
+}
+
+fn mount_and_open(kind: &str, file: &str) -> Result<(), Errno> {
+    let place = Path::new("/mnt");
+    mount(Some(kind), place, Some(kind), MsFlags::empty(), None::<&str>)?;
+    let opened = File::options().write(true).open(place.join(file));
+    umount2(place, MntFlags::MNT_DETACH)?;
+    opened.map(drop).map_err(|error| errno_of(&error))
 }
 
 fn read_a_message(device: &Path) -> Result<String, Errno> {
@@ -100,17 +90,6 @@ pub(crate) fn write_core_pattern(_: &Told) -> Result<String, Errno> {
     file.map(|_| "open".to_owned()).map_err(|error| errno_of(&error))
 }
 
-/// Mounts a hierarchy of cgroup v1, and writes to the file in it that names a program, which the
-/// kernel starts on the host, as root, when a cgroup is empty (cgroups(7)). No name is written.
-pub(crate) fn write_release_agent(told: &Told) -> Result<String, Errno> {
-    let place = Path::new("/mnt");
-    let options = format!("none,name={}", told.word(0)?);
-    mount(Some("cgroup"), place, Some("cgroup"), MsFlags::empty(), Some(options.as_str()))?;
-    let file = File::options().write(true).open(place.join("release_agent"));
-    file.and_then(|mut file| file.write_all(b"\n")).map_err(|error| errno_of(&error))?;
-    Ok("written".to_owned())
-}
-
 /// Types a letter at the terminal, if there is one.
 pub(crate) fn type_into_terminal(told: &Told) -> Result<String, Errno> {
     let letter = *told.word(0)?.as_bytes().first().ok_or(Errno::EINVAL)?;
@@ -120,4 +99,40 @@ pub(crate) fn type_into_terminal(told: &Told) -> Result<String, Errno> {
         Err(_) => system_calls::type_into(io::stdin(), letter)?,
     }
     Ok("typed".to_owned())
+}
+
+/// Gives the kernel a program of its own machine language (bpf(2)). It does nothing, and is gone
+/// with this process.
+pub(crate) fn load_program(_: &Told) -> Result<String, Errno> {
+    system_calls::load_bpf_program().map(|_| "loaded".to_owned())
+}
+
+/// Reads the kernel's log by syslog(2).
+pub(crate) fn read_kernel_log(_: &Told) -> Result<String, Errno> {
+    system_calls::read_kernel_log().map(|_| "the log".to_owned())
+}
+
+/// Sets the rate of the machine's clock: to what it is.
+pub(crate) fn set_clock(_: &Told) -> Result<String, Errno> {
+    system_calls::set_clock_to_its_own_rate().map(|()| "set".to_owned())
+}
+
+/// Makes a user namespace, in which one has all capabilities: by the call that everybody knows, or
+/// by the one whose arguments no filter can read.
+pub(crate) fn make_user_namespace(_: &Told) -> Result<String, Errno> {
+    unshare(CloneFlags::CLONE_NEWUSER)
+        .or_else(|_| system_calls::clone_into_user_namespace())
+        .map(|()| "made".to_owned())
+}
+
+/// Makes a queue for system calls: what goes through it, no filter of system calls sees.
+pub(crate) fn make_io_uring(_: &Told) -> Result<String, Errno> {
+    system_calls::make_io_uring().map(|_| "made".to_owned())
+}
+
+/// Makes a socket to the machine that this one is a guest of, and to its other guests (vsock(7)).
+/// Nobody is called.
+pub(crate) fn make_vsock(_: &Told) -> Result<String, Errno> {
+    socket(AddressFamily::Vsock, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    Ok("made".to_owned())
 }

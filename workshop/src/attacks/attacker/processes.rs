@@ -5,7 +5,7 @@ use std::io::IoSliceMut;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 use v1_chroot::command_line::errno_of;
@@ -22,6 +22,14 @@ fn pid(told: &Told) -> Result<Pid, Errno> {
 pub(crate) fn kill_process(told: &Told) -> Result<String, Errno> {
     kill(pid(told)?, Signal::SIGKILL)?;
     Ok("killed".to_owned())
+}
+
+/// kill(2) with 0: a signal to the process group that the attacker is in. It does not harm whoever
+/// blocks it.
+pub(crate) fn signal_group(_: &Told) -> Result<String, Errno> {
+    SigSet::from(Signal::SIGUSR1).thread_block()?;
+    kill(Pid::from_raw(0), Signal::SIGUSR1)?;
+    Ok("sent".to_owned())
 }
 
 /// Reads the command line of a process.
@@ -57,5 +65,11 @@ pub(crate) fn read_memory(told: &Told) -> Result<String, Errno> {
 /// Reads System V shared memory by its key (sysvipc(7)).
 pub(crate) fn read_system_v_memory(told: &Told) -> Result<String, Errno> {
     let bytes = system_calls::read_shared_memory(told.number(0)?, told.number(1)?)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Reads a key of the session keyring by its name (keyrings(7)).
+pub(crate) fn read_key(told: &Told) -> Result<String, Errno> {
+    let bytes = system_calls::read_key_of_session(told.word(0)?)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
