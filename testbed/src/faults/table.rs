@@ -106,6 +106,7 @@ pub(super) const FALL_BACKS: &[Exception] = &[
     exception("v6 limits root", "access", "/sys/fs/cgroup/", &[], "the own cgroup may do"),
     exception("v6 limits root", "statfs", "/sys/fs/cgroup", &[], "it is no v2"),
     exception("v5 loopback root", "wait4", "", &[], "a proxy that was killed is init's to reap"),
+    exception("v5 bridge root", "faccessat2", "", &[Errno::ENOSYS], "the C library asks otherwise"),
     exception("v5 bridge root", "openat", "ip_tables_names", &[], "it is only for a warning"),
     exception("v5 bridge root", "read", "ip_tables_names", &[], "the same"),
     exception("v5 bridge root", "statx", "disable_ipv6", &[], "it is written in any case"),
