@@ -530,8 +530,10 @@ fn accounts(host: &Host) {
         {
             let layers = [base(host).finish(), accounts.finish()];
             let image = layout(&host.dir(&format!("image{number}")), &layers, &config());
-            host.run(["--image", image.str(), "-u", "app", "true"])
-                .assert_refused(125, &["/etc/passwd is no regular file"]);
+            host.run(["--image", image.str(), "-u", "app", "true"]).assert_refused(
+                125,
+                &["cannot read the container's /etc/passwd: it is no regular file"],
+            );
         }
     });
 }
