@@ -4,7 +4,7 @@ use crate::command_line::Failure;
 use crate::signals::{HeldSignals, Interrupts, default_actions, hold_signals};
 use crate::system_calls::{self, exit_now, try_wait, wait_for_signal};
 use crate::terminal::Terminal;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -261,8 +261,8 @@ static REPORTER: AtomicI32 = AtomicI32::new(NO_REPORTER);
 const NO_REPORTER: RawFd = -1;
 
 // ANCHOR: close_host_descriptors
-/// Closes every descriptor but 0, 1, 2 and the report pipe. To be called in the child of a
-/// [`Child::spawn`] before it looks up the first name in the container. Nothing that owns a
+/// Closes every descriptor but 0, 1, 2 and the report pipe, if there is one. To be called in the
+/// child of a launcher before it looks up the first name in the container. Nothing that owns a
 /// descriptor may be used afterwards.
 ///
 /// Close-on-exec would be too late: it takes effect at execve(2). Until then /proc/self/fd/N is a
@@ -270,10 +270,9 @@ const NO_REPORTER: RawFd = -1;
 /// Through a directory of the host that is still open, each of them leads out (CVE-2024-21626).
 ///
 /// # Errors
-/// Those of close_range(2), or if this process is no such child.
+/// Those of close_range(2).
 pub fn close_host_descriptors() -> Result<()> {
     let reporter = REPORTER.load(Ordering::Relaxed);
-    ensure!(reporter != NO_REPORTER, "only the child of a launcher may close its descriptors");
     // SAFETY: this process is a copy of the launcher. It does not return to the frames that own the
     // launcher's descriptors: it executes the command, or writes why not to the pipe and ends.
     unsafe { system_calls::close_all_but(reporter) }

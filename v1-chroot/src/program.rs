@@ -16,8 +16,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where programs are looked for last: not all of these are on every PATH, /usr/sbin for one.
+/// Where programs are looked for if PATH says nothing.
 const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where they are looked for last: these are not on everybody's PATH.
+const OF_ROOT: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
 /// A command that runs the program `name`, wherever it is found. Its own PATH has the same
 /// directories and no others: it may start programs too.
@@ -64,7 +67,8 @@ fn search_path() -> OsString {
 fn without_relative(path: &OsStr) -> OsString {
     let entries = path.as_bytes().split(|&byte| byte == b':');
     let absolute = entries.filter(|entry| entry.starts_with(b"/"));
-    let all: Vec<&[u8]> = absolute.chain([USUAL.as_bytes()]).collect();
+    let mut all: Vec<&[u8]> = absolute.collect();
+    all.push(if all.is_empty() { USUAL } else { OF_ROOT }.as_bytes());
     OsStr::from_bytes(&all.join(&b':')).to_owned()
 }
 
@@ -89,7 +93,7 @@ mod tests {
             assert_eq!(without_relative(OsStr::new(path)), USUAL, "{path:?}");
         }
         for path in ["/a:/b\nc", ":/a::/b\nc:", ".:/a:x/y:/b\nc:../"] {
-            let expected = format!("/a:/b\nc:{USUAL}");
+            let expected = format!("/a:/b\nc:{OF_ROOT}");
             assert_eq!(without_relative(OsStr::new(path)), *expected, "{path:?}");
         }
     }

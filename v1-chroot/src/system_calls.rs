@@ -115,7 +115,7 @@ pub fn close_on_exec_from_3() -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
-/// close_range(2), twice: closes every descriptor but 0, 1, 2 and `kept`.
+/// close_range(2), twice: closes every descriptor but 0, 1, 2 and `kept`, which may be none.
 ///
 /// # Safety
 /// No value that owns another descriptor may be used or dropped after this.
@@ -123,10 +123,10 @@ pub fn close_on_exec_from_3() -> nix::Result<()> {
 /// # Errors
 /// ENOSYS before Linux 5.9.
 pub(crate) unsafe fn close_all_but(kept: RawFd) -> nix::Result<()> {
-    let kept = kept.unsigned_abs(); // a descriptor is not negative
-    for (first, last) in [(3, kept.saturating_sub(1)), (kept + 1, libc::c_uint::MAX)] {
+    let kept = libc::c_uint::try_from(kept).unwrap_or(2).max(2); // none is negative
+    for (first, last) in [(3, kept - 1), (kept + 1, libc::c_uint::MAX)] {
         if first > last {
-            continue; // `kept` is 3
+            continue; // `kept` is the first, or none
         }
         // SAFETY: three integers; that no owner is used any more is our caller's promise.
         Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;

@@ -83,7 +83,7 @@ fn the_status_is_the_commands(host: &Host) {
 fn what_failed_stands_out(host: &Host) {
     let outcome = Outcome::of(&mut trace(host, &["v1-chroot", "no-such-command"]));
     let text = String::from_utf8_lossy(&outcome.stdout);
-    let failed = text.lines().filter(|line| line.starts_with("FAILED child      execve("));
+    let failed = text.lines().filter(|line| line.starts_with("FAILED child      openat2("));
     assert!(failed.count() >= 6, "one for each directory of PATH: {text}");
     let outcome = Outcome::of(&mut trace(host, &["v1-chroot", "true"]));
     let text = String::from_utf8_lossy(&outcome.stdout);

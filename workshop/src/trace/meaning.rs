@@ -173,6 +173,13 @@ const MEANINGS: &[Meaning] = &[
     m("clone3", "CLONE_THREAD", "a thread", "pthreads(7)", "v5-netns"),
     m("clone", "", "one more process", "fork(2)", "v1-chroot"),
     m("clone3", "", "one more process", "fork(2)", "v1-chroot"),
+    m(
+        "openat2",
+        "O_PATH, resolve=RESOLVE_NO_MAGICLINKS}",
+        "what would be executed is looked at: no link may lead out",
+        "openat2(2)",
+        "v2-mountns",
+    ),
     m("execve", "", "the process becomes this program", "execve(2)", "v1-chroot"),
 ];
 

@@ -20,7 +20,7 @@ pub(super) struct Line {
 /// A process or thread that has not become another program yet.
 struct Process {
     name: &'static str,
-    /// What it had execve(2) fail with, on its way along PATH.
+    /// What it has failed with on its way along PATH, be it to find the command or to execute it.
     failed_execs: Vec<Line>,
 }
 
@@ -36,7 +36,11 @@ pub(super) fn tell(calls: &[Call]) -> Vec<Line> {
         let Some(process) = processes.get_mut(&call.process) else { continue };
         let Some(meaning) = meaning::of(call) else { continue };
         let line = line_of(process.name, call, meaning);
-        if call.name != "execve" {
+        let is_about_command = matches!(&call.name[..], "openat2" | "execve");
+        if call.name == "openat2" && !call.failed() {
+            continue; // it is there: the next line says so
+        }
+        if !is_about_command {
             let child = call.returned().filter(|_| is_birth(&call.name));
             let name = child_of(process.name, call, calls);
             lines.push(line);
