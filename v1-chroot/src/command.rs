@@ -105,7 +105,7 @@ fn explain(program: &OsStr, path: &Path, errno: Errno) -> Failure {
     let found = executable::metadata(path).ok();
     let is_file = found.as_ref().is_some_and(Metadata::is_file);
     let is_executable = found.as_ref().is_some_and(|it| it.permissions().mode() & 0o111 != 0);
-    let interpreter = executable::interpreter(path).ok().flatten();
+    let interpreter = executable::interpreters(path).ok().and_then(|all| all.into_iter().next());
     let advice = match (errno, interpreter) {
         (Errno::ENOENT, Some(interpreter)) => {
             &format!("the file is there, but its interpreter {interpreter:?} is not")
@@ -119,7 +119,10 @@ fn explain(program: &OsStr, path: &Path, errno: Errno) -> Failure {
         (Errno::EACCES, _) if found.as_ref().is_some_and(Metadata::is_dir) => "it is a directory",
         (Errno::EACCES, _) if found.is_some() && !is_file => "it is not a regular file",
         (Errno::EACCES, _) if !is_executable => "it is not executable: chmod +x",
-        (Errno::EACCES, _) => "a directory that cannot be entered, or a mount with noexec",
+        (Errno::EACCES, _) => {
+            "a directory that cannot be entered, a mount with noexec, or a file that this user \
+             cannot read: then nobody can see beforehand what would interpret it"
+        }
         (Errno::E2BIG, _) => "its arguments and its environment are too long together",
         _ => "see execve(2)",
     };

@@ -5,9 +5,9 @@
 //! more of them than the kernel would take; the crate's own stream reader believes every size.
 
 use crate::bounded;
-use elf::abi::{EI_NIDENT, PT_INTERP};
-use elf::endian::AnyEndian;
-use elf::file::{Class, ELF64_EHDR_TAILSIZE, FileHeader, parse_ident};
+use elf::abi::{EI_NIDENT, ELFMAGIC, PT_INTERP};
+use elf::endian::{AnyEndian, EndianParse, NativeEndian};
+use elf::file::{Class, FileHeader, parse_ident};
 use elf::segment::SegmentTable;
 use nix::fcntl::ResolveFlag;
 use std::ffi::OsString;
@@ -21,13 +21,12 @@ use std::path::{Path, PathBuf};
 const MAX_HEADERS: usize = 65536;
 const MAX_NAME: usize = 4096;
 
-/// So many bytes of a file are read at first.
+/// So many bytes of a file are read at first: mostly all that there is to look at.
 pub(crate) const START: usize = 1024;
 
 /// An ELF file, opened.
 pub(crate) struct ElfFile {
     file: File,
-    /// What it begins with: mostly all that there is to look at.
     start: Vec<u8>,
     header: FileHeader<AnyEndian>,
 }
@@ -37,13 +36,8 @@ impl ElfFile {
     pub(crate) fn open(path: &Path) -> io::Result<Option<ElfFile>> {
         let file = bounded::open(path, ResolveFlag::empty())?;
         let start = read(&file, 0, START)?;
-        Ok(ElfFile::of(file, start))
-    }
-
-    /// The same for a file that is open, and `start` is what it begins with.
-    pub(crate) fn of(file: File, start: Vec<u8>) -> Option<ElfFile> {
-        let header = parse(start.get(..EI_NIDENT + ELF64_EHDR_TAILSIZE).unwrap_or(&start))?;
-        Some(ElfFile { file, start, header })
+        let header = parse(&start);
+        Ok(header.map(|header| ElfFile { file, start, header }))
     }
 
     /// Machine and word size: the same for two files if one machine runs both.
@@ -51,36 +45,59 @@ impl ElfFile {
         (self.header.e_machine, self.header.class)
     }
 
-    /// The dynamic loader that it asks for (PT_INTERP); `None` if it is static, or if the kernel
-    /// would not believe what it says of the name.
+    /// The dynamic loader that it asks for; `None` if it is static.
     pub(crate) fn loader(&self) -> io::Result<Option<PathBuf>> {
-        let size = usize::from(self.header.e_phnum) * usize::from(self.header.e_phentsize);
-        let headers = self.part(self.header.e_phoff, size.min(MAX_HEADERS))?;
-        let headers = SegmentTable::new(self.header.endianness, self.header.class, &headers);
-        let Some(loader) = headers.iter().find(|segment| segment.p_type == PT_INTERP) else {
-            return Ok(None);
-        };
-        let size = usize::try_from(loader.p_filesz).unwrap_or(usize::MAX);
-        if size > MAX_NAME {
-            return Ok(None);
-        }
-        let mut name = self.part(loader.p_offset, size)?;
-        name.truncate(name.iter().position(|&byte| byte == 0).unwrap_or(name.len()));
-        Ok(Some(PathBuf::from(OsString::from_vec(name))))
-    }
-
-    fn part(&self, offset: u64, size: usize) -> io::Result<Vec<u8>> {
-        let first = usize::try_from(offset).unwrap_or(usize::MAX);
-        match self.start.get(first..first.saturating_add(size)) {
-            Some(part) => Ok(part.to_vec()),
-            None => read(&self.file, offset, size),
-        }
+        loader_of(&self.file, &self.start, &self.header)
     }
 }
 
 fn parse(start: &[u8]) -> Option<FileHeader<AnyEndian>> {
     let (ident, tail) = start.split_at_checked(EI_NIDENT)?;
     FileHeader::parse_tail(parse_ident(ident).ok()?, tail).ok()
+}
+
+/// The dynamic loaders that the kernel could start for a file that begins with `start`: it looks at
+/// the first four bytes, and at the machine. What else the file says of itself, such as its word
+/// size or version, it does not ask (fs/binfmt_elf.c). So here both word sizes are tried.
+pub(crate) fn loaders(file: &File, start: &[u8]) -> io::Result<Vec<PathBuf>> {
+    let Some(tail) = start.get(EI_NIDENT..).filter(|_| start.starts_with(&ELFMAGIC)) else {
+        return Ok(Vec::new());
+    };
+    let mut loaders = Vec::new();
+    for class in [Class::ELF64, Class::ELF32] {
+        if let Ok(header) = FileHeader::parse_tail((NativeEndian, class, 0, 0), tail) {
+            loaders.extend(loader_of(file, start, &header)?);
+        }
+    }
+    Ok(loaders)
+}
+
+/// The first one (PT_INTERP); `None` also if the kernel would not believe what is said of its name.
+fn loader_of<E: EndianParse>(
+    file: &File,
+    start: &[u8],
+    header: &FileHeader<E>,
+) -> io::Result<Option<PathBuf>> {
+    let part = |offset: u64, size: usize| {
+        let first = usize::try_from(offset).unwrap_or(usize::MAX);
+        match start.get(first..first.saturating_add(size)) {
+            Some(part) => Ok(part.to_vec()),
+            None => read(file, offset, size),
+        }
+    };
+    let size = usize::from(header.e_phnum) * usize::from(header.e_phentsize);
+    let headers = part(header.e_phoff, size.min(MAX_HEADERS))?;
+    let headers = SegmentTable::new(header.endianness, header.class, &headers);
+    let Some(loader) = headers.iter().find(|segment| segment.p_type == PT_INTERP) else {
+        return Ok(None);
+    };
+    let size = usize::try_from(loader.p_filesz).unwrap_or(usize::MAX);
+    if size > MAX_NAME {
+        return Ok(None);
+    }
+    let mut name = part(loader.p_offset, size)?;
+    name.truncate(name.iter().position(|&byte| byte == 0).unwrap_or(name.len()));
+    Ok(Some(PathBuf::from(OsString::from_vec(name))))
 }
 
 /// Up to `size` bytes of the file, from `offset` on.

@@ -6,9 +6,8 @@
 
 use crate::bounded;
 use crate::command_line::errno_of;
-use crate::elf_file::{self, ElfFile};
+use crate::elf_file;
 use crate::lookup::open_in;
-use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
@@ -24,19 +23,26 @@ const FIRST_LINE: usize = 256;
 
 /// Looks up `path`, and its interpreter, and so on, as execve(2) will do next.
 ///
-/// What another process swaps between this and execve(2) is not seen: the kernel looks up anew.
+/// What another process swaps between this and execve(2) is not seen: the kernel looks up anew. Nor
+/// is a program that the host has registered for a kind of file (binfmt_misc), unless it is held
+/// open there.
 ///
 /// # Errors
-/// ELOOP for a magic link, and what execve(2) would fail with.
+/// ELOOP for a magic link, and what execve(2) would fail with. EACCES for a file that cannot be
+/// read: the kernel can, and would start what its first line says.
 pub(crate) fn check(path: &Path) -> nix::Result<()> {
-    let mut path = path.to_owned();
+    let mut level = vec![path.to_owned()];
     for _ in 0..=MOST_INTERPRETERS {
-        match interpreter(&path)? {
-            Some(interpreter) => path = interpreter,
-            None => break,
+        let mut next = Vec::new();
+        for path in level {
+            next.extend(interpreters(&path)?);
         }
+        if next.is_empty() {
+            return Ok(());
+        }
+        level = next;
     }
-    Ok(())
+    level.iter().try_for_each(|path| metadata(path).map(drop))
 }
 
 /// What kind of file it is.
@@ -51,23 +57,19 @@ pub(crate) fn has_entry(path: &Path) -> bool {
     open_in(AT_FDCWD, path, flags, ResolveFlag::empty()).is_ok()
 }
 
-/// The program that the kernel starts in place of `path`: the one in a script's first line, or the
-/// dynamic loader of a program that needs shared libraries. None for a file that cannot be read,
-/// but perhaps executed.
-pub(crate) fn interpreter(path: &Path) -> nix::Result<Option<PathBuf>> {
+/// The programs that the kernel may start in place of `path`: the one in a script's first line, or
+/// the dynamic loader of a program that needs shared libraries.
+pub(crate) fn interpreters(path: &Path) -> nix::Result<Vec<PathBuf>> {
     // Only a regular file is opened to look inside: to open a device can do something.
     if !metadata(path)?.is_file() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let failed = |error: io::Error| errno_of(&error);
-    let file = match bounded::open(path, ResolveFlag::RESOLVE_NO_MAGICLINKS).map_err(failed) {
-        Err(Errno::EACCES) => return Ok(None),
-        result => result?,
-    };
+    let file = bounded::open(path, ResolveFlag::RESOLVE_NO_MAGICLINKS).map_err(failed)?;
     let start = elf_file::read(&file, 0, elf_file::START).map_err(failed)?;
     match start.strip_prefix(b"#!") {
-        Some(script) => Ok(interpreter_of_script(script)),
-        None => ElfFile::of(file, start).map_or(Ok(None), |it| it.loader()).map_err(failed),
+        Some(script) => Ok(interpreter_of_script(script).into_iter().collect()),
+        None => elf_file::loaders(&file, &start).map_err(failed),
     }
 }
 

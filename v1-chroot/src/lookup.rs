@@ -9,6 +9,10 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+/// Somebody may rename without end to keep us here, or hold a lease on a file (fcntl(2)), of which
+/// EAGAIN tells too.
+const MOST_ATTEMPTS: u32 = 1000;
+
 /// openat2(2), close-on-exec, from `directory`, and never through a magic link. What more the path
 /// must not do, `resolve` says.
 ///
@@ -23,11 +27,12 @@ pub fn open_in(
     let how = OpenHow::new()
         .flags(flags | OFlag::O_CLOEXEC)
         .resolve(resolve | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    loop {
+    for _ in 1..MOST_ATTEMPTS {
         match openat2(&directory, path, how) {
             // Something was renamed meanwhile, somewhere, and the kernel could not be sure.
             Err(Errno::EAGAIN) => {}
             result => return result,
         }
     }
+    openat2(&directory, path, how)
 }

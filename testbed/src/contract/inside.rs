@@ -20,6 +20,7 @@ pub fn add(suite: Suite) -> Suite {
         return suite;
     }
     let mut suite = suite.both("no_descriptor_leads_out", no_descriptor_leads_out);
+    suite = suite.both("nothing_hides_an_interpreter", nothing_hides_an_interpreter);
     let mut places: Vec<(&str, IsNone)> = vec![
         ("no_name_leads_out_as_command", Place::is_no_command),
         ("no_name_leads_out_as_interpreter", Place::is_no_interpreter),
@@ -36,6 +37,42 @@ pub fn add(suite: Suite) -> Suite {
     places.into_iter().fold(suite, |suite, (name, is_none)| {
         suite.both(name, move |host| no_name_leads_out(host, is_none))
     })
+}
+
+/// What the kernel starts in place of a file, however the file says so.
+fn nothing_hides_an_interpreter(host: &Host) {
+    host.warm_up();
+    let place = Place::in_rootfs(host);
+    let write = |name: &str, mode: u32, content: &[u8]| {
+        let path = place.directory.join(name);
+        fs::write(&path, content).unwrap();
+        host.give(&path);
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    };
+    let refuses = |arguments: &[&str], words: &[&str]| {
+        let mut launcher = host.launcher();
+        Outcome::of(launcher.args(arguments)).assert_refused(126, words);
+    };
+    // The kernel asks neither for the version of the format, nor for word size and byte order.
+    for (at, value) in [(6, 0), (4, 9), (5, 9)] {
+        let mut program = program_with_loader(host, LAUNCHER);
+        program[at] = value;
+        write("program", 0o755, &program);
+        refuses(&["/tmp/names/program"], &["ELOOP"]);
+    }
+    // As long a chain as it follows, and a loader at its end.
+    write("script0", 0o755, &program_with_loader(host, LAUNCHER));
+    for number in 1..=5 {
+        let script = format!("#!/tmp/names/script{}\n", number - 1);
+        write(&format!("script{number}"), 0o755, script.as_bytes());
+    }
+    refuses(&["/tmp/names/script5"], &["ELOOP"]);
+    // It can read what the user cannot.
+    if host.stage_facts().writable_layer && host.is_root() {
+        write("script", 0o711, format!("#!{LAUNCHER}\n").as_bytes());
+        refuses(&["-u", "1000", "/tmp/names/script"], &["EACCES", "cannot read"]);
+    }
+    place.remove();
 }
 
 /// Tries a name at one place, and panics if it leads out.
