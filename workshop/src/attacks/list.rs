@@ -150,10 +150,12 @@ pub(super) const ALL: &[Attack] = &[
               moment it is the launcher, a file of the host, which would then run inside, where \
               others can reach it: the steps refuse such a command. That is enough where nothing \
               else of the host is in sight; in v2 the supervisor is (/proc/PID/exe). In v1 the \
-              attacker has walked out, and finds the file by its path. From v3 to v7 a race is \
-              left, which is not tried here: two containers share a rootfs, and one swaps the \
-              link in between the look and the execve(2) of the other. v8 runs from a sealed copy \
-              in memory, and that is what an attacker would get.",
+              attacker has walked out, and finds the file by its path. From v3 to v7 two \
+              ways are left, which are not tried here: two containers share a rootfs, and one \
+              swaps the link in between the look and the execve(2) of the other; or the host has \
+              registered an interpreter by its name (binfmt_misc, without F), and the root file \
+              system has a link of that name. v8 runs from a sealed copy in memory, and that is \
+              what an attacker would get.",
         docker: "runc had this hole (CVE-2019-5736), and runs from such a copy since.",
         attacker: attacker::change_launcher,
         victim: victim::LAUNCHER,
