@@ -1,14 +1,16 @@
 //! A small /dev: the devices that programs rely on, and none of the host's disks.
 
-use crate::{NewRoot, open_in, system_calls};
-use anyhow::{Context, Result, anyhow};
+use crate::{NewRoot, mount_below, open_in, system_calls};
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag, openat};
-use nix::mount::{MsFlags, mount};
-use nix::sys::stat::{Mode, SFlag, makedev, mkdirat, mknodat, umask};
-use nix::unistd::{fchdir, symlinkat};
-use std::os::fd::OwnedFd;
+use nix::mount::MsFlags;
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, makedev, mknodat, umask};
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, symlinkat};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use v1_chroot::lookup;
 
 /// The devices, with their numbers (the kernel's admin-guide/devices.txt).
 const DEVICES: [(&str, u64, u64); 6] = [
@@ -38,15 +40,18 @@ impl NewRoot {
     // ANCHOR: mount_dev
     /// Mounts a /dev in memory: null, zero, full, random, urandom, tty, the links to the open
     /// descriptors, and two more mounts, pts for pseudo-terminals and shm for shared memory.
+    /// Returns its root directory.
+    ///
+    /// Where 0, 1 or 2 is the host's null device, the new one takes its place.
     ///
     /// # Errors
     /// If /dev of the rootfs is a symbolic link, or the kernel refuses one of the mounts.
-    pub fn mount_dev(&self) -> Result<()> {
+    pub fn mount_dev(&self) -> Result<OwnedFd> {
         let mode = umask(Mode::empty()); // the modes below are meant as written
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-        self.mount_new("dev", "tmpfs", flags, "mode=755,size=64k")?
+        let dev = self
+            .mount_new("dev", "tmpfs", flags, "mode=755,size=64k")?
             .context("cannot mount tmpfs on /dev")?;
-        let dev = self.mount_point("dev")?;
         for (name, major, minor) in DEVICES {
             make_device(&dev, name, makedev(major, minor))?;
         }
@@ -55,18 +60,50 @@ impl NewRoot {
                 .with_context(|| format!("cannot make the link /dev/{name}"))?;
         }
         // Nobody but us can put a link into this /dev yet: names are safe below it.
-        fchdir(&dev).context("cannot enter /dev of the rootfs")?;
         for (name, kind, more_flags, options) in MOUNTS {
-            mkdirat(&dev, name, Mode::from_bits_truncate(0o755))
-                .and_then(|()| {
-                    mount(Some(kind), name, Some(kind), flags | more_flags, Some(options))
-                })
-                .with_context(|| format!("cannot mount {kind} on /dev/{name}"))?;
+            mount_below(&dev, name, kind, flags | more_flags, options)?;
         }
         umask(mode);
-        Ok(())
+        replace_null(&dev, Path::new("null"))?;
+        Ok(dev)
     }
     // ANCHOR_END: mount_dev
+}
+
+// ANCHOR: replace_null
+/// Puts the null device at `path`, seen from `directory`, in the place of each of 0, 1 and 2 that
+/// is one: the caller's, or that of Rust's runtime for what was closed. Who owns the host's node,
+/// root inside as outside, could take all rights from it by /proc/self/fd/0.
+///
+/// # Errors
+/// Those of openat2(2); and if there is something else at `path`.
+pub fn replace_null(directory: impl AsFd, path: &Path) -> Result<()> {
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let standard = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+    let [stdin, stdout, stderr] = standard.map(|it| fstat(it).is_ok_and(|found| is_null(&found)));
+    if !(stdin || stdout || stderr) {
+        return Ok(());
+    }
+    let advice = "it is needed where the caller's stdin, stdout or stderr is one";
+    // O_NONBLOCK: if it is a FIFO, nobody is waited for.
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    let null = lookup::open_in(directory, path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let null = null.and_then(|null| Ok((fstat(&null)?, null)));
+    let (found, null) = null
+        .map_err(|errno| anyhow!("cannot open /dev/null of the container: {errno} ({advice})"))?;
+    ensure!(is_null(&found), "/dev/null of the container is not the device 1:3 ({advice})");
+    let replace =
+        |is_null, dup2: &dyn Fn() -> nix::Result<()>| if is_null { dup2() } else { Ok(()) };
+    replace(stdin, &|| dup2_stdin(&null))
+        .and_then(|()| replace(stdout, &|| dup2_stdout(&null)))
+        .and_then(|()| replace(stderr, &|| dup2_stderr(&null)))
+        .context("cannot replace the caller's /dev/null")
+}
+// ANCHOR_END: replace_null
+
+fn is_null(found: &FileStat) -> bool {
+    let kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
+    kind == SFlag::S_IFCHR && found.st_rdev == makedev(1, 3)
 }
 
 /// Makes a device node; in a user namespace, where nobody may, binds the host's instead.

@@ -12,7 +12,7 @@ pub mod volume;
 pub use nix::sched::CloneFlags;
 pub use volume::Volume;
 
-use crate::system_calls::{attach, clone_mounts};
+use crate::system_calls::{attach, clone_mounts, clone_mounts_at, make_mount};
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
@@ -137,7 +137,9 @@ impl NewRoot {
     }
 
     /// Mounts a new file system of type `kind` on the directory `name` of the new root. The inner
-    /// result is the mount's own, for callers who know another way.
+    /// result is the mount's own, for callers who know another way. It is the new file system's
+    /// root directory: the name can mean another directory when one looks again, for a container
+    /// that runs in the same rootfs may rename.
     ///
     /// # Errors
     /// If the mount point cannot be made, or is a symbolic link.
@@ -147,10 +149,24 @@ impl NewRoot {
         kind: &str,
         flags: MsFlags,
         options: &str,
-    ) -> Result<nix::Result<()>> {
-        // mount(2) takes a path, and a path in a rootfs may lie. "." cannot.
-        fchdir(self.mount_point(name)?).context("cannot enter a mount point")?;
-        Ok(mount(Some(kind), ".", Some(kind), flags, Some(options)))
+    ) -> Result<nix::Result<OwnedFd>> {
+        let mount_point = self.mount_point(name)?;
+        let mounted = make_mount(kind, flags, options).and_then(|new| {
+            attach(&new, &mount_point, Path::new(""))?;
+            Ok(new)
+        });
+        Ok(mounted)
+    }
+
+    /// Mounts an open file on `target`, as a volume.
+    ///
+    /// # Errors
+    /// As [`NewRoot::mount_volumes`].
+    pub fn mount_file(&self, file: impl AsFd, target: &Path) -> Result<()> {
+        let place = self.volume_target(target, false)?;
+        clone_mounts_at(file, Path::new(""))
+            .and_then(|mounts| attach(&mounts, &place, Path::new("")))
+            .with_context(|| format!("cannot mount a file on {target:?}"))
     }
 
     /// Opens the directory `name` of the new root, and makes what is missing of it.
@@ -186,6 +202,24 @@ impl NewRoot {
             anyhow!("cannot use /{name} of the rootfs: {errno} ({advice})")
         })
     }
+}
+
+/// Makes the directory `name` in a file system that is new and the launcher's own, `above`, and
+/// mounts another one there.
+///
+/// # Errors
+/// Those of mkdirat(2), and those of the new mount.
+pub fn mount_below(
+    above: &OwnedFd,
+    name: &str,
+    kind: &str,
+    flags: MsFlags,
+    options: &str,
+) -> Result<()> {
+    mkdirat(above, name, Mode::from_bits_truncate(0o755))
+        .and_then(|()| make_mount(kind, flags, options))
+        .and_then(|new| attach(&new, above, Path::new(name)))
+        .with_context(|| format!("cannot mount {kind} ({options}) on {name}"))
 }
 
 // ANCHOR: change_root

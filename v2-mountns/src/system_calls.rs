@@ -2,27 +2,90 @@
 //! `unsafe` of this crate.
 //!
 //! open_tree(2) clones a mount without a place, mount_setattr(2) changes it while nobody can see
-//! it, move_mount(2) gives it its place. mount(2) does the same by names alone, and a name in a
-//! hostile rootfs can mean something else each time one looks.
+//! it, move_mount(2) gives it its place. A new file system comes by fsopen(2), fsconfig(2) and
+//! fsmount(2). mount(2) does the same by names alone, and a name in a hostile rootfs can mean
+//! something else each time one looks.
 
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
+use nix::mount::MsFlags;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::ptr;
 
 const EMPTY: &CStr = c"";
 
 /// Clones the mount at `path` and all mounts below it: what a recursive bind mount attaches.
 pub(crate) fn clone_mounts(path: &Path) -> nix::Result<OwnedFd> {
+    clone_mounts_at(AT_FDCWD, path)
+}
+
+/// The same, seen from `directory`; an empty path is what it has open, be it a file.
+pub(crate) fn clone_mounts_at(directory: impl AsFd, path: &Path) -> nix::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
-    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE as u32;
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    let flags = flags | (libc::AT_RECURSIVE | libc::AT_EMPTY_PATH) as u32;
     // SAFETY: `path` ends in a zero byte and lives until the call returns.
-    let result =
-        unsafe { libc::syscall(libc::SYS_open_tree, AT_FDCWD.as_raw_fd(), path.as_ptr(), flags) };
-    let descriptor = Errno::result(result)?;
-    let descriptor = i32::try_from(descriptor).map_err(|_| Errno::EBADF)?;
+    new_descriptor(unsafe {
+        libc::syscall(libc::SYS_open_tree, directory.as_fd().as_raw_fd(), path.as_ptr(), flags)
+    })
+}
+
+/// Makes a new file system, and a mount of it without a place. `options` are those of mount(2).
+pub(crate) fn make_mount(kind: &str, flags: MsFlags, options: &str) -> nix::Result<OwnedFd> {
+    let name = CString::new(kind).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: `name` ends in a zero byte and lives until the call returns.
+    let context = new_descriptor(unsafe {
+        libc::syscall(libc::SYS_fsopen, name.as_ptr(), libc::FSOPEN_CLOEXEC)
+    })?;
+    configure(&context, libc::FSCONFIG_SET_STRING, Some("source"), Some(kind))?;
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option.split_once('=') {
+            Some((key, value)) => {
+                configure(&context, libc::FSCONFIG_SET_STRING, Some(key), Some(value))?;
+            }
+            None => configure(&context, libc::FSCONFIG_SET_FLAG, Some(option), None)?,
+        }
+    }
+    configure(&context, libc::FSCONFIG_CMD_CREATE, None, None)?;
+    // The four flags that we use have the same numbers here (fsmount(2): MOUNT_ATTR_RDONLY ...).
+    let attributes = flags.bits();
+    // SAFETY: three integers.
+    new_descriptor(unsafe {
+        libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), libc::FSMOUNT_CLOEXEC, attributes)
+    })
+}
+
+/// fsconfig(2): one setting of a file system that is being made, or the command to make it.
+fn configure(
+    context: &OwnedFd,
+    command: libc::c_uint,
+    key: Option<&str>,
+    value: Option<&str>,
+) -> nix::Result<()> {
+    let text = |text: Option<&str>| text.map(CString::new).transpose().map_err(|_| Errno::EINVAL);
+    let (key, value) = (text(key)?, text(value)?);
+    let pointer = |text: &Option<CString>| text.as_ref().map_or(ptr::null(), |it| it.as_ptr());
+    // SAFETY: each pointer is null or that of a C string that lives until the call returns; which
+    // of them may be null, the kernel checks.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_fsconfig,
+            context.as_raw_fd(),
+            command,
+            pointer(&key),
+            pointer(&value),
+            0,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+/// What a call has returned that makes a descriptor.
+fn new_descriptor(result: libc::c_long) -> nix::Result<OwnedFd> {
+    let descriptor = i32::try_from(Errno::result(result)?).map_err(|_| Errno::EBADF)?;
     // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

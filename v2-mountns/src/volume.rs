@@ -97,7 +97,7 @@ impl NewRoot {
     // ANCHOR_END: mount_volumes
 
     /// Opens the place of a volume; what is missing of it is made, directory by directory.
-    fn volume_target(&self, target: &Path, is_directory: bool) -> Result<OwnedFd> {
+    pub(crate) fn volume_target(&self, target: &Path, is_directory: bool) -> Result<OwnedFd> {
         let opened = find_or_make(&self.directory, target, is_directory);
         let checked = opened.and_then(|place| Ok((fstat(&place)?, place)));
         let (found, place) = checked.map_err(|errno| {

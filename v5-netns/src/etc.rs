@@ -4,16 +4,18 @@
 //! launcher knows. So they lie in memory and are mounted over the container's own, as Docker does.
 
 use anyhow::{Context, Result};
-use nix::fcntl::ResolveFlag;
+use nix::fcntl::{OFlag, ResolveFlag, openat};
 use nix::mount::{MntFlags, MsFlags, umount2};
+use nix::sys::stat::Mode;
 use nix::unistd::fchdir;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use v1_chroot::bounded;
 use v1_chroot::command_line::{note, one_line};
-use v2_mountns::{NewRoot, Volume};
+use v2_mountns::NewRoot;
 
 /// Where programs of the host find whom to ask for the address of a name.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -77,22 +79,32 @@ impl EtcFiles {
         // A file system in memory, for a moment at a place that is ours anyway. The files stay when
         // it goes, since they are mounted elsewhere by then.
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        root.mount_new("sys", "tmpfs", flags, "mode=755,size=20m")?
+        let directory = root
+            .mount_new("sys", "tmpfs", flags, "mode=755,size=20m")?
             .context("cannot mount tmpfs on /sys")?;
-        fchdir(root.mount_point("sys")?).context("cannot enter /sys of the rootfs")?;
         let own_name = format!("{}\t{hostname}\n", self.own_address);
         for (name, content) in [
             ("resolv.conf", self.resolv_conf.clone()),
             ("hosts", format!("{}{own_name}", self.hosts)),
             ("hostname", format!("{hostname}\n")),
         ] {
-            fs::write(name, content).with_context(|| format!("cannot write {name}"))?;
-            let target = Path::new("/etc").join(name);
-            root.mount_volumes(&[Volume { source: name.into(), target, read_only: false }])?;
+            let file = write_new(&directory, name, &content)
+                .with_context(|| format!("cannot write {name}"))?;
+            root.mount_file(&file, &Path::new("/etc").join(name))?;
         }
+        fchdir(&directory).context("cannot enter the tmpfs on /sys")?;
         umount2(".", MntFlags::MNT_DETACH).context("cannot unmount the tmpfs on /sys")
     }
     // ANCHOR_END: mount_into
+}
+
+/// Writes a file that is not there yet. No link is followed.
+fn write_new(directory: &OwnedFd, name: &str, content: &str) -> io::Result<File> {
+    let new = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+    let flags = new | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let mut file = File::from(openat(directory, name, flags, Mode::from_bits_truncate(0o644))?);
+    file.write_all(content.as_bytes())?;
+    Ok(file)
 }
 
 /// A file of the host, or nothing. That one does not exist is no fault: then nobody is to be asked.

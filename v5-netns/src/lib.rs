@@ -181,7 +181,7 @@ impl Network {
                 note(format_args!("no /sys in the container: the kernel allows no new one here"));
                 Ok(())
             }
-            result => result.context("cannot mount sysfs on /sys"),
+            result => result.map(drop).context("cannot mount sysfs on /sys"),
         }
     }
     // ANCHOR_END: mount_into

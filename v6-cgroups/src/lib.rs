@@ -30,7 +30,7 @@ use crate::hierarchy::{Hierarchies, Kind, Version};
 use anyhow::{Context, Result, anyhow};
 use nix::mount::{MsFlags, mount};
 use nix::unistd::{fchdir, symlinkat};
-use v2_mountns::{CloneFlags, NewRoot, unshare};
+use v2_mountns::{CloneFlags, NewRoot, mount_below, unshare};
 
 /// The cgroup of one container: one directory in each hierarchy that its limits need. It owns
 /// them, and removes them when it is dropped.
@@ -95,23 +95,24 @@ impl Cgroup {
         if self.groups.is_empty() {
             return Ok(());
         }
-        let mount_one = |place: &str, group: &Group| {
+        let read_only = flags | MsFlags::MS_RDONLY;
+        if let (true, [_]) = (self.is_unified, &self.groups[..]) {
+            return root
+                .mount_new(PLACE, "cgroup2", read_only, "")?
+                .map(drop)
+                .with_context(|| format!("cannot mount cgroup2 on /{PLACE}"));
+        }
+        // One directory for each hierarchy, as on the host.
+        let directory = root
+            .mount_new(PLACE, "tmpfs", flags, "mode=755,size=64k")?
+            .context("cannot mount tmpfs on /sys/fs/cgroup")?;
+        for group in &self.groups {
             let (kind, options) = match group.version {
                 Version::V2 => ("cgroup2", String::new()),
                 Version::V1 => ("cgroup", group.controllers.join(",")),
             };
-            root.mount_new(place, kind, flags | MsFlags::MS_RDONLY, &options)?
-                .with_context(|| format!("cannot mount {kind} ({options}) on /{place}"))
-        };
-        if let (true, [group]) = (self.is_unified, &self.groups[..]) {
-            return mount_one(PLACE, group);
-        }
-        // One directory for each hierarchy, as on the host.
-        root.mount_new(PLACE, "tmpfs", flags, "mode=755,size=64k")?
-            .context("cannot mount tmpfs on /sys/fs/cgroup")?;
-        let directory = root.mount_point(PLACE)?;
-        for group in &self.groups {
-            mount_one(&format!("{PLACE}/{}", group.hierarchy), group)?;
+            mount_below(&directory, &group.hierarchy, kind, read_only, &options)
+                .with_context(|| format!("cannot fill /{PLACE}"))?;
             // On many hosts cpu and cpuacct are one hierarchy, "cpu,cpuacct", with two links.
             for name in group.controllers.iter().filter(|name| **name != group.hierarchy) {
                 symlinkat(group.hierarchy.as_str(), &directory, name.as_str())

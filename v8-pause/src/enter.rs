@@ -7,7 +7,7 @@ use crate::shared::Namespaces;
 use crate::state::{Running, find, runtime_directory};
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
-use nix::fcntl::ResolveFlag;
+use nix::fcntl::{AT_FDCWD, ResolveFlag};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
@@ -21,6 +21,7 @@ use v1_chroot::command_line::{errno_of, note, one_line};
 use v1_chroot::signals::{Interrupts, hold_signals};
 use v1_chroot::{Child, bounded, close_host_descriptors};
 use v2_mountns::CloneFlags;
+use v2_mountns::dev::replace_null;
 use v3_pidns::{KILL, fork_and_stand_between};
 use v6_cgroups::enter_that_of;
 use v7_overlay::image::ContainerConfig;
@@ -72,6 +73,7 @@ pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Ch
         mounts.join(CloneFlags::CLONE_NEWNS)?; // its root is the container's
         drop(mounts);
         close_host_descriptors()?;
+        replace_null(AT_FDCWD, Path::new("/dev/null"))?;
         terminal.open(user.into())?;
         exec_in_image(&ContainerConfig::default(), &process, command)
     })

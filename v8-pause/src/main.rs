@@ -77,8 +77,7 @@ fn start(
         private_mounts()?;
         let root = NewRoot::bind(&container.overlay.mount()?)?;
         root.mount_proc()?;
-        root.mount_dev()?;
-        read_null(&root)?;
+        read_null(&root.mount_dev()?)?;
         network.mount_into(&root, &pod.hostname)?;
         cgroup.mount_into(&root)?;
         root.mount_volumes(&container.volumes)?;

@@ -4,10 +4,10 @@ use anyhow::{Context, Result};
 use nix::fcntl::{OFlag, ResolveFlag};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use v1_chroot::command_line::{errno_of, note};
 use v1_chroot::lookup::open_in;
-use v2_mountns::NewRoot;
 
 /// Colours of a terminal (console_codes(4)), one after the other for the containers.
 const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
@@ -72,18 +72,13 @@ impl Ends {
 /// Lets this process read from the container's own /dev/null: an end of file, as Kubernetes has it.
 /// The host's would be a device of the host in the container's hands, to change its mode, say.
 ///
-/// To be called when /dev is mounted, and before a volume can cover it.
-///
 /// # Errors
 /// Those of openat2(2) and dup2(2).
-pub fn read_null(root: &NewRoot) -> Result<()> {
-    let null = open_in(
-        root.mount_point("dev")?,
-        Path::new("null"),
-        OFlag::O_RDONLY,
-        ResolveFlag::RESOLVE_NO_SYMLINKS,
-    );
-    null.and_then(dup2_stdin).context("cannot make the container's /dev/null its stdin")
+pub fn read_null(dev: &OwnedFd) -> Result<()> {
+    let null = Path::new("null");
+    open_in(dev, null, OFlag::O_RDONLY, ResolveFlag::RESOLVE_NO_SYMLINKS)
+        .and_then(dup2_stdin)
+        .context("cannot make the container's /dev/null its stdin")
 }
 
 impl Stream {

@@ -5,9 +5,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::mount::{MsFlags, mount, umount};
 
 use crate::elsewhere::mount_tmpfs;
+use crate::faults::descriptors;
 use crate::{Host, Outcome, Suite};
 
 pub fn add(suite: Suite) -> Suite {
@@ -17,7 +19,9 @@ pub fn add(suite: Suite) -> Suite {
     // overlayfs looks below what is mounted in a layer.
     let suite = match suite.stage().writable_layer {
         true => suite,
-        false => suite.both("the_rootfs_may_be_a_mount_point_itself", rootfs_on_a_mount),
+        false => suite
+            .both("the_rootfs_may_be_a_mount_point_itself", rootfs_on_a_mount)
+            .both("directories_that_are_exchanged_lead_nowhere", exchanged_directories),
     };
     suite
         .both("mounts_do_not_reach_the_host", mounts_do_not_reach_the_host)
@@ -48,6 +52,47 @@ fn mounts_do_not_reach_the_host(host: &Host) {
     let inside = fs::read_to_string(format!("/proc/{}/mountinfo", running.command())).unwrap();
     assert_eq!(inside.matches("tmpfs inner ").count(), 2, "{inside}");
     assert_eq!(host_mounts(), before);
+}
+
+/// A container that shares the rootfs exchanges directories while the next one starts, at every
+/// look-up: what is mounted on the one is not sought in the other. Nothing is written into either,
+/// and no link there is followed on the host.
+fn exchanged_directories(host: &Host) {
+    host.warm_up();
+    let rootfs = host.own_rootfs();
+    let precious = host.dir("outside").join("precious");
+    fs::write(&precious, "of the host").unwrap();
+    host.give(&precious);
+    for place in ["sys", "dev", "sys/fs/cgroup"] {
+        let pair = [rootfs.join(place), rootfs.join("exchanged")];
+        for directory in &pair {
+            let _ = fs::remove_dir_all(directory);
+            fs::create_dir_all(directory).unwrap();
+            host.give(directory);
+            for name in ["resolv.conf", "hosts", "hostname"] {
+                symlink(&precious, directory.join(name)).unwrap();
+            }
+        }
+        let flags = RenameFlags::RENAME_EXCHANGE;
+        let exchange = || renameat2(AT_FDCWD, &pair[0], AT_FDCWD, &pair[1], flags).unwrap();
+        let mut launcher = host.launcher();
+        launcher.args(["--rootfs", rootfs.to_str().unwrap()]);
+        if host.stage_facts().cgroups && host.is_root() && host.has_own_cgroups() {
+            launcher.args(["-m", "64m", "--pids-limit", "20"]);
+        }
+        launcher.args(["echo", "started"]);
+        let (_, outcome) = descriptors::look_and(host, &mut launcher, Some(("openat2", &exchange)));
+        if outcome.code() != 0 {
+            // Half of a path was in the one, and half is sought in the other.
+            outcome.assert_refused(125, &["of the rootfs", "ENOENT"]);
+        }
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "of the host", "{outcome:?}");
+        for directory in &pair {
+            let mut names: Vec<_> = fs::read_dir(directory).unwrap().flatten().collect();
+            names.retain(|entry| !entry.file_type().unwrap().is_symlink());
+            assert!(place == "sys" || names.is_empty(), "{directory:?}: {names:?}");
+        }
+    }
 }
 
 fn mounts_of_the_host_stay_out(host: &Host) {

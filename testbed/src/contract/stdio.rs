@@ -7,10 +7,17 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use nix::unistd::Pid;
+
+use crate::faults::descriptors::is_of_own_mounts;
 use crate::running::link;
 use crate::{Host, Outcome, Suite};
 
 pub fn add(suite: Suite) -> Suite {
+    let suite = match suite.stage().mount_namespace {
+        true => suite.both("the_null_device_is_the_containers", null_is_the_containers),
+        false => suite,
+    };
     suite
         .both("stdout_and_stderr_stay_apart", stdout_and_stderr_stay_apart)
         .both("pipes_carry_much_data_both_ways", pipes_carry_much_data_both_ways)
@@ -96,6 +103,25 @@ fn closed_descriptors_are_dev_null(host: &Host) {
         &[0, 1, 2],
     ));
     assert_eq!(outcome.code(), 7, "writing and reading work");
+}
+
+/// Who owns the host's node, root inside as outside, could change its mode. So neither what the
+/// caller hands over nor what Rust's runtime opens for what is closed is the host's in there.
+fn null_is_the_containers(host: &Host) {
+    host.warm_up();
+    let check = |launcher: &mut Command, case: &str| {
+        let running = host.follow(launcher.args(["sleep", "1000"]));
+        running.wait_for_program("sleep");
+        let pid = Pid::from_raw(running.command().cast_signed());
+        for number in 0..3 {
+            let path = format!("/proc/{pid}/fd/{number}");
+            let is_inside = is_of_own_mounts(pid, number);
+            assert!(link(&path) != "/dev/null" || is_inside, "{number}, {case}");
+        }
+    };
+    check(host.launcher().stdin(Stdio::null()), "stdin from it");
+    check(host.launcher().stdout(Stdio::null()).stderr(Stdio::null()), "output to it");
+    check(close_in(&mut host.launcher(), &[0, 1, 2]), "closed");
 }
 
 fn errors_survive_a_closed_stderr(host: &Host) {

@@ -82,7 +82,7 @@ fn descriptors_of(pid: Pid) -> Vec<(RawFd, String)> {
 
 /// Whether a file was opened through a mount of the process's own mount namespace, which is the
 /// container's (man 5 proc_pid_fdinfo, proc_pid_mountinfo).
-fn is_of_own_mounts(pid: Pid, number: RawFd) -> bool {
+pub fn is_of_own_mounts(pid: Pid, number: RawFd) -> bool {
     let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
     let info = read(&format!("fdinfo/{number}"));
     let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:"));

@@ -17,6 +17,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("exec_does_not_believe_a_huge_environment", exec_does_not_believe_a_huge_environment)
         .both("exec_says_what_is_wrong", exec_says_what_is_wrong)
         .both("exec_reads_stdin", exec_reads_stdin)
+        .both("exec_has_the_containers_null_device", exec_has_the_containers_null_device)
         .root("exec_is_the_containers_user", exec_is_the_containers_user)
         .root("root_enters_a_users_pod", root_enters_a_users_pod)
         .both("no_container_has_cap_sys_ptrace", no_container_has_cap_sys_ptrace)
@@ -51,6 +52,30 @@ fn exec_passes_the_exit_status_on(host: &Host) {
     assert_eq!(pod.exec(&["--", "sh", "-c", "kill -TERM $$"]).code(), 143);
     pod.exec(&["--", "nonesuch"]).assert_refused(127, &["cannot execute \"nonesuch\""]);
     pod.exec(&["--", "/etc"]).assert_refused(126, &["it is a directory"]);
+    pod.stop();
+}
+
+/// With `</dev/null` and with a closed stdin; and the container may have put something else there.
+fn exec_has_the_containers_null_device(host: &Host) {
+    let mut pod = Pod::start_ready(host, &scripts("", &[("a", SLEEP)]), 1);
+    let script = "id=$(sed -n 's/mnt_id:.//p' /proc/self/fdinfo/0)
+        grep -q \"^$id \" /proc/self/mountinfo && cat && echo own";
+    for redirect in ["< /dev/null", "<&-"] {
+        let exec = pod.exec_command(&["--", "sh", "-c", script]);
+        let mut shell = host.command("/bin/sh");
+        shell.args(["-c", &format!("exec \"$0\" \"$@\" {redirect}")]);
+        shell.arg(exec.get_program()).args(exec.get_args());
+        let outcome = Outcome::of(&mut shell);
+        assert_eq!(outcome.text(), "own\n", "{redirect} {outcome:?}");
+    }
+    for change in ["mkfifo /dev/null", "ln -s /proc/self/exe /dev/null", "touch /dev/null"] {
+        let script = format!("umount -l /dev/null 2>&1; rm -f /dev/null; {change}");
+        let mut exec = pod.exec_command(&["--", "sh", "-c", &script]);
+        assert_eq!(Outcome::of(exec.stdin(Stdio::piped())).code(), 0, "{change}");
+        let mut exec = pod.exec_command(&["--", "true"]);
+        let outcome = Outcome::of(exec.stdin(Stdio::null()));
+        outcome.assert_refused(125, &["/dev/null of the container"]);
+    }
     pod.stop();
 }
 
