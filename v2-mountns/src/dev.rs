@@ -8,7 +8,7 @@ use nix::mount::MsFlags;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, makedev, mknodat, umask};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, symlinkat};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use v1_chroot::lookup;
 
@@ -78,9 +78,13 @@ impl NewRoot {
 /// # Errors
 /// Those of openat2(2); and if there is something else at `path`.
 pub fn replace_null(directory: impl AsFd, path: &Path) -> Result<()> {
-    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    let standard = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-    let [stdin, stdout, stderr] = standard.map(|it| fstat(it).is_ok_and(|found| is_null(&found)));
+    let looks_null = |standard: BorrowedFd| {
+        let found = fstat(standard).context("cannot look at stdin, stdout and stderr")?;
+        anyhow::Ok(is_null(&found))
+    };
+    let stdin = looks_null(io::stdin().as_fd())?;
+    let stdout = looks_null(io::stdout().as_fd())?;
+    let stderr = looks_null(io::stderr().as_fd())?;
     if !(stdin || stdout || stderr) {
         return Ok(());
     }

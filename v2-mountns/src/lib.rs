@@ -137,12 +137,12 @@ impl NewRoot {
     }
 
     /// Mounts a new file system of type `kind` on the directory `name` of the new root. The inner
-    /// result is the mount's own, for callers who know another way. It is the new file system's
+    /// result is that of making it, for callers who know another way. It is the new file system's
     /// root directory: the name can mean another directory when one looks again, for a container
     /// that runs in the same rootfs may rename.
     ///
     /// # Errors
-    /// If the mount point cannot be made, or is a symbolic link.
+    /// If the mount point cannot be made, or is a symbolic link; those of move_mount(2).
     pub fn mount_new(
         &self,
         name: &str,
@@ -151,11 +151,12 @@ impl NewRoot {
         options: &str,
     ) -> Result<nix::Result<OwnedFd>> {
         let mount_point = self.mount_point(name)?;
-        let mounted = make_mount(kind, flags, options).and_then(|new| {
-            attach(&new, &mount_point, Path::new(""))?;
-            Ok(new)
-        });
-        Ok(mounted)
+        let made = make_mount(kind, flags, options);
+        if let Ok(new) = &made {
+            attach(new, &mount_point, Path::new(""))
+                .with_context(|| format!("cannot mount {kind} on /{name}"))?;
+        }
+        Ok(made)
     }
 
     /// Mounts an open file on `target`, as a volume.

@@ -68,8 +68,8 @@ pub(super) fn own(call: &str) -> Option<Errno> {
     Some(match call {
         "clone" | "clone3" | "fork" | "vfork" => Errno::EAGAIN,
         "rmdir" | "umount2" | "pivot_root" => Errno::EBUSY,
-        "open" | "openat" | "openat2" | "pipe2" | "socket" | "dup" | "open_tree" | "pidfd_open"
-        | "memfd_create" | "socketpair" => Errno::EMFILE,
+        "open" | "openat" | "openat2" | "pipe2" | "socket" | "dup" | "open_tree" | "fsopen"
+        | "fsmount" | "pidfd_open" | "memfd_create" | "socketpair" => Errno::EMFILE,
         "mkdir" | "mkdirat" | "write" | "symlink" | "symlinkat" | "mknodat" | "rename"
         | "renameat" | "mount" | "move_mount" | "unshare" | "ftruncate" | "fsync" => Errno::ENOSPC,
         "read" | "getdents64" | "statx" | "newfstatat" | "pread64" => Errno::EIO,

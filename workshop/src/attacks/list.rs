@@ -327,13 +327,13 @@ pub(super) const ALL: &[Attack] = &[
         does: "take all rights from the host's /dev/null, where that is the standard input",
         why: "A descriptor of a device is as good as its name: the mode can be changed by whoever \
               owns the node, and that is root, inside as outside. With `</dev/null` the caller \
-              hands the host's node over. v8 gives its containers their own. In a user namespace \
-              the owner is somebody else.",
+              hands the host's node over. From v2 on a container has its own, and the launcher puts \
+              that in its place. In a user namespace the owner is somebody else.",
         docker: "runc opens a null device that it was given anew, in the container's own /dev.",
         attacker: attacker::spoil_input,
         victim: victim::NULL,
         takes_root: true,
-        leaks_for_root: V1_TO_V7,
+        leaks_for_root: V1,
         ..ATTACK
     },
     Attack {
