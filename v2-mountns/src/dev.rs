@@ -3,7 +3,7 @@
 use crate::{NewRoot, open_in, system_calls};
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, ResolveFlag, openat};
+use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag, openat};
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, makedev, mkdirat, mknodat, umask};
 use nix::unistd::{fchdir, symlinkat};
@@ -81,7 +81,7 @@ fn make_device(dev: &OwnedFd, name: &str, number: u64) -> Result<()> {
     openat(dev, name, flags, mode).with_context(|| format!("cannot make the file /dev/{name}"))?;
     let target = open_in(dev, Path::new(name), OFlag::empty(), ResolveFlag::empty())
         .with_context(|| format!("cannot open /dev/{name} of the rootfs"))?;
-    system_calls::clone_mounts(&Path::new("/dev").join(name))
+    system_calls::clone_mounts(AT_FDCWD, &Path::new("/dev").join(name))
         .and_then(|host| system_calls::attach(&host, &target, Path::new("")))
         .with_context(|| format!("cannot bind the host's /dev/{name}"))
 }

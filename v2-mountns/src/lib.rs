@@ -76,7 +76,7 @@ impl NewRoot {
     /// # Errors
     /// Those of open_tree(2) and move_mount(2).
     pub fn bind(rootfs: &Path) -> Result<NewRoot> {
-        let directory = clone_mounts(rootfs)
+        let directory = clone_mounts(AT_FDCWD, rootfs)
             .with_context(|| format!("cannot clone the mount of {rootfs:?}"))?;
         attach(&directory, AT_FDCWD, rootfs)
             .with_context(|| format!("cannot bind {rootfs:?} onto itself"))?;
@@ -108,7 +108,7 @@ impl NewRoot {
         note(format_args!(
             "without root and without its own PID namespace, /proc is the host's, bound"
         ));
-        let host = clone_mounts(Path::new("/proc")).context("cannot clone /proc")?;
+        let host = clone_mounts(AT_FDCWD, Path::new("/proc")).context("cannot clone /proc")?;
         attach(&host, self.mount_point("proc")?, Path::new("")).context("cannot bind /proc")
     }
     // ANCHOR_END: mount_proc

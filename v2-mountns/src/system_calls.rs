@@ -6,7 +6,6 @@
 //! hostile rootfs can mean something else each time one looks.
 
 use nix::errno::Errno;
-use nix::fcntl::AT_FDCWD;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -14,13 +13,17 @@ use std::path::Path;
 
 const EMPTY: &CStr = c"";
 
-/// Clones the mount at `path` and all mounts below it: what a recursive bind mount attaches.
-pub(crate) fn clone_mounts(path: &Path) -> nix::Result<OwnedFd> {
+/// Clones the mount at `path`, seen from `directory`, and all mounts below it: what a recursive bind
+/// mount attaches. An empty path is `directory` itself, or the file that is open there.
+pub(crate) fn clone_mounts(directory: impl AsFd, path: &Path) -> nix::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
-    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE as u32;
+    let mut flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE as u32;
+    if path.is_empty() {
+        flags |= libc::AT_EMPTY_PATH as u32;
+    }
+    let directory = directory.as_fd().as_raw_fd();
     // SAFETY: `path` ends in a zero byte and lives until the call returns.
-    let result =
-        unsafe { libc::syscall(libc::SYS_open_tree, AT_FDCWD.as_raw_fd(), path.as_ptr(), flags) };
+    let result = unsafe { libc::syscall(libc::SYS_open_tree, directory, path.as_ptr(), flags) };
     let descriptor = Errno::result(result)?;
     let descriptor = i32::try_from(descriptor).map_err(|_| Errno::EBADF)?;
     // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
