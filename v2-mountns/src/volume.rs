@@ -111,7 +111,10 @@ impl NewRoot {
             };
             anyhow!("cannot make the mount point {target:?}: {errno} ({advice})")
         })?;
-        ensure!(is_directory == self::is_directory(&found), "cannot mount on {target:?}: one is a file, the other a directory");
+        ensure!(
+            is_directory == self::is_directory(&found),
+            "cannot mount on {target:?}: one is a file, the other a directory"
+        );
         Ok(place)
     }
 }
