@@ -1,12 +1,12 @@
 //! A small /dev: the devices that programs rely on, and none of the host's disks.
 
-use crate::{NewRoot, mount_below, open_in, system_calls};
+use crate::{NewRoot, open_in, system_calls};
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, ResolveFlag, openat};
-use nix::mount::MsFlags;
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, makedev, mknodat, umask};
-use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, symlinkat};
+use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag, openat};
+use nix::mount::{MsFlags, mount};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, makedev, mkdirat, mknodat, umask};
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, fchdir, symlinkat};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -49,9 +49,7 @@ impl NewRoot {
     pub fn mount_dev(&self) -> Result<OwnedFd> {
         let mode = umask(Mode::empty()); // the modes below are meant as written
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-        let dev = self
-            .mount_new("dev", "tmpfs", flags, "mode=755,size=64k")?
-            .context("cannot mount tmpfs on /dev")?;
+        let dev = self.mount_and_open("dev", "tmpfs", flags, "mode=755,size=64k")?;
         for (name, major, minor) in DEVICES {
             make_device(&dev, name, makedev(major, minor))?;
         }
@@ -60,8 +58,13 @@ impl NewRoot {
                 .with_context(|| format!("cannot make the link /dev/{name}"))?;
         }
         // Nobody but us can put a link into this /dev yet: names are safe below it.
+        fchdir(&dev).context("cannot enter the new /dev")?;
         for (name, kind, more_flags, options) in MOUNTS {
-            mount_below(&dev, name, kind, flags | more_flags, options)?;
+            mkdirat(&dev, name, Mode::from_bits_truncate(0o755))
+                .and_then(|()| {
+                    mount(Some(kind), name, Some(kind), flags | more_flags, Some(options))
+                })
+                .with_context(|| format!("cannot mount {kind} on /dev/{name}"))?;
         }
         umask(mode);
         replace_null(&dev, Path::new("null"))?;
@@ -122,7 +125,7 @@ fn make_device(dev: &OwnedFd, name: &str, number: u64) -> Result<()> {
     openat(dev, name, flags, mode).with_context(|| format!("cannot make the file /dev/{name}"))?;
     let target = open_in(dev, Path::new(name), OFlag::empty(), ResolveFlag::empty())
         .with_context(|| format!("cannot open /dev/{name} of the rootfs"))?;
-    system_calls::clone_mounts(&Path::new("/dev").join(name))
+    system_calls::clone_mounts(AT_FDCWD, &Path::new("/dev").join(name))
         .and_then(|host| system_calls::attach(&host, &target, Path::new("")))
         .with_context(|| format!("cannot bind the host's /dev/{name}"))
 }

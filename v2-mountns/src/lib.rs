@@ -12,7 +12,7 @@ pub mod volume;
 pub use nix::sched::CloneFlags;
 pub use volume::Volume;
 
-use crate::system_calls::{attach, clone_mounts, clone_mounts_at, make_mount};
+use crate::system_calls::{attach, clone_mounts, make_mount};
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
@@ -76,7 +76,7 @@ impl NewRoot {
     /// # Errors
     /// Those of open_tree(2) and move_mount(2).
     pub fn bind(rootfs: &Path) -> Result<NewRoot> {
-        let directory = clone_mounts(rootfs)
+        let directory = clone_mounts(AT_FDCWD, rootfs)
             .with_context(|| format!("cannot clone the mount of {rootfs:?}"))?;
         attach(&directory, AT_FDCWD, rootfs)
             .with_context(|| format!("cannot bind {rootfs:?} onto itself"))?;
@@ -108,7 +108,7 @@ impl NewRoot {
         note(format_args!(
             "without root and without its own PID namespace, /proc is the host's, bound"
         ));
-        let host = clone_mounts(Path::new("/proc")).context("cannot clone /proc")?;
+        let host = clone_mounts(AT_FDCWD, Path::new("/proc")).context("cannot clone /proc")?;
         attach(&host, self.mount_point("proc")?, Path::new("")).context("cannot bind /proc")
     }
     // ANCHOR_END: mount_proc
@@ -137,26 +137,39 @@ impl NewRoot {
     }
 
     /// Mounts a new file system of type `kind` on the directory `name` of the new root. The inner
-    /// result is that of making it, for callers who know another way. It is the new file system's
-    /// root directory: the name can mean another directory when one looks again, for a container
-    /// that runs in the same rootfs may rename.
+    /// result is the mount's own, for callers who know another way.
     ///
     /// # Errors
-    /// If the mount point cannot be made, or is a symbolic link; those of move_mount(2).
+    /// If the mount point cannot be made, or is a symbolic link.
     pub fn mount_new(
         &self,
         name: &str,
         kind: &str,
         flags: MsFlags,
         options: &str,
-    ) -> Result<nix::Result<OwnedFd>> {
+    ) -> Result<nix::Result<()>> {
+        // mount(2) takes a path, and a path in a rootfs may lie. "." cannot.
+        fchdir(self.mount_point(name)?).context("cannot enter a mount point")?;
+        Ok(mount(Some(kind), ".", Some(kind), flags, Some(options)))
+    }
+
+    /// The same, for who will make something in the new file system: gives its root directory. The
+    /// name can mean another directory when one looks again, for a container that runs in the same
+    /// rootfs may rename.
+    ///
+    /// # Errors
+    /// As [`NewRoot::mount_new`], and those of fsopen(2), fsmount(2) and move_mount(2).
+    pub fn mount_and_open(
+        &self,
+        name: &str,
+        kind: &str,
+        flags: MsFlags,
+        options: &str,
+    ) -> Result<OwnedFd> {
         let mount_point = self.mount_point(name)?;
-        let made = make_mount(kind, flags, options);
-        if let Ok(new) = &made {
-            attach(new, &mount_point, Path::new(""))
-                .with_context(|| format!("cannot mount {kind} on /{name}"))?;
-        }
-        Ok(made)
+        make_mount(kind, flags, options)
+            .and_then(|new| attach(&new, &mount_point, Path::new("")).map(|()| new))
+            .with_context(|| format!("cannot mount {kind} on /{name}"))
     }
 
     /// Mounts an open file on `target`, as a volume.
@@ -165,7 +178,7 @@ impl NewRoot {
     /// As [`NewRoot::mount_volumes`].
     pub fn mount_file(&self, file: impl AsFd, target: &Path) -> Result<()> {
         let place = self.volume_target(target, false)?;
-        clone_mounts_at(file, Path::new(""))
+        clone_mounts(file, Path::new(""))
             .and_then(|mounts| attach(&mounts, &place, Path::new("")))
             .with_context(|| format!("cannot mount a file on {target:?}"))
     }

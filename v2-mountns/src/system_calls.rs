@@ -7,7 +7,6 @@
 //! something else each time one looks.
 
 use nix::errno::Errno;
-use nix::fcntl::AT_FDCWD;
 use nix::mount::MsFlags;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -17,20 +16,17 @@ use std::ptr;
 
 const EMPTY: &CStr = c"";
 
-/// Clones the mount at `path` and all mounts below it: what a recursive bind mount attaches.
-pub(crate) fn clone_mounts(path: &Path) -> nix::Result<OwnedFd> {
-    clone_mounts_at(AT_FDCWD, path)
-}
-
-/// The same, seen from `directory`; an empty path is what it has open, be it a file.
-pub(crate) fn clone_mounts_at(directory: impl AsFd, path: &Path) -> nix::Result<OwnedFd> {
+/// Clones the mount at `path`, seen from `directory`, and all mounts below it: what a recursive bind
+/// mount attaches. An empty path is `directory` itself, or the file that is open there.
+pub(crate) fn clone_mounts(directory: impl AsFd, path: &Path) -> nix::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
-    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
-    let flags = flags | (libc::AT_RECURSIVE | libc::AT_EMPTY_PATH) as u32;
+    let mut flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE as u32;
+    if path.is_empty() {
+        flags |= libc::AT_EMPTY_PATH as u32;
+    }
+    let directory = directory.as_fd().as_raw_fd();
     // SAFETY: `path` ends in a zero byte and lives until the call returns.
-    new_descriptor(unsafe {
-        libc::syscall(libc::SYS_open_tree, directory.as_fd().as_raw_fd(), path.as_ptr(), flags)
-    })
+    new_descriptor(unsafe { libc::syscall(libc::SYS_open_tree, directory, path.as_ptr(), flags) })
 }
 
 /// Makes a new file system, and a mount of it without a place. `options` are those of mount(2).

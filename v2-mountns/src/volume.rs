@@ -5,18 +5,20 @@ use crate::{NewRoot, system_calls};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use nix::errno::Errno;
-use nix::sys::stat::{SFlag, fstat};
+use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
+use nix::sys::stat::{FileStat, SFlag, fstat};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use v1_chroot::command_line::one_line;
+use v1_chroot::lookup;
 
 /// One `--volume HOST:CONTAINER[:ro]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
-    /// The file or directory of the host, as an absolute path.
+    /// The file or directory of the host, as a path without a symbolic link in it.
     pub source: PathBuf,
     /// Where it appears inside.
     pub target: PathBuf,
@@ -77,18 +79,19 @@ impl NewRoot {
     /// points to `/etc` is the container's /etc, never the host's.
     ///
     /// # Errors
-    /// Those of open_tree(2), mount_setattr(2), openat2(2) and move_mount(2).
+    /// Those of open_tree(2), mount_setattr(2), openat2(2) and move_mount(2); ELOOP if a symbolic
+    /// link has come into the path of a source.
     pub fn mount_volumes(&self, volumes: &[Volume]) -> Result<()> {
         for Volume { source, target, read_only } in volumes {
-            let mounts = system_calls::clone_mounts(source)
+            let opened = open_source(source)?;
+            let mounts = system_calls::clone_mounts(&opened, Path::new(""))
                 .with_context(|| format!("cannot clone the mount of {source:?}"))?;
             if *read_only {
                 system_calls::make_read_only(&mounts)
                     .with_context(|| format!("cannot make {source:?} read-only"))?;
             }
-            let found = fs::metadata(source);
-            let found = found.with_context(|| format!("cannot look at {source:?}"))?;
-            let mount_point = self.volume_target(target, found.is_dir())?;
+            let found = fstat(&opened).with_context(|| format!("cannot look at {source:?}"))?;
+            let mount_point = self.volume_target(target, is_directory(&found))?;
             system_calls::attach(&mounts, &mount_point, Path::new(""))
                 .with_context(|| format!("cannot mount {source:?} on {target:?}"))?;
         }
@@ -108,11 +111,35 @@ impl NewRoot {
             };
             anyhow!("cannot make the mount point {target:?}: {errno} ({advice})")
         })?;
-        let is_same_kind =
-            is_directory == (found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits());
-        ensure!(is_same_kind, "cannot mount on {target:?}: one is a file, the other a directory");
+        ensure!(
+            is_directory == self::is_directory(&found),
+            "cannot mount on {target:?}: one is a file, the other a directory"
+        );
         Ok(place)
     }
+}
+
+/// Opens the source of a volume, for its name only (O_PATH), and follows no link.
+///
+/// Whoever gave the volume has seen to which place its path leads: [`Volume::parse`] has followed
+/// the links. One that is there now has come since, and in a pod a container that may write above
+/// has perhaps put it there. (To open the source once, and clone from that descriptor at each start,
+/// is not allowed: its mount is in the launcher's mount namespace, and open_tree(2) clones only
+/// those of the caller's own.)
+fn open_source(source: &Path) -> Result<OwnedFd> {
+    let links = ResolveFlag::RESOLVE_NO_SYMLINKS;
+    lookup::open_in(AT_FDCWD, source, OFlag::O_PATH, links).map_err(|errno| {
+        let advice = match errno {
+            Errno::ELOOP => "since the start somebody has put a symbolic link there",
+            Errno::ENOENT => "it was there at the start, and somebody has removed it",
+            _ => "see openat2(2)",
+        };
+        anyhow!("cannot open {source:?} of the host: {errno} ({advice})")
+    })
+}
+
+fn is_directory(found: &FileStat) -> bool {
+    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
 }
 
 #[cfg(test)]

@@ -79,9 +79,7 @@ impl EtcFiles {
         // A file system in memory, for a moment at a place that is ours anyway. The files stay when
         // it goes, since they are mounted elsewhere by then.
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        let directory = root
-            .mount_new("sys", "tmpfs", flags, "mode=755,size=20m")?
-            .context("cannot mount tmpfs on /sys")?;
+        let directory = root.mount_and_open("sys", "tmpfs", flags, "mode=755,size=20m")?;
         let own_name = format!("{}\t{hostname}\n", self.own_address);
         for (name, content) in [
             ("resolv.conf", self.resolv_conf.clone()),

@@ -103,9 +103,7 @@ impl Cgroup {
                 .with_context(|| format!("cannot mount cgroup2 on /{PLACE}"));
         }
         // One directory for each hierarchy, as on the host.
-        let directory = root
-            .mount_new(PLACE, "tmpfs", flags, "mode=755,size=64k")?
-            .context("cannot mount tmpfs on /sys/fs/cgroup")?;
+        let directory = root.mount_and_open(PLACE, "tmpfs", flags, "mode=755,size=64k")?;
         for group in &self.groups {
             let (kind, options) = match group.version {
                 Version::V2 => ("cgroup2", String::new()),

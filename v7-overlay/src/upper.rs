@@ -7,8 +7,9 @@ use crate::temporary::{Temporary, tmpfs_has_user_attributes};
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, ResolveFlag};
 use nix::sys::statfs::{FsType, statfs};
+use nix::unistd::geteuid;
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -17,7 +18,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use v1_chroot::command_line::note;
-use v1_chroot::remove_tree;
+use v1_chroot::{lookup, remove_tree};
 
 /// Where the writes go.
 #[derive(Debug)]
@@ -76,7 +77,7 @@ impl Upper {
         match &self.place {
             Place::Memory => Ok(None),
             Place::Kept(Kept { directory, work, .. }) => {
-                Ok(Some((crate::open(directory)?, crate::open(work)?)))
+                Ok(Some((open(directory, OFlag::O_PATH)?, open_work(work)?)))
             }
             Place::Disk(temporary) => {
                 temporary.empty()?; // of what the container wrote before it was started again
@@ -112,9 +113,7 @@ impl Upper {
     pub(crate) fn directory(&self) -> Result<Option<OwnedFd>> {
         let Some((supervisor, _)) = &self.handover else { return Ok(None) };
         if let Place::Kept(Kept { directory, .. }) = &self.place {
-            let opened = File::open(directory);
-            let opened = opened.with_context(|| format!("cannot open {directory:?}"))?;
-            return Ok(Some(opened.into()));
+            return Ok(Some(open(directory, OFlag::O_RDONLY)?.into()));
         }
         match receive_descriptor(supervisor) {
             Ok(received) => Ok(Some(received)),
@@ -166,11 +165,20 @@ impl Kept {
         work.push(name);
         work.push(".work");
         let work = parent.join(work);
-        // Left by a launcher that was killed, it is as good as new: overlayfs empties it.
+        // Left by a launcher that was killed, it is as good as new: overlayfs empties it. So one of
+        // somebody else's, or a link of theirs to what is ours, would be emptied too.
         if let Err(error) = fs::create_dir(&work)
             && error.kind() != io::ErrorKind::AlreadyExists
         {
             return Err(error).with_context(|| format!("cannot make the work directory {work:?}"));
+        }
+        open_work(&work)?;
+        if everybody_can_enter(&directory) {
+            note(format_args!(
+                "everybody on this host can enter {directory:?}: a set-uid program that the \
+                 container leaves in it is one of yours, and they can run it (give a directory in \
+                 one that only you can enter: mkdir -m 700)"
+            ));
         }
         Ok(Kept { directory, work, _lock: lock })
     }
@@ -181,6 +189,41 @@ impl Drop for Kept {
         // If it stays, that is no harm: the next container uses it.
         let _ = remove_tree(&self.work);
     }
+}
+
+/// Opens a directory whose path had no symbolic link in it when the launcher started.
+fn open(directory: &Path, access: OFlag) -> Result<File> {
+    let flags = access | OFlag::O_DIRECTORY;
+    let opened = lookup::open_in(AT_FDCWD, directory, flags, ResolveFlag::RESOLVE_NO_SYMLINKS);
+    opened.map(File::from).map_err(|errno| {
+        let advice = match errno {
+            Errno::ELOOP => "a symbolic link is on its path: remove it if it is not yours",
+            Errno::ENOTDIR => "it is no directory: remove it if it is not needed",
+            _ => "see openat2(2)",
+        };
+        anyhow!("cannot open {directory:?}: {errno} ({advice})")
+    })
+}
+
+/// Opens the work directory, which must be ours: the kernel empties it with our rights.
+fn open_work(work: &Path) -> Result<File> {
+    let opened = open(work, OFlag::O_PATH).context("cannot use the work directory")?;
+    let found = opened.metadata().with_context(|| format!("cannot look at {work:?}"))?;
+    ensure!(
+        found.uid() == geteuid().as_raw(),
+        "cannot use {work:?} as work directory: it is somebody else's (give --upper a directory in \
+         one where only you can write)"
+    );
+    Ok(opened)
+}
+
+/// Whether users who are neither the owner nor in the group can name what is in `directory`: for
+/// that they need the x of every directory on the way (path_resolution(7)).
+///
+/// The mode of the upper directory cannot keep them out. It is the mode of the container's `/`.
+fn everybody_can_enter(directory: &Path) -> bool {
+    let lets_in = |above: &Path| fs::metadata(above).is_ok_and(|found| found.mode() & 0o001 != 0);
+    directory.ancestors().all(lets_in)
 }
 
 fn on_disk(parent: &Path, xattrs: Xattrs) -> Result<Temporary> {

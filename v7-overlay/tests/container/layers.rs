@@ -1,7 +1,7 @@
 //! Layers by hand: `--layer`, `--upper`, `--changes`, and the busybox rootfs as the one layer.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub fn add(suite: Suite) -> Suite {
         .both("upper_keeps_what_is_written", upper_keeps_what_is_written)
         .both("upper_is_used_by_one_container_at_a_time", upper_is_used_by_one)
         .both("upper_survives_a_killed_launcher", upper_survives_a_killed_launcher)
+        .both("upper_beside_somebody_else_s_work_is_refused", upper_beside_work_of_others)
+        .both("upper_that_others_can_enter_is_told", upper_that_others_can_enter)
         .both("deleted_and_made_again", deleted_and_made_again)
         .user("an_old_kernel_has_the_upper_on_disk", an_old_kernel_has_the_upper_on_disk)
         .both("changes_lists_all_three_kinds", changes_lists_all_three_kinds)
@@ -109,7 +111,7 @@ fn containers_do_not_spoil_each_other(host: &Host) {
 fn the_first_layer_wins(host: &Host) {
     let first = layer(host, "first", &[("file.txt", "from_first\n")]);
     let second = layer(host, "second", &[("file.txt", "from_second\n"), ("only.txt", "2nd\n")]);
-    let upper = host.dir("upper");
+    let upper = private(host, "upper");
     let (before_first, before_second) = (state(&first), state(&second));
     let mut options = with_busybox(host, &[&first, &second]);
     assert_eq!(run(host, &options, "cat file.txt only.txt").text(), "from_first\n2nd\n");
@@ -120,8 +122,15 @@ fn the_first_layer_wins(host: &Host) {
     assert_eq!((state(&first), state(&second)), (before_first, before_second));
 }
 
+/// A directory of the test that nobody else can enter, as one for `--upper` should be in.
+fn private(host: &Host, name: &str) -> PathBuf {
+    let directory = host.dir(name);
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    directory
+}
+
 fn upper_keeps_what_is_written(host: &Host) {
-    let parent = host.dir("kept");
+    let parent = private(host, "kept");
     // It is made if it is missing.
     let options = ["--upper".to_owned(), parent.join("up,per:x").to_str().unwrap().to_owned()];
     let script = "echo kept >/root/file; rm /etc/group; mkdir /srv; id >/tmp/id";
@@ -139,7 +148,7 @@ fn upper_keeps_what_is_written(host: &Host) {
 }
 
 fn upper_is_used_by_one(host: &Host) {
-    let upper = host.dir("kept").join("upper");
+    let upper = private(host, "kept").join("upper");
     let upper = upper.to_str().unwrap();
     let mut first = host.start(["--upper", upper, "sh", "-c", "echo ready; sleep 1000"]);
     first.expect_line("ready");
@@ -152,7 +161,7 @@ fn upper_is_used_by_one(host: &Host) {
 }
 
 fn upper_survives_a_killed_launcher(host: &Host) {
-    let parent = host.dir("kept");
+    let parent = private(host, "kept");
     let upper = parent.join("upper");
     let upper = upper.to_str().unwrap();
     let script = "echo one >/root/file; echo ready; sleep 1000";
@@ -166,6 +175,54 @@ fn upper_survives_a_killed_launcher(host: &Host) {
     let entries: Vec<_> =
         fs::read_dir(&parent).unwrap().map(|it| it.unwrap().file_name()).collect();
     assert_eq!(entries, ["upper"], "the next start removes the work directory");
+}
+
+/// In a directory like /tmp somebody else can have put something at the name of our work directory,
+/// which overlayfs would empty, and we remove.
+fn upper_beside_work_of_others(host: &Host) {
+    let victim = host.dir("victim");
+    fs::create_dir(victim.join("work")).unwrap();
+    fs::write(victim.join("work/file"), "precious\n").unwrap();
+    for path in [victim.join("work"), victim.join("work/file")] {
+        host.give(&path);
+    }
+    let parent = private(host, "kept");
+    let (upper, work) = (parent.join("upper"), parent.join(".upper.work"));
+    let upper = upper.to_str().unwrap();
+    symlink(&victim, &work).unwrap();
+    host.run(["--upper", upper, "true"])
+        .assert_refused(125, &[".upper.work", "ELOOP", "symbolic link"]);
+    assert_eq!(fs::read_to_string(victim.join("work/file")).unwrap(), "precious\n");
+    fs::remove_file(&work).unwrap();
+
+    fs::write(&work, "a file\n").unwrap();
+    host.run(["--upper", upper, "true"]).assert_refused(125, &[".upper.work", "ENOTDIR"]);
+    fs::remove_file(&work).unwrap();
+
+    fs::create_dir(&work).unwrap();
+    fs::set_permissions(&work, fs::Permissions::from_mode(0o777)).unwrap();
+    chown(&work, Some(4321), Some(4321)).unwrap();
+    host.run(["--upper", upper, "true"]).assert_refused(125, &[".upper.work", "somebody else's"]);
+    assert!(work.exists());
+    fs::remove_dir(&work).unwrap();
+    assert_eq!(host.run(["--upper", upper, "true"]).text(), "");
+}
+
+/// A set-uid program in there belongs to the launcher's user, and everybody could run it.
+fn upper_that_others_can_enter(host: &Host) {
+    let parent = host.dir("kept");
+    let upper = parent.join("upper");
+    let upper = upper.to_str().unwrap();
+    for _made_and_found in 0..2 {
+        let script = "cp /bin/busybox /id; chmod 4755 /id";
+        let outcome = host.run(["--net", "none", "--upper", upper, "sh", "-c", script]);
+        assert_eq!(outcome.code(), 0, "{outcome:?}");
+        let parts = ["Note: ", upper, "set-uid", "mkdir -m 700"];
+        assert!(parts.iter().all(|part| outcome.stderr.contains(part)), "{outcome:?}");
+        assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
+    }
+    fs::set_permissions(&parent, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(host.run(["--upper", upper, "stat", "-c", "%a", "/id"]).text(), "4755\n");
 }
 
 /// Without `userxattr` this fails in a user namespace, though the mount succeeds.
@@ -219,7 +276,7 @@ fn changes_lists_all_three_kinds(host: &Host) {
 fn changes_of_a_kept_upper(host: &Host) {
     let top = layer(host, "top", &[("hidden/x", ""), ("both", "")]);
     let mut options = with_busybox(host, &[&top]);
-    let upper = host.dir("kept").join("upper");
+    let upper = private(host, "kept").join("upper");
     options.extend(["--changes".into(), "--upper".into(), upper.to_str().unwrap().into()]);
     let script = "rm -r /hidden; echo x >both";
     let expected = "C /both\nD /hidden\n";
@@ -230,7 +287,7 @@ fn changes_of_a_kept_upper(host: &Host) {
 /// A container can make directories deeper than any path. What can be named is listed, the rest is
 /// told; the exit status is the command's.
 fn changes_without_a_bottom(host: &Host) {
-    let upper = host.dir("kept").join("upper");
+    let upper = private(host, "kept").join("upper");
     fs::create_dir(&upper).unwrap();
     host.give(&upper);
     host.dig(&upper, 20_000);
@@ -294,7 +351,7 @@ fn layers_501_say_so(host: &Host) {
 }
 
 fn paths_with_separators(host: &Host) {
-    let parent = host.dir("parent");
+    let parent = private(host, "parent");
     let layer = parent.join("a:b,c\\d\"e\nf");
     fs::create_dir(&layer).unwrap();
     fs::write(layer.join("here"), "found\n").unwrap();
@@ -351,7 +408,7 @@ fn the_root_is_like_the_top_layers(host: &Host) {
     fs::set_permissions(&top, fs::Permissions::from_mode(0o711)).unwrap();
     let mut options = with_busybox(host, &[&top]);
     assert_eq!(run(host, &options, "stat -c %a-%u /").text(), "711-0\n");
-    let upper = host.dir("kept").join("upper");
+    let upper = private(host, "kept").join("upper");
     options.extend(["--upper".into(), upper.to_str().unwrap().into()]);
     assert_eq!(run(host, &options, "stat -c %a-%u /").text(), "711-0\n");
 }

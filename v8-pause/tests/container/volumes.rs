@@ -13,6 +13,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("an_empty_dir_is_shared_and_goes", an_empty_dir_is_shared_and_goes)
         .both("an_empty_dir_without_a_bottom_goes_too", an_empty_dir_without_a_bottom)
         .both("a_host_path_can_be_read_only", a_host_path_can_be_read_only)
+        .both("a_host_path_that_became_a_link_is_refused", a_host_path_that_became_a_link)
         .both("each_container_has_its_own_root", each_container_has_its_own_root)
         .both("command_args_and_env", command_args_and_env)
         .root("limits_of_container_and_pod", limits_of_container_and_pod)
@@ -61,6 +62,39 @@ fn a_host_path_can_be_read_only(host: &Host) {
     assert!(outcome.stdout.ends_with(b"a | of the host\n"), "{outcome:?}");
     assert_eq!(run(host, &(spec + WRITABLE)).code(), 0);
     assert!(directory.join("new").exists());
+}
+
+/// Who may write above a volume can put a link in its place. Another container must not get what the
+/// link points to, and neither must the same one, when it is started again.
+fn a_host_path_that_became_a_link(host: &Host) {
+    let secret = host.dir("secret");
+    fs::write(secret.join("key"), "of the host\n").unwrap();
+    let mounts = "volumeMounts: [{name: w, mountPath: /w}, {name: s, mountPath: /s}]";
+    let link = "mv /w/sub /w/elsewhere; ln -s /tmp/secret /w/sub";
+    let init = format!(
+        "  initContainers:\n  - {{name: i, image: busybox, command: [sh, -c, '{link}'],\n    \
+         volumeMounts: [{{name: w, mountPath: /w}}]}}\n"
+    );
+    let again = format!("cat /s/key; {link}; exit 1");
+    for (init, policy, script) in
+        [(init.as_str(), "Never", "cat /s/key"), ("", "OnFailure", again.as_str())]
+    {
+        let sub = host.dir("w").join("sub");
+        fs::create_dir_all(&sub).unwrap();
+        host.give(&sub);
+        let more = format!(
+            "  restartPolicy: {policy}\n  volumes:\n  - {{name: w, hostPath: {{path: /tmp/w}}}}\n  \
+             - {{name: s, hostPath: {{path: /tmp/w/sub}}}}\n{init}"
+        );
+        let outcome = run(host, &format!("{}    {mounts}\n", scripts(&more, &[("a", script)])));
+        let text = String::from_utf8_lossy(&outcome.stdout);
+        assert!(!text.contains("of the host"), "{outcome:?}");
+        assert!(outcome.code() != 0, "{outcome:?}");
+        for part in ["/tmp/w/sub", "ELOOP", "symbolic link"] {
+            assert!(outcome.stderr.contains(part), "{outcome:?}");
+        }
+        fs::remove_dir_all("/tmp/w").unwrap();
+    }
 }
 
 fn each_container_has_its_own_root(host: &Host) {
