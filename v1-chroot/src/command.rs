@@ -120,8 +120,8 @@ fn explain(program: &OsStr, path: &Path, errno: Errno) -> Failure {
         (Errno::EACCES, _) if found.is_some() && !is_file => "it is not a regular file",
         (Errno::EACCES, _) if !is_executable => "it is not executable: chmod +x",
         (Errno::EACCES, _) => {
-            "a directory that cannot be entered, a mount with noexec, or a file that this user \
-             cannot read: then nobody can see beforehand what would interpret it"
+            "a directory that cannot be entered, or a mount with noexec; or this user cannot read \
+             it: then nobody can see beforehand what would interpret it"
         }
         (Errno::E2BIG, _) => "its arguments and its environment are too long together",
         _ => "see execve(2)",

@@ -73,7 +73,6 @@ impl NewRoot {
     // ANCHOR_END: mount_dev
 }
 
-// ANCHOR: replace_null
 /// Puts the null device at `path`, seen from `directory`, in the place of each of 0, 1 and 2 that
 /// is one: the caller's, or that of Rust's runtime for what was closed. Who owns the host's node,
 /// root inside as outside, could take all rights from it by /proc/self/fd/0.
@@ -106,7 +105,6 @@ pub fn replace_null(directory: impl AsFd, path: &Path) -> Result<()> {
         .and_then(|()| replace(stderr, &|| dup2_stderr(&null)))
         .context("cannot replace the caller's /dev/null")
 }
-// ANCHOR_END: replace_null
 
 fn is_null(found: &FileStat) -> bool {
     let kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
