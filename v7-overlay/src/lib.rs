@@ -40,7 +40,7 @@ pub mod xattrs;
 pub use arguments::{OverlayArgs, ProcessArgs};
 pub use layers::Layers;
 pub use process::exec_in_image;
-pub use users::Digits;
+pub use users::{Digits, number_of_user};
 
 use crate::upper::Upper;
 use crate::xattrs::Xattrs;

@@ -80,6 +80,14 @@ impl Identity {
     }
 }
 
+/// The number of a user, as the container that this process is in has it.
+///
+/// # Errors
+/// If there is no such user, or the lists cannot be read.
+pub fn number_of_user(user: &str, digits: Digits) -> Result<Uid> {
+    Identity::look_up(user, digits).map(|identity| identity.user)
+}
+
 impl Digits {
     fn may_be_name(self, text: &str) -> bool {
         self == Digits::NameFirst || number(Some(&text)).is_none()

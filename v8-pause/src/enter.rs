@@ -3,9 +3,9 @@
 use crate::arguments::ExecArgs;
 use crate::console::{Console, Ends};
 use crate::hardening::harden;
-use crate::shared::Namespaces;
+use crate::shared::{Namespaces, started};
 use crate::state::{Running, find, runtime_directory};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, ResolveFlag};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -25,7 +25,7 @@ use v2_mountns::dev::replace_null;
 use v3_pidns::{KILL, fork_and_stand_between};
 use v6_cgroups::enter_that_of;
 use v7_overlay::image::ContainerConfig;
-use v7_overlay::{Digits, ProcessArgs, exec_in_image};
+use v7_overlay::{Digits, ProcessArgs, exec_in_image, number_of_user};
 
 /// How long who hears that the terminal is gone may take to end.
 const GRACE: Duration = Duration::from_secs(1);
@@ -50,12 +50,17 @@ pub fn exec(args: &ExecArgs) -> Result<u8> {
 /// Those of setns(2), or why the command cannot be executed.
 pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Child> {
     let pid = Pid::from_raw(container.pid);
-    let user = container.user.unwrap_or(0);
+    let user = container.user.clone().filter(|user| !user.is_empty());
+    let user = user.unwrap_or_else(|| "0".to_owned());
     let namespaces = Namespaces::of(pid)?;
+    ensure!(
+        started(pid)? == container.started && !namespaces.are_ours()?,
+        "the container has ended: process {pid} is another one now"
+    );
     let process = ProcessArgs {
         env: environment_of(pid)?,
         workdir: None,
-        user: Some(user.to_string()),
+        user: Some(user.clone()),
         digits: Digits::Number,
     };
     Child::spawn(move || {
@@ -74,7 +79,7 @@ pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Ch
         drop(mounts);
         close_host_descriptors()?;
         replace_null(AT_FDCWD, Path::new("/dev/null"))?;
-        terminal.open(user.into())?;
+        terminal.open(number_of_user(&user, Digits::Number)?)?;
         exec_in_image(&ContainerConfig::default(), &process, command)
     })
 }

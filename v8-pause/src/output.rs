@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 use nix::fcntl::{OFlag, ResolveFlag};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use v1_chroot::command_line::{errno_of, note};
 use v1_chroot::lookup::open_in;
@@ -14,6 +15,13 @@ const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
 
 /// A line is cut into pieces of this many bytes: nobody shall fill our memory.
 const LONGEST: usize = 16 * 1024;
+
+/// So many bytes are read at a time.
+const PIECE: usize = 4096;
+
+/// So many bytes does a pipe hold at most, if nobody with CAP_SYS_RESOURCE has made it larger
+/// (pipe(7)).
+const MOST_LEFT: usize = 1 << 20;
 
 /// One of the two streams of a container.
 #[derive(Debug)]
@@ -88,7 +96,7 @@ impl Stream {
     /// # Errors
     /// Those of read(2).
     pub fn carry(&mut self) -> Result<bool> {
-        let mut bytes = [0; 4096];
+        let mut bytes = [0; PIECE];
         let length = self.pipe.read(&mut bytes).context("cannot read a container's output")?;
         self.started.extend_from_slice(&bytes[..length]); // no more than there is room for
         loop {
@@ -101,6 +109,29 @@ impl Stream {
                 None => return Ok(length > 0),
             }
         }
+    }
+
+    /// Prints what is there when the container has ended, and waits for no more: what it has left
+    /// running, or a neighbour by /proc/PID/fd, can hold the other end for as long as it likes.
+    ///
+    /// # Errors
+    /// Those of poll(2) and read(2).
+    pub fn carry_rest(&mut self) -> Result<()> {
+        let mut pieces = MOST_LEFT / PIECE;
+        while pieces > 0 && self.is_ready()? && self.carry()? {
+            pieces -= 1;
+        }
+        if !self.started.is_empty() {
+            self.print(self.started.len(), 0);
+        }
+        Ok(())
+    }
+
+    fn is_ready(&self) -> Result<bool> {
+        let mut waited = [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)];
+        let ready =
+            poll(&mut waited, PollTimeout::ZERO).context("cannot poll a container's output")?;
+        Ok(ready > 0)
     }
 
     /// Prints so many of the bytes that are there as a line, and leaves out what ended it.

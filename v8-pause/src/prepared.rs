@@ -17,8 +17,8 @@ use v7_overlay::{Digits, Layers, Overlay, OverlayArgs, ProcessArgs};
 pub struct Prepared {
     /// Its name.
     pub name: String,
-    /// Its user, if not root or the image's.
-    pub user: Option<u32>,
+    /// Its user, if not root: the manifest's, else the image's.
+    pub user: Option<String>,
     /// v6: its limits.
     pub limits: Limits,
     /// v7: its root directory.
@@ -100,17 +100,18 @@ impl Prepared {
     ) -> Result<Prepared> {
         let overlay = Overlay::create(layers, args)
             .with_context(|| format!("container {:?}", container.name))?;
+        let user = container.run_as_user.map(|user| user.to_string());
         let variable = |(name, value): &(String, String)| format!("{name}={value}").into();
         Ok(Prepared {
             name: container.name.clone(),
-            user: container.run_as_user,
+            user: user.clone().or_else(|| layers.config().user),
             limits: limits(container),
             overlay,
             config: config(layers.config(), container),
             process: ProcessArgs {
                 env: container.env.iter().map(variable).collect(),
                 workdir: container.working_dir.clone(),
-                user: container.run_as_user.map(|user| user.to_string()),
+                user,
                 digits: Digits::Number,
             },
             args: container.args.iter().flatten().map(OsString::from).collect(),

@@ -84,16 +84,33 @@ impl Namespaces {
         self.join(kinds)
     }
 
+    /// Whether the mount namespace is that of this process: then the other one is none of a
+    /// container.
+    ///
+    /// # Errors
+    /// Those of stat(2).
+    pub fn are_ours(&self) -> Result<bool> {
+        let own = fs::metadata("/proc/self/ns/mnt").context("cannot look at the own namespace")?;
+        Ok(own.ino() == self.mount_namespace()?)
+    }
+
+    fn mount_namespace(&self) -> Result<u64> {
+        let kind = CloneFlags::CLONE_NEWNS;
+        let file = self.files.iter().find(|(other, _)| *other == kind);
+        let (_, file) = file.context("the mount namespace is not open")?;
+        Ok(file.metadata().context("cannot look at a mount namespace")?.ino())
+    }
+
     /// Kills every process in this mount namespace: those that a container leaves in the PID
     /// namespace of its pod. The first process that was there, and those that came of it, have it.
     ///
     /// # Errors
     /// Those of reading /proc, and EPERM.
     pub fn kill_all(&self) -> Result<()> {
-        let kind = CloneFlags::CLONE_NEWNS;
-        let file = self.files.iter().find(|(other, _)| *other == kind);
-        let (_, file) = file.context("the mount namespace is not open")?;
-        let mount_namespace = file.metadata().context("cannot look at a mount namespace")?.ino();
+        let mount_namespace = self.mount_namespace()?;
+        if self.are_ours()? {
+            return Err(anyhow!("cannot kill what a container has left: it has our own mounts"));
+        }
         // A process that forks while we look may have a child that we have not seen.
         for _ in 0..1000 {
             if kill_those_in(mount_namespace)? == 0 {
@@ -121,4 +138,18 @@ fn kill_those_in(mount_namespace: u64) -> Result<usize> {
         }
     }
     Ok(killed)
+}
+
+/// When a process was started, in the kernel's own clock (field 22 of proc_pid_stat(5)). Its number
+/// comes again, with another time.
+///
+/// # Errors
+/// ENOENT if there is no such process.
+pub fn started(pid: Pid) -> Result<u64> {
+    const AFTER_NAME: usize = 19; // the third field comes behind the name, which may hold blanks
+    let path = format!("/proc/{pid}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let started = fields.split_whitespace().nth(AFTER_NAME).and_then(|time| time.parse().ok());
+    started.with_context(|| format!("cannot understand {path}"))
 }

@@ -38,8 +38,10 @@ pub struct Running {
     pub name: String,
     /// The number of its first process.
     pub pid: i32,
-    /// As which user its command was started, if not as root.
-    pub user: Option<u32>,
+    /// As which user its command was started, if not as root: as the manifest or the image has it.
+    pub user: Option<String>,
+    /// When it was started (field 22 of proc_pid_stat(5)): its number alone may be another's by now.
+    pub started: u64,
 }
 
 /// The runtime directory: /run for root, the user's own else. To be called before a process becomes

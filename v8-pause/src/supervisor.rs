@@ -310,7 +310,7 @@ impl<'a> Supervisor<'a> {
             }
             member.process = None;
             for mut stream in member.streams.drain(..) {
-                while stream.carry()? {}
+                stream.carry_rest()?;
             }
             member.status = Some(status);
             let again = match policy {

@@ -2,7 +2,7 @@
 
 use crate::output::Stream;
 use crate::prepared::Prepared;
-use crate::shared::Namespaces;
+use crate::shared::{Namespaces, started};
 use crate::state::Running;
 use anyhow::Result;
 use nix::errno::Errno;
@@ -101,10 +101,20 @@ impl Process {
     pub(super) fn new(in_between: Child, container: &Prepared, cgroup: Cgroup) -> Process {
         // Either may have ended already: then there is nothing to enter, and SIGCHLD is on its way.
         let name = &container.name;
-        let pid = unless_ended(name, children_of(in_between.pid())).and_then(|mut all| all.pop());
+        let first =
+            || unless_ended(name, children_of(in_between.pid())).and_then(|mut it| it.pop());
+        let pid = first();
         let namespaces = pid.and_then(|pid| unless_ended(name, Namespaces::of(pid)));
-        let record =
-            Running { name: name.clone(), pid: pid.map_or(0, Pid::as_raw), user: container.user };
+        let started = pid.and_then(|pid| unless_ended(name, started(pid)));
+        // Still a child of ours: else the number may have been another's in between.
+        let is_it = pid.is_some() && first() == pid;
+        let namespaces = namespaces.filter(|_| is_it);
+        let record = Running {
+            name: name.clone(),
+            pid: pid.filter(|_| is_it).map_or(0, Pid::as_raw),
+            user: container.user.clone(),
+            started: started.unwrap_or(0),
+        };
         Process { in_between, namespaces, record, started: Instant::now(), cgroup }
     }
 }

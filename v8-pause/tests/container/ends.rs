@@ -31,6 +31,8 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_killed_supervisor_takes_all_along", a_killed_supervisor_takes_all_along)
         .both("a_pod_whose_state_is_taken_away_ends_well", a_pod_whose_state_is_taken_away)
         .both("output_has_the_names_before_it", output_has_the_names_before_it)
+        .both("a_left_over_does_not_hold_the_pod", a_left_over_does_not_hold_the_pod)
+        .both("exec_finds_no_other_process", exec_finds_no_other_process)
         .both("fifty_pods_at_once", fifty_pods_at_once)
 }
 
@@ -191,6 +193,30 @@ fn runtime_directory(host: &Host) -> PathBuf {
 pub fn sweep(host: &Host) {
     let outcome = run(host, &scripts(NEVER, &[("a", "true")]));
     assert_eq!(outcome.code(), 0, "{outcome:?}");
+}
+
+/// What is left in a shared PID namespace can hold the output open for ever.
+fn a_left_over_does_not_hold_the_pod(host: &Host) {
+    for script in ["sleep 1000 & exit 3", "sleep 1000 & sleep 0.5; exit 3"] {
+        let script = format!("printf unended; {script}");
+        let outcome = run(host, &scripts(SHARED, &[("a", &script)]));
+        assert_eq!(outcome.code(), 3, "{outcome:?}");
+        assert!(outcome.stdout.ends_with(b"a | unended\n"), "{outcome:?}");
+    }
+}
+
+/// The number of a process comes again. What is written down of it does not.
+fn exec_finds_no_other_process(host: &Host) {
+    let mut pod = Pod::start_ready(host, &scripts("", &[("a", "echo ready; exec sleep 1000")]), 1);
+    let state = runtime_directory(host).join(pod.pause.to_string()).join("state");
+    let text = fs::read_to_string(&state).unwrap();
+    let (before, rest) = text.split_once("\"started\":").unwrap();
+    let other = format!("{before}\"started\":1{rest}");
+    fs::write(&state, other).unwrap();
+    pod.exec(&["--", "true"]).assert_refused(125, &["the container has ended", "another one"]);
+    fs::write(&state, text).unwrap();
+    assert_eq!(pod.exec(&["--", "true"]).code(), 0);
+    pod.stop();
 }
 
 /// Somebody cleans /run, or the user's runtime directory goes with the last session: the pod lives
