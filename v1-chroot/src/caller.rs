@@ -1,5 +1,6 @@
 //! What comes from the caller without having been asked for, and would reach the container.
 
+use crate::system_calls::clear_inheritable_capabilities;
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, SFlag, fstat, umask};
@@ -7,15 +8,18 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
-/// Sets the umask that everybody is used to, and looks at the three descriptors that the container
-/// gets. To be called before anything is made.
+/// Sets the umask that everybody is used to, gives up what would be inherited of capabilities, and
+/// looks at the three descriptors that the container gets. To be called before anything is made.
 ///
 /// # Errors
-/// EISDIR if one of the descriptors is a directory.
+/// Those of capget(2) and capset(2); EISDIR if one of the descriptors is a directory.
 pub(crate) fn settle() -> Result<()> {
     // With a caller's 077 nobody but root could read the container's /etc/hosts; with 0 everybody
     // could write to it.
     umask(Mode::from_bits_truncate(0o022));
+    // These pass by the bounding set (capabilities(7)): what a later step takes away, a program in
+    // the container would have again.
+    clear_inheritable_capabilities().context("cannot clear the inheritable capabilities")?;
     refuse_directory(&io::stdin(), "stdin")?;
     refuse_directory(&io::stdout(), "stdout")?;
     refuse_directory(&io::stderr(), "stderr")

@@ -150,16 +150,36 @@ pub(crate) fn default_action(signal: i32) -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
-/// capget(2): the effective capabilities of this process, bit N for capability N.
-pub(crate) fn effective_capabilities() -> nix::Result<u64> {
-    const VERSION_3: u32 = 0x2008_0522; // linux/capability.h: 64 capabilities, in two halves
-    let header = [VERSION_3, 0]; // 0: this process
-    let mut halves = [[0_u32; 3]; 2]; // effective, permitted, inheritable
+/// linux/capability.h: 64 capabilities, in two halves.
+const CAPABILITIES_VERSION_3: u32 = 0x2008_0522;
+
+/// capget(2): effective, permitted and inheritable capabilities of this process, in two halves.
+fn capabilities() -> nix::Result<[[u32; 3]; 2]> {
+    let header = [CAPABILITIES_VERSION_3, 0]; // 0: this process
+    let mut halves = [[0_u32; 3]; 2];
     // SAFETY: both pointers are to the two structures of version 3, made of 32-bit integers.
     let result = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), halves.as_mut_ptr()) };
-    Errno::result(result)?;
-    let [[low, ..], [high, ..]] = halves;
+    Errno::result(result).map(|_| halves)
+}
+
+/// The effective capabilities of this process, bit N for capability N.
+pub(crate) fn effective_capabilities() -> nix::Result<u64> {
+    let [[low, ..], [high, ..]] = capabilities()?;
     Ok(u64::from(high) << 32 | u64::from(low))
+}
+
+/// capset(2): no capability is inheritable any more, and so none is ambient (capabilities(7)).
+pub(crate) fn clear_inheritable_capabilities() -> nix::Result<()> {
+    let halves = capabilities()?;
+    let [[.., low], [.., high]] = halves;
+    if low == 0 && high == 0 {
+        return Ok(());
+    }
+    let header = [CAPABILITIES_VERSION_3, 0];
+    let halves = halves.map(|[effective, permitted, _]| [effective, permitted, 0]);
+    // SAFETY: both pointers are to the two structures of version 3, which the call only reads.
+    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), halves.as_ptr()) };
+    Errno::result(result).map(drop)
 }
 
 /// _exit(2): ends this process without the exit handlers of the C library.

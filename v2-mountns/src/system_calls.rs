@@ -16,8 +16,8 @@ use std::ptr;
 
 const EMPTY: &CStr = c"";
 
-/// Clones the mount at `path`, seen from `directory`, and all mounts below it: what a recursive bind
-/// mount attaches. An empty path is `directory` itself, or the file that is open there.
+/// Clones the mount at `path`, seen from `directory`, and all mounts below it: what a recursive
+/// bind mount attaches. An empty path is `directory` itself, or the file that is open there.
 pub(crate) fn clone_mounts(directory: impl AsFd, path: &Path) -> nix::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
     let mut flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE as u32;

@@ -123,9 +123,9 @@ impl NewRoot {
 ///
 /// Whoever gave the volume has seen to which place its path leads: [`Volume::parse`] has followed
 /// the links. One that is there now has come since, and in a pod a container that may write above
-/// has perhaps put it there. (To open the source once, and clone from that descriptor at each start,
-/// is not allowed: its mount is in the launcher's mount namespace, and open_tree(2) clones only
-/// those of the caller's own.)
+/// has perhaps put it there. (To open the source once, and clone from that descriptor at each
+/// start, is not allowed: its mount is in the launcher's mount namespace, and open_tree(2) clones
+/// only those of the caller's own.)
 fn open_source(source: &Path) -> Result<OwnedFd> {
     let links = ResolveFlag::RESOLVE_NO_SYMLINKS;
     lookup::open_in(AT_FDCWD, source, OFlag::O_PATH, links).map_err(|errno| {

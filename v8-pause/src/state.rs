@@ -40,7 +40,7 @@ pub struct Running {
     pub pid: i32,
     /// As which user its command was started, if not as root: as the manifest or the image has it.
     pub user: Option<String>,
-    /// When it was started (field 22 of proc_pid_stat(5)): its number alone may be another's by now.
+    /// When it was started (field 22 of proc_pid_stat(5)): its number may be another's by now.
     pub started: u64,
 }
 

@@ -17,6 +17,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("only_0_1_2_are_open", only_0_1_2_are_open)
         .both("signal_mask_and_actions_are_default", signal_mask_and_actions_are_default)
         .both("nohup_stays", nohup_stays)
+        .root("no_capability_is_inheritable", no_capability_is_inheritable)
 }
 
 fn only_0_1_2_are_open(host: &Host) {
@@ -89,4 +90,20 @@ fn nohup_stays(host: &Host) {
     let running = host.follow(launcher.args(["sleep", "1000"]));
     running.wait_for_program("sleep");
     assert_eq!(status_line(running.command(), "SigIgn"), "0000000000000001");
+}
+
+/// Inheritable capabilities pass by the bounding set, and ambient ones are every program's.
+fn no_capability_is_inheritable(host: &Host) {
+    if Command::new("setpriv").arg("--version").output().is_err() {
+        host.skip("no setpriv on this machine: install util-linux");
+    }
+    host.warm_up();
+    let mut caller = host.command("setpriv");
+    caller.args(["--inh-caps=+sys_ptrace,+net_admin", "--ambient-caps=+sys_ptrace"]);
+    caller.arg(host.launcher().get_program()).args(["sleep", "1000"]);
+    let running = host.follow(&mut caller);
+    running.wait_for_program("sleep");
+    for name in ["CapInh", "CapAmb"] {
+        assert_eq!(status_line(running.command(), name), "0000000000000000", "{name}");
+    }
 }

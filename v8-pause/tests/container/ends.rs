@@ -197,7 +197,8 @@ pub fn sweep(host: &Host) {
 
 /// What is left in a shared PID namespace can hold the output open for ever.
 fn a_left_over_does_not_hold_the_pod(host: &Host) {
-    for script in ["sleep 1000 & exit 3", "sleep 1000 & sleep 0.5; exit 3"] {
+    let in_other_mounts = "unshare -m sleep 1000 & sleep 0.5; exit 3";
+    for script in ["sleep 1000 & exit 3", in_other_mounts] {
         let script = format!("printf unended; {script}");
         let outcome = run(host, &scripts(SHARED, &[("a", &script)]));
         assert_eq!(outcome.code(), 3, "{outcome:?}");

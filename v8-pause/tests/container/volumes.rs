@@ -64,8 +64,8 @@ fn a_host_path_can_be_read_only(host: &Host) {
     assert!(directory.join("new").exists());
 }
 
-/// Who may write above a volume can put a link in its place. Another container must not get what the
-/// link points to, and neither must the same one, when it is started again.
+/// Who may write above a volume can put a link in its place. Another container must not get what
+/// the link points to, and neither must the same one, when it is started again.
 fn a_host_path_that_became_a_link(host: &Host) {
     let secret = host.dir("secret");
     fs::write(secret.join("key"), "of the host\n").unwrap();

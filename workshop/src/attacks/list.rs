@@ -283,8 +283,9 @@ pub(super) const ALL: &[Attack] = &[
         id: "type-into-terminal",
         does: "type a letter into the terminal that the container was started from",
         why: "A container of v1 to v7 has its caller's terminal, for job control, and the kernel \
-              lets it type there (TIOCSTI). The containers of v8 leave it. Since Linux 6.2 the \
-              kernel can refuse it to ordinary users.",
+              lets it type there (TIOCSTI). It can also take the terminal's file from others, or \
+              give it to them (chmod). The containers of v8 leave it. Since Linux 6.2 the kernel \
+              can refuse the typing to ordinary users.",
         docker: "Docker gives a container a new pseudo-terminal, and carries letters over.",
         attacker: attacker::type_into_terminal,
         victim: victim::TERMINAL,
@@ -327,8 +328,8 @@ pub(super) const ALL: &[Attack] = &[
         does: "take all rights from the host's /dev/null, where that is the standard input",
         why: "A descriptor of a device is as good as its name: the mode can be changed by whoever \
               owns the node, and that is root, inside as outside. With `</dev/null` the caller \
-              hands the host's node over. From v2 on a container has its own, and the launcher puts \
-              that in its place. In a user namespace the owner is somebody else.",
+              hands the host's node over. From v2 on a container has its own, and the launcher \
+              puts that in its place. In a user namespace the owner is somebody else.",
         docker: "runc opens a null device that it was given anew, in the container's own /dev.",
         attacker: attacker::spoil_input,
         victim: victim::NULL,
