@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use tar::{EntryType, Header};
-use v7_overlay::unpack::{Allowance, Limited, Unpacker};
+use v7_overlay::unpack::{Allowance, Unpacker};
 use v7_overlay::xattrs::Xattrs;
 
 /// Kind, path, target, mode and content of an entry.
@@ -146,8 +146,8 @@ fuzz_target!(
         fs::create_dir(&layer).expect("make the layer's directory");
         let root = File::open(&layer).expect("open the layer's directory").into();
         let bytes = archive(input);
-        let limited = Limited::new(bytes.as_slice(), Allowance::new(1 << 20));
-        if let Err(error) = Unpacker::new(root, Xattrs::User).unpack(limited) {
+        let unpacker = Unpacker::new(root, Xattrs::User, Allowance::new(1 << 20));
+        if let Err(error) = unpacker.unpack(bytes.as_slice()) {
             let told = v1_chroot::command_line::one_line(&error).to_string();
             assert!(!told.chars().any(char::is_control), "more than a line of text: {told:?}");
         }

@@ -14,6 +14,7 @@ use std::convert::Infallible;
 use std::io::{self, ErrorKind, PipeReader};
 use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -26,11 +27,16 @@ const PIPE: i32 = 256 * 1024;
 /// What the thread of a connection needs for its few variables.
 const STACK: usize = 64 * 1024;
 
+/// So many connections are carried at a time. Each costs a thread, descriptors and memory of the
+/// host, and whoever connects should not decide how much of that there is.
+const MOST_CONNECTIONS: usize = 1024;
+
 /// How long to wait before accepting again, when it did not work.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections for ever, and carries each to where its port leads. The listeners are not to
-/// block.
+/// block. When there are too many, further ones wait where the kernel keeps those that nobody has
+/// accepted yet (the backlog of listen(2)).
 ///
 /// # Errors
 /// Those of poll(2): none is expected.
@@ -39,13 +45,17 @@ pub(crate) fn serve(routes: &[(&TcpListener, SocketAddrV4)]) -> Result<Infallibl
         .iter()
         .map(|(listener, _)| PollFd::new(listener.as_fd(), PollFlags::POLLIN))
         .collect();
+    let places = Arc::new(()); // each connection has a clone
     loop {
         wait_for(&mut ready).context("cannot poll the published ports")?;
         for (_, (listener, target)) in
             ready.iter().zip(routes).filter(|(ready, _)| ready.any() == Some(true))
         {
+            while Arc::strong_count(&places) > MOST_CONNECTIONS {
+                thread::sleep(PAUSE);
+            }
             match listener.accept() {
-                Ok((client, _)) => start(client, *target),
+                Ok((client, _)) => start(client, *target, Arc::clone(&places)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 // accept(2) has many reasons, and all pass: the client has given up, or there are
                 // no descriptors left until another connection ends. The next one waits meanwhile.
@@ -65,11 +75,14 @@ fn wait_for(ready: &mut [PollFd]) -> nix::Result<()> {
     }
 }
 
-fn start(client: TcpStream, target: SocketAddrV4) {
+fn start(client: TcpStream, target: SocketAddrV4, place: Arc<()>) {
     let thread = thread::Builder::new().stack_size(STACK);
     // Without a thread the client is dropped, and sees its connection end: the limit of processes
     // is reached. There is no better answer to give it, and nobody else who wants to know.
-    let _ = thread.spawn(move || carry(client, target));
+    let _ = thread.spawn(move || {
+        carry(client, target);
+        drop(place);
+    });
 }
 
 fn carry(client: TcpStream, target: SocketAddrV4) {

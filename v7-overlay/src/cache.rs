@@ -9,7 +9,7 @@ mod pieces;
 
 use crate::digest::{Digest, Digesting};
 use crate::image::{Image, Layer};
-use crate::unpack::{Allowance, Limited, Unpacker};
+use crate::unpack::{Allowance, Unpacker};
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -216,8 +216,8 @@ impl Unpacking<'_> {
         thread::scope(|scope| {
             let reader = start(scope, move || self.decompress(sender))?;
             let mut content = Digesting::new(pieces);
-            let limited = Limited::new(&mut content, allowance.for_layer());
-            let unpacked = Unpacker::new(root, self.xattrs).unpack(limited);
+            let unpacker = Unpacker::new(root, self.xattrs, allowance.for_layer());
+            let unpacked = unpacker.unpack(&mut content);
             let unpacked = unpacked.and_then(|left_out| Ok((left_out, content.finish()?)));
             // A damaged file can look like anything: that it is damaged comes first.
             self.layer.check_blob(&join(reader.join())?)?;

@@ -14,18 +14,19 @@ mod content;
 mod limits;
 mod whiteout;
 
-pub use limits::{Allowance, Limited};
+pub use limits::Allowance;
 
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use attributes::Attributes;
+use limits::Limited;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, makedev};
 use nix::sys::stat::{fchmodat, fstatat, mkdirat, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -46,10 +47,11 @@ const MAX_DEPTH: usize = 256;
 pub struct Unpacker {
     root: OwnedFd,
     xattrs: Xattrs,
+    allowance: Allowance,
     /// The directory of the last entry: that of the next one is often the same.
     last: Option<(PathBuf, OwnedFd)>,
     /// When directories were changed; set at the end, since filling one changes its time.
-    times: Vec<(PathBuf, TimeSpec)>,
+    times: BTreeMap<PathBuf, TimeSpec>,
     /// What `.wh.` entries say is gone from lower layers.
     hidden: HashSet<PathBuf>,
     opaque: HashSet<PathBuf>,
@@ -60,12 +62,13 @@ pub struct Unpacker {
 impl Unpacker {
     /// Fills `root`, an empty directory. Without the machine's root ([`Xattrs::User`]) all files
     /// belong to the caller, and device nodes are left out.
-    pub fn new(root: OwnedFd, xattrs: Xattrs) -> Unpacker {
+    pub fn new(root: OwnedFd, xattrs: Xattrs, allowance: Allowance) -> Unpacker {
         Unpacker {
             root,
             xattrs,
+            allowance,
             last: None,
-            times: Vec::new(),
+            times: BTreeMap::new(),
             hidden: HashSet::new(),
             opaque: HashSet::new(),
             buffer: vec![0; 1 << 16],
@@ -78,9 +81,9 @@ impl Unpacker {
     ///
     /// # Errors
     /// What is wrong with which entry; the directory is of no use then.
-    pub fn unpack<R: Read>(mut self, archive: Limited<R>) -> Result<usize> {
-        let allowance = archive.allowance();
-        let mut archive = tar::Archive::new(archive);
+    pub fn unpack<R: Read>(mut self, archive: R) -> Result<usize> {
+        let allowance = self.allowance.clone();
+        let mut archive = tar::Archive::new(Limited::new(archive, allowance.clone()));
         let mut entries = archive.entries().context("it is no tar archive")?;
         for count in 0.. {
             ensure!(count < MAX_ENTRIES, "it has more than {MAX_ENTRIES} entries");
@@ -89,8 +92,7 @@ impl Unpacker {
             allowance.limit_content();
             let mut entry = entry.context("it is damaged")?;
             let path = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
-            self.unpack_entry(&path, &mut entry, &allowance)
-                .with_context(|| format!("the entry {path:?}"))?;
+            self.unpack_entry(&path, &mut entry).with_context(|| format!("the entry {path:?}"))?;
         }
         allowance.limit_content();
         // What stands behind the last entry counts for the digest.
@@ -100,12 +102,7 @@ impl Unpacker {
     }
     // ANCHOR_END: unpack
 
-    fn unpack_entry<R: Read>(
-        &mut self,
-        path: &Path,
-        entry: &mut tar::Entry<R>,
-        allowance: &Allowance,
-    ) -> Result<()> {
+    fn unpack_entry<R: Read>(&mut self, path: &Path, entry: &mut tar::Entry<R>) -> Result<()> {
         let mut kind = entry.header().entry_type();
         if kind == EntryType::XGlobalHeader {
             return Ok(()); // a comment, such as git writes
@@ -131,7 +128,7 @@ impl Unpacker {
             EntryType::Link => return self.make_hard_link(&directory, name, entry),
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 let file = self.make_file(&directory, name)?;
-                self.fill(file, entry, allowance)?;
+                self.fill(file, entry)?;
             }
             EntryType::Symlink => {
                 let target = entry.link_name_bytes().context("it has no target")?;
@@ -291,7 +288,7 @@ impl Unpacker {
     /// What can only be done when all entries are there.
     fn finish(&mut self) -> Result<()> {
         self.remove_whiteouts_in_opaque()?;
-        for (path, time) in self.times.drain(..).rev().collect::<Vec<_>>() {
+        for (path, time) in std::mem::take(&mut self.times) {
             let directory = match self.open(&path) {
                 // A later entry has put something else in its place.
                 Err(Errno::ENOENT | Errno::ENOTDIR) => continue,

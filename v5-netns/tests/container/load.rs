@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use testbed::pace::slowed;
 use testbed::running::status_line;
 use testbed::tcp::{self, Files, Wish};
 use testbed::{Host, Running, Suite};
@@ -11,6 +12,7 @@ use testbed::{Host, Running, Suite};
 pub fn add(suite: Suite) -> Suite {
     suite
         .both("a_thousand_connections_at_once", a_thousand_connections_at_once)
+        .both("connections_beyond_the_most_wait", connections_beyond_the_most_wait)
         .both("a_slow_reader_does_not_grow_the_proxy", a_slow_reader_does_not_grow_the_proxy)
 }
 
@@ -49,7 +51,7 @@ fn a_thousand_connections_at_once(host: &Host) {
         stream.read_exact(&mut echo).unwrap();
         assert_eq!(usize::from_be_bytes(echo), number);
     }
-    let tasks = || std::fs::read_dir(format!("/proc/{}/task", running.proxy())).unwrap().count();
+    let tasks = || tasks(running.proxy());
     println!("{} threads, {} KiB", tasks(), memory(running.proxy(), "VmRSS"));
     for stream in &streams {
         stream.shutdown(Shutdown::Write).unwrap();
@@ -62,6 +64,49 @@ fn a_thousand_connections_at_once(host: &Host) {
     testbed::running::within(Duration::from_secs(10), "all threads end", is_over);
     let files = || std::fs::read_dir(format!("/proc/{}/fd", running.proxy())).unwrap().count();
     assert!(files() < 20, "descriptors of the proxy: {}", files());
+}
+
+/// The threads of a process.
+fn tasks(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()
+}
+
+fn connections_beyond_the_most_wait(host: &Host) {
+    const MOST: usize = 1024; // MOST_CONNECTIONS of proxy.rs
+    tcp::limit_files(Files::Most).unwrap();
+    let running = start(host);
+    let mut carried: Vec<TcpStream> = (0..MOST).map(|_| echoing()).collect();
+    for stream in &mut carried {
+        assert_eq!(echo_of(stream), b'x');
+    }
+    // The kernel accepts these, and keeps what they send.
+    let mut waiting: Vec<TcpStream> = (0..20).map(|_| echoing()).collect();
+    let pause = slowed(Duration::from_millis(300));
+    for stream in &mut waiting {
+        stream.set_read_timeout(Some(pause / 20)).unwrap();
+        let error = stream.read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        stream.set_read_timeout(Some(slowed(Duration::from_secs(20)))).unwrap();
+    }
+    assert_eq!(tasks(running.proxy()), 1 + MOST);
+    // Nobody is lost who waits, and nobody has to wait for more than one end of another.
+    for stream in &mut waiting {
+        drop(carried.pop());
+        assert_eq!(echo_of(stream), b'x');
+    }
+}
+
+/// A connection on which one letter is to come back.
+fn echoing() -> TcpStream {
+    let mut stream = tcp::connect(published(), Wish::Echo).unwrap();
+    stream.write_all(b"x").unwrap();
+    stream
+}
+
+fn echo_of(stream: &mut TcpStream) -> u8 {
+    let mut echo = [0];
+    stream.read_exact(&mut echo).unwrap();
+    echo[0]
 }
 
 fn a_slow_reader_does_not_grow_the_proxy(host: &Host) {

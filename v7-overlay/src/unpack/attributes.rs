@@ -76,7 +76,12 @@ impl Unpacker {
     ) -> Result<()> {
         let directory = self.open(path).map_err(|errno| anyhow!("cannot open it: {errno}"))?;
         self.set_attributes(&directory, OsStr::new("."), attributes, false)?;
-        self.times.push((path.to_owned(), attributes.time));
+        if let Some(time) = self.times.get_mut(path) {
+            *time = attributes.time; // the last entry counts
+            return Ok(());
+        }
+        self.allowance.remember(path)?;
+        self.times.insert(path.to_owned(), attributes.time);
         Ok(())
     }
 

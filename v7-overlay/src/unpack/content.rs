@@ -1,6 +1,6 @@
 //! The content of a file.
 
-use super::{Allowance, Unpacker};
+use super::Unpacker;
 use anyhow::{Context, Result, ensure};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -12,12 +12,11 @@ impl Unpacker {
         &mut self,
         mut file: File,
         entry: &mut tar::Entry<R>,
-        allowance: &Allowance,
     ) -> Result<()> {
         let is_sparse = entry.header().entry_type() == EntryType::GNUSparse;
         let size = if is_sparse { sparse_size(entry)? } else { entry.size() };
         if is_sparse {
-            allowance.take(size)?; // the holes are not in the archive
+            self.allowance.take(size)?; // the holes are not in the archive
         }
         let mut written = 0;
         loop {

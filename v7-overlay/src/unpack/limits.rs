@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,12 +10,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// crate holds it in memory.)
 const MAX_HEADER: u64 = 1 << 20;
 
+/// What is remembered until the end of a layer may be this long, of all layers of an image together
+/// (they are unpacked side by side): that is half a million directories.
+const MAX_REMEMBERED: u64 = 64 << 20;
+
+/// What each path takes besides its letters, about.
+const REMEMBERED_PATH: u64 = 64;
+
 /// How many bytes may still come, of all layers of an image together.
 #[derive(Clone, Debug)]
 pub struct Allowance {
     left: Arc<AtomicU64>,
     max_size: u64,
     header: Arc<AtomicU64>,
+    memory: Arc<AtomicU64>,
 }
 
 impl Allowance {
@@ -24,6 +33,7 @@ impl Allowance {
             left: Arc::new(AtomicU64::new(max_size)),
             max_size,
             header: Arc::new(AtomicU64::new(u64::MAX)),
+            memory: Arc::new(AtomicU64::new(MAX_REMEMBERED)),
         }
     }
 
@@ -37,10 +47,23 @@ impl Allowance {
     /// # Errors
     /// If there are not so many left.
     pub fn take(&self, bytes: u64) -> Result<()> {
-        let is_enough = |left: u64| left.checked_sub(bytes);
-        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_enough);
         let max_size = self.max_size;
-        ensure!(taken.is_ok(), "the image unpacks to more than {max_size} bytes (see --max-size)");
+        let is_taken = take_from(&self.left, bytes);
+        ensure!(is_taken, "the image unpacks to more than {max_size} bytes (see --max-size)");
+        Ok(())
+    }
+
+    /// Takes the memory for a path that is not remembered yet.
+    ///
+    /// # Errors
+    /// If there is not so much left.
+    pub(super) fn remember(&self, path: &Path) -> Result<()> {
+        let bytes = path.as_os_str().len() as u64 + REMEMBERED_PATH;
+        ensure!(
+            take_from(&self.memory, bytes),
+            "the names of the image's directories and deleted files take more than \
+             {MAX_REMEMBERED} bytes"
+        );
         Ok(())
     }
 
@@ -55,21 +78,23 @@ impl Allowance {
     }
 }
 
+/// Whether there was so much left.
+fn take_from(left: &AtomicU64, bytes: u64) -> bool {
+    let is_enough = |left: u64| left.checked_sub(bytes);
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_enough).is_ok()
+}
+
 /// A reader of an archive, with an allowance.
 #[derive(Debug)]
-pub struct Limited<R> {
+pub(super) struct Limited<R> {
     inner: R,
     allowance: Allowance,
 }
 
 impl<R: Read> Limited<R> {
     /// Limits a reader.
-    pub fn new(inner: R, allowance: Allowance) -> Limited<R> {
+    pub(super) fn new(inner: R, allowance: Allowance) -> Limited<R> {
         Limited { inner, allowance }
-    }
-
-    pub(super) fn allowance(&self) -> Allowance {
-        self.allowance.clone()
     }
 }
 

@@ -39,7 +39,10 @@ impl Unpacker {
             Err(error) if error.downcast_ref() == Some(&Errno::ENOTDIR) => return Ok(()),
             opened => opened?,
         };
-        self.hidden.insert(path.clone());
+        if !self.hidden.contains(&path) {
+            self.allowance.remember(&path)?;
+            self.hidden.insert(path.clone());
+        }
         match stat(&directory, name)? {
             None => make_whiteout(&directory, name),
             Some(found) if is_directory(&found) => self.make_opaque(&path),
@@ -51,7 +54,10 @@ impl Unpacker {
     /// Lets a directory show nothing of lower layers.
     pub(super) fn make_opaque(&mut self, path: &Path) -> Result<()> {
         let directory = self.open(path).map_err(|errno| anyhow!("cannot open it: {errno}"))?;
-        self.opaque.insert(path.to_owned());
+        if !self.opaque.contains(path) {
+            self.allowance.remember(path)?;
+            self.opaque.insert(path.to_owned());
+        }
         self.xattrs
             .set_opaque(&by_descriptor(&directory).join("."))
             .map_err(|errno| anyhow!("cannot make {path:?} opaque: {errno}"))

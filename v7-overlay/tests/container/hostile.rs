@@ -26,6 +26,8 @@ pub fn add(suite: Suite) -> Suite {
         .fold(suite, add)
         .both("hostile_gzip_bomb", gzip_bomb)
         .both("hostile_sparse_bomb", sparse_bomb)
+        .both("hostile_repeated_directory", repeated_directory)
+        .both("hostile_many_whiteouts", many_whiteouts)
         .both("hostile_truncated", truncated)
         .both("hostile_set_id_program_cannot_be_reached", set_id_program_cannot_be_reached)
         .both("hostile_descriptions", descriptions)
@@ -399,6 +401,39 @@ fn sparse_bomb(host: &Host) {
     unharmed(host, || {
         run(host, &layers, "true").assert_refused(125, &["sparse", "--max-size"]);
     });
+}
+
+/// What has to be remembered of each directory until the end is remembered once.
+fn repeated_directory(host: &Host) {
+    let path = deep_path();
+    let once = Archive::new().long_name(&path).directory("d").finish();
+    let again = [&once[..once.len() - 1024]].concat().repeat(40_000);
+    let layout = layout(&host.dir("image"), &[base(host).finish(), again], &config());
+    let mut launcher = host.launcher();
+    limit_memory(&mut launcher);
+    unharmed(host, || {
+        let script = format!("test -d /{path} && echo there");
+        launcher.args(["--image", layout.str(), "sh", "-c", &script]);
+        assert_eq!(Outcome::of(&mut launcher).text(), "there\n");
+    });
+}
+
+/// How much has to be remembered in all is limited.
+fn many_whiteouts(host: &Host) {
+    let path = deep_path();
+    let mut archive = Archive::new();
+    for number in 0..20_000 {
+        archive = archive.long_name(&format!("{path}/.wh.{number}")).file("f", "");
+    }
+    let layout = layout(&host.dir("image"), &[base(host).finish(), archive.finish()], &config());
+    unharmed(host, || {
+        host.run(["--image", layout.str(), "true"]).assert_refused(125, &["67108864 bytes"]);
+    });
+}
+
+/// As long as a path of the kernel's may be, nearly.
+fn deep_path() -> String {
+    ["x".repeat(200).as_str(); 18].join("/")
 }
 
 fn truncated(host: &Host) {

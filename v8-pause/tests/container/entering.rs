@@ -1,7 +1,7 @@
 //! `exec`.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use testbed::elsewhere::limit_memory;
 use testbed::running::status_line;
@@ -21,6 +21,7 @@ pub fn add(suite: Suite) -> Suite {
         .root("exec_is_the_containers_user", exec_is_the_containers_user)
         .root("root_enters_a_users_pod", root_enters_a_users_pod)
         .both("no_container_has_cap_sys_ptrace", no_container_has_cap_sys_ptrace)
+        .root("no_capability_comes_from_the_caller", no_capability_comes_from_the_caller)
         .both("the_executable_is_sealed", the_executable_is_sealed)
         .both("the_demo_pod", the_demo_pod)
 }
@@ -217,6 +218,28 @@ fn root_enters_a_users_pod(host: &Host) {
     pod.running.expect_line("a | ready");
     assert_eq!(pod.sh("id -u; cat /proc/1/comm"), "0\nsleep\n");
     drop(runtime);
+    pod.stop();
+}
+
+/// What is inheritable passes by the bounding set.
+fn no_capability_comes_from_the_caller(host: &Host) {
+    if Command::new("setpriv").arg("--version").output().is_err() {
+        host.skip("no setpriv on this machine: install util-linux");
+    }
+    let manifest = crate::pod::manifest(host, &scripts("", &[("a", SLEEP)]));
+    let mut launcher = host.command("setpriv");
+    launcher.arg("--inh-caps=+sys_ptrace,+net_admin").arg(format!("{}/v8-pause", testbed::BIN));
+    launcher.args(["run", "--net", "none"]).arg(&manifest);
+    let mut pod = Pod::follow(host, &mut launcher);
+    pod.running.expect_line("a | ready");
+    for name in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(status_line(pod.pause, name), "0000000000000000", "{name} of pause");
+    }
+    let text = pod.sh("grep ^Cap /proc/1/status");
+    assert!(text.contains("CapInh:\t0000000000000000\n"), "{text}");
+    for mask in text.split_whitespace().flat_map(|word| u64::from_str_radix(word, 16)) {
+        assert_eq!(mask & 1 << 19, 0, "CAP_SYS_PTRACE: {text}");
+    }
     pod.stop();
 }
 
