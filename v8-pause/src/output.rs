@@ -1,10 +1,10 @@
 //! What the containers print: each line with the container's name before it.
 
 use anyhow::{Context, Result};
-use nix::fcntl::{OFlag, ResolveFlag};
+use nix::fcntl::{FcntlArg, OFlag, ResolveFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
-use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, ErrorKind, IsTerminal, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use v1_chroot::command_line::{errno_of, note};
@@ -51,6 +51,11 @@ pub struct Ends {
 pub fn pipes(name: &str, index: usize, width: usize) -> Result<(Ends, [Stream; 2])> {
     let (stdout_pipe, stdout) = io::pipe().context("cannot make a pipe")?;
     let (stderr_pipe, stderr) = io::pipe().context("cannot make a pipe")?;
+    // Whoever waits for one container does not look after the others.
+    for pipe in [stdout_pipe.as_fd(), stderr_pipe.as_fd()] {
+        fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+            .context("cannot make a pipe not block")?;
+    }
     let colour = COLOURS[index % COLOURS.len()]; // a remainder is less
     let stream = |pipe, is_error: bool| {
         let is_terminal =
@@ -90,14 +95,18 @@ pub fn read_null(dev: &OwnedFd) -> Result<()> {
 }
 
 impl Stream {
-    /// Reads what is there, waiting for it if need be, and prints the lines that are complete.
+    /// Reads what is there, without waiting for it, and prints the lines that are complete.
     /// False at the end.
     ///
     /// # Errors
     /// Those of read(2).
     pub fn carry(&mut self) -> Result<bool> {
         let mut bytes = [0; PIECE];
-        let length = self.pipe.read(&mut bytes).context("cannot read a container's output")?;
+        let length = match self.pipe.read(&mut bytes) {
+            // Somebody else has read it: a neighbour by /proc/PID/fd/1, say.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+            read => read.context("cannot read a container's output")?,
+        };
         self.started.extend_from_slice(&bytes[..length]); // no more than there is room for
         loop {
             let longest = self.started.len().min(LONGEST);
