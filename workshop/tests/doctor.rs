@@ -206,7 +206,7 @@ fn clean_removes_the_cache(host: &Host) {
 
 /// A layer is complete if it is there. (A start believes that.)
 fn clean_that_is_interrupted(host: &Host) {
-    const FILES: usize = 50_000;
+    const FILES: usize = 1000;
     let layers = host.cache().join("layers");
     let layer = layers.join("0123456789abcdef");
     Outcome::of(host.stage("v1-chroot").arg("true")).text();
@@ -223,18 +223,23 @@ fn clean_that_is_interrupted(host: &Host) {
         caches.map(|cache| cache.join("layers/0123456789abcdef")).collect::<Vec<_>>()
     };
     let left = || places().iter().map(|path| count(path)).sum::<usize>();
-    let mut doctor = doctor(host).arg("--clean").spawn().unwrap();
-    while layer.exists() {
-        std::hint::spin_loop();
-    }
-    testbed::running::descendants(doctor.id()).iter().for_each(|pid| {
-        testbed::running::send(*pid, 9);
-    });
-    doctor.kill().unwrap();
-    doctor.wait().unwrap();
+    // In the middle of the files that it removes.
+    let removed = std::cell::Cell::new(0);
+    let kill = || {
+        removed.set(removed.get() + 1);
+        if removed.get() < FILES / 2 {
+            return;
+        }
+        for pid in testbed::running::descendants(std::process::id()) {
+            let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+    };
+    let moment = Some(("unlinkat", &kill as &dyn Fn()));
+    testbed::faults::descriptors::look_and(host, doctor(host).arg("--clean"), moment);
     assert!(left() > 0, "it was not interrupted");
     assert!(matches!(count(&layer), 0 | FILES), "{} of {FILES} files", count(&layer));
-    Outcome::of(self::doctor(host).arg("--clean")).text();
+    Outcome::of(doctor(host).arg("--clean")).text();
     assert_eq!((left(), host.cache().exists()), (0, false));
     assert!(!host.cache().with_extension("removed").exists());
 }
