@@ -74,10 +74,11 @@ fn add_trials(suite: Suite, name: &str, prepare: Prepare, add: Add) -> Suite {
     let exceptions = move |host: &Host| {
         each_exception_is_needed(host, prepare, &format!("{trial} {}", host.variant()));
     };
-    let suite = add(with_time(suite), format!("{name}_needs_its_exceptions"), Box::new(exceptions));
+    let suite =
+        add(with_time(suite), format!("{name}_needs_its_exceptions"), Box::new(exceptions)).long();
     kinds().into_iter().enumerate().fold(suite, |suite, (share, (word, kind))| {
         let fails = move |host: &Host| each_call_fails(host, prepare, kind, share);
-        add(suite, format!("{name}_each_call_fails_with_{word}"), Box::new(fails))
+        add(suite, format!("{name}_each_call_fails_with_{word}"), Box::new(fails)).long()
     })
 }
 
@@ -85,7 +86,9 @@ fn add_trials(suite: Suite, name: &str, prepare: Prepare, add: Add) -> Suite {
 /// not end by itself, then with one that does (`next`). The container must be gone within a second,
 /// and after a next start nothing may be left.
 pub fn add_killed(suite: Suite, alive: Prepare, next: Prepare) -> Suite {
-    with_time(suite).both("killed_at_each_call", move |host| killed_at_each_call(host, alive, next))
+    with_time(suite)
+        .both("killed_at_each_call", move |host| killed_at_each_call(host, alive, next))
+        .long()
 }
 
 fn killed_at_each_call(host: &Host, alive: Prepare, next: Prepare) {

@@ -15,6 +15,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitStatus, wait, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
+use crate::extent;
 use crate::host_cgroups;
 use crate::identity::{self, LEARNER};
 use crate::leaks::{Allowed, Snapshot};
@@ -86,6 +87,14 @@ impl Host {
     /// The stage this suite is about.
     pub fn stage_facts(&self) -> &'static Stage {
         self.stage.expect("this suite is of no stage")
+    }
+
+    /// Whether a behaviour is to be tried at length here: every signal, every exit status, often.
+    /// That is so in the whole suite, at the stages where the behaviour begins, or where what it
+    /// rests on becomes another. At the others, and in a short run, some of it will do.
+    pub fn is_at_length(&self, stages: &[&Stage]) -> bool {
+        let own = self.stage_facts().name;
+        extent::is_whole() && stages.iter().any(|stage| stage.name == own)
     }
 
     /// A command that runs this suite's stage: options, COMMAND and ARGs are still to be added.

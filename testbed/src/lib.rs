@@ -12,6 +12,8 @@
 //!     Suite::of(&Stage::V3)
 //!         .both("shell_is_pid_one", shell_is_pid_one)
 //!         .root("only_root_may", |host| host.skip("not written yet"))
+//!         .both("a_thousand_shells", a_thousand_shells)
+//!         .long()
 //!         .run()
 //! }
 //!
@@ -19,9 +21,12 @@
 //!     let output = host.launcher().args(["sh", "-c", "echo $$"]).output().unwrap();
 //!     assert_eq!(output.stdout, b"1\n");
 //! }
+//! # fn a_thousand_shells(_: &Host) {}
 //! ```
 //!
-//! Every test becomes one or two trials, `NAME::root` and `NAME::user`. A trial executes the test
+//! Every test becomes one or two trials, `NAME::root` and `NAME::user`. `cargo test` leaves out what
+//! is marked as [`Suite::long`], and as root the second trial of a test; `cargo suite` leaves out
+//! nothing (module [`extent`]). A trial executes the test
 //! binary again; the new process makes a host of its own (mount, PID, network, UTS and IPC
 //! namespaces; a user namespace too when the tests are not run by root) and runs the body in it,
 //! **as that host's root**, alone in a process of its own: it may `chdir`, set environment
@@ -64,6 +69,7 @@ pub mod book;
 mod cgroups;
 pub mod contract;
 pub mod elsewhere;
+pub mod extent;
 pub mod faults;
 mod host;
 mod host_cgroups;

@@ -17,6 +17,7 @@ use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::extent;
 use crate::host::{self, FIGURE_MARK, Host, SKIP_MARK, SKIPPED, Variant, Wanted};
 use crate::host_cgroups::{self, HostCgroups};
 use crate::identity;
@@ -39,7 +40,16 @@ struct Test {
     name: String,
     variants: &'static [Variant],
     expected_leaks: &'static [&'static str],
+    is_long: bool,
     body: Body,
+}
+
+impl Test {
+    /// Of a test of both identities, a run needs one: its own.
+    fn is_for_every_run(&self, variant: Variant, is_root: bool) -> bool {
+        let own = if is_root { Variant::Root } else { Variant::User };
+        !self.is_long && (variant == own || self.variants.len() == 1)
+    }
 }
 
 /// The tests of one test binary.
@@ -93,6 +103,13 @@ impl Suite {
         self
     }
 
+    /// Says of the test that was added last that it takes long, or loads the machine: `cargo test`
+    /// leaves it out.
+    pub fn long(mut self) -> Suite {
+        self.tests.last_mut().expect("a test was added").is_long = true;
+        self
+    }
+
     /// Adds a test that runs twice: its commands are root's, then an ordinary user's.
     pub fn both(self, name: impl Into<String>, body: impl Fn(&Host) + 'static) -> Suite {
         self.add(name.into(), BOTH, &[], body)
@@ -126,7 +143,8 @@ impl Suite {
         expected_leaks: &'static [&'static str],
         body: impl Fn(&Host) + 'static,
     ) -> Suite {
-        self.tests.push(Test { name, variants, expected_leaks, body: Box::new(body) });
+        let (is_long, body) = (false, Box::new(body));
+        self.tests.push(Test { name, variants, expected_leaks, is_long, body });
         self
     }
 
@@ -155,9 +173,13 @@ impl Suite {
                 host_cgroups::sweep().expect("remove cgroups that a killed run has left");
             }
         }
-        let conclusion = libtest_mimic::run(&arguments, self.trials(&runner));
+        let (trials, left_out) = self.trials(&runner);
+        let conclusion = libtest_mimic::run(&arguments, trials);
         runner.report_figures();
         let unknown_skips = runner.report_skips();
+        if left_out > 0 && !arguments.list {
+            report_left_out(left_out);
+        }
         if unknown_skips > 0 && env::var_os("CI").is_some_and(|value| value == "true") {
             println!("CI=true, and {unknown_skips} skips are not in testbed/known-skips.txt");
             return ExitCode::from(101);
@@ -165,17 +187,23 @@ impl Suite {
         conclusion.exit_code()
     }
 
-    fn trials(&self, runner: &Arc<Runner>) -> Vec<Trial> {
+    /// The trials of this run, and how many more the whole suite has.
+    fn trials(&self, runner: &Arc<Runner>) -> (Vec<Trial>, usize) {
         let mut trials = Vec::new();
+        let mut left_out = 0;
         for test in &self.tests {
             for variant in test.variants {
+                if !extent::is_whole() && !test.is_for_every_run(*variant, runner.is_root) {
+                    left_out += 1;
+                    continue;
+                }
                 let (name, variant) = (test.name.clone(), *variant);
                 let runner = Arc::clone(runner);
                 let trial = move || runner.run_trial(&name, variant);
                 trials.push(Trial::ignorable_test(format!("{}::{variant}", test.name), trial));
             }
         }
-        trials
+        (trials, left_out)
     }
 
     /// The other side of the runner's command: makes the host and runs the body.
@@ -338,6 +366,12 @@ impl Runner {
             }
         }
     }
+}
+
+/// Tells what else there is. (cargo sets the variable in what it runs.)
+fn report_left_out(count: usize) {
+    let package = env::var("CARGO_PKG_NAME").map_or(String::new(), |name| format!(" -p {name}"));
+    println!("left out: {count} trials of the whole suite. They run by: cargo suite{package}");
 }
 
 fn end_of(child: &mut Child) -> io::Result<i32> {

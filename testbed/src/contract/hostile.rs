@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::OTHER_SUPERVISION;
 use super::inheritance::block_signals;
 use crate::elsewhere::limit_memory;
 use crate::running::{descendants, is_alive, within};
@@ -115,7 +116,7 @@ fn the_end_is_never_missed(host: &Host) {
     let _other = host.start_sleep(); // or each of them would make a bridge and remove it
     let busy = || Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
     let mut loops = [busy(), busy()];
-    for _ in 0..200 {
+    for _ in 0..if host.is_at_length(OTHER_SUPERVISION) { 200 } else { 20 } {
         assert_eq!(host.run(["true"]).code(), 0);
     }
     for busy in &mut loops {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::OTHER_SUPERVISION;
 use crate::pace::{settle, slowed};
 use crate::running::{Running, children, descendants, is_alive, send, status_line, within};
 use crate::{Host, Suite};
@@ -111,7 +112,7 @@ fn a_stopped_command_goes_on(host: &Host) {
 fn the_launchers_end_is_the_end(host: &Host) {
     host.warm_up();
     for command in ["true", "no-such-command"] {
-        for _ in 0..30 {
+        for _ in 0..if host.is_at_length(OTHER_SUPERVISION) { 30 } else { 5 } {
             host.run([command]);
             let is_other = |pid: &u32| ![1, std::process::id()].contains(pid) && is_alive(*pid);
             let names = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name());
@@ -186,7 +187,8 @@ fn sigkill_of_the_waiting_process(host: &Host) {
 /// Kills the supervisor at many moments of its start. The leak check finds what lives on.
 fn sigkill_of_the_supervisor_at_any_time(host: &Host) {
     host.warm_up();
-    for delay in 0..100 {
+    let step = if host.is_at_length(OTHER_SUPERVISION) { 1 } else { 10 };
+    for delay in (0..100).step_by(step) {
         let mut running = host.start(["sleep", "1000"]);
         sleep(slowed(Duration::from_micros(delay * 100)));
         running.supervisor.kill().unwrap();

@@ -18,7 +18,7 @@ fn numbers() -> (usize, usize) {
 }
 
 pub fn add(suite: Suite) -> Suite {
-    suite.root("two_hundred_containers_leave_nothing", two_hundred_containers_leave_nothing)
+    suite.root("two_hundred_containers_leave_nothing", two_hundred_containers_leave_nothing).long()
 }
 
 /// A container that has told its address.

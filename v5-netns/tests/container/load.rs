@@ -12,8 +12,11 @@ use testbed::{Host, Running, Suite};
 pub fn add(suite: Suite) -> Suite {
     suite
         .both("a_thousand_connections_at_once", a_thousand_connections_at_once)
+        .long()
         .both("connections_beyond_the_most_wait", connections_beyond_the_most_wait)
+        .long()
         .both("a_slow_reader_does_not_grow_the_proxy", a_slow_reader_does_not_grow_the_proxy)
+        .long()
 }
 
 fn published() -> SocketAddr {

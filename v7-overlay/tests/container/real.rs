@@ -22,8 +22,11 @@ pub fn add(suite: Suite) -> Suite {
     };
     suite
         .both("real_image_of_umoci_in_all_formats", all_formats)
+        .long()
         .both("real_image_of_buildah", buildah)
+        .long()
         .both("real_image_of_a_debian", debian)
+        .long()
 }
 
 /// Runs one of the tools, as whoever the test is about or as the host's root.

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
     Suite::of(&Stage::V7)
         .time_limit(Duration::from_secs(1800))
         .both("nothing_is_left_lost_or_grown", nothing_is_left_lost_or_grown)
+        .long()
         .run()
 }
 

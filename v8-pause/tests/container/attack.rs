@@ -14,7 +14,9 @@ use testbed::{Host, Outcome, Suite};
 use crate::pod::{Pod, scripts};
 
 pub fn add(suite: Suite) -> Suite {
-    suite.both("a_joining_process_cannot_be_looked_at", a_joining_process_cannot_be_looked_at)
+    suite
+        .both("a_joining_process_cannot_be_looked_at", a_joining_process_cannot_be_looked_at)
+        .long()
 }
 
 const ATTACKER: &str = "--attacker";

@@ -34,6 +34,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_left_over_does_not_hold_the_pod", a_left_over_does_not_hold_the_pod)
         .both("exec_finds_no_other_process", exec_finds_no_other_process)
         .both("fifty_pods_at_once", fifty_pods_at_once)
+        .long()
 }
 
 fn exit_status_is_0_if_all_are(host: &Host) {

@@ -14,6 +14,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("no_descriptor_leads_out_of_a_pod", no_descriptor_leads_out_of_a_pod)
         .both("no_descriptor_leads_out_of_exec", no_descriptor_leads_out_of_exec)
         .both("no_working_directory_leads_out", no_working_directory_leads_out)
+        .long()
         .root("a_number_is_no_name", a_number_is_no_name)
         .both("the_null_device_is_the_containers", the_null_device_is_the_containers)
 }

@@ -26,7 +26,9 @@ fn main() -> ExitCode {
         entering::lie();
     }
     // The test binary is started again for each trial, with arguments of its own.
-    if !std::env::args().nth(1).is_some_and(|first| first.starts_with("--in-throw")) {
+    if testbed::extent::is_whole()
+        && !std::env::args().nth(1).is_some_and(|first| first.starts_with("--in-throw"))
+    {
         nginx::prepare();
     }
     let suite = Suite::of(&Stage::V8);

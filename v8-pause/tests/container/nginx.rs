@@ -22,7 +22,7 @@ use crate::pod::{Pod, get};
 const IMAGES: &str = "/run/testbed/images";
 
 pub fn add(suite: Suite) -> Suite {
-    suite.expose(directory(), IMAGES).both("nginx_before_a_second_container", nginx)
+    suite.expose(directory(), IMAGES).both("nginx_before_a_second_container", nginx).long()
 }
 
 fn directory() -> PathBuf {

@@ -32,6 +32,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("output_is_not_lost", output_is_not_lost)
         .both("input_is_not_lost", input_is_not_lost)
         .user("on_somebody_elses_terminal", on_somebody_elses_terminal)
+        .long()
         .both("a_full_terminal_can_be_left", a_full_terminal_can_be_left)
         .both("who_stays_in_the_background_holds_nobody_up", who_stays_holds_nobody_up)
         .both("pipes_stay_pipes", pipes_stay_pipes)
@@ -41,6 +42,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_hang_up_ends_exec", a_hang_up_ends_exec)
         .both("a_hang_up_ends_exec_without_a_terminal", a_hang_up_without_a_terminal)
         .both("a_hostile_ptmx_is_told", a_hostile_ptmx_is_told)
+        .long()
 }
 
 const SLEEP: &str = "echo ready; exec sleep 1000";

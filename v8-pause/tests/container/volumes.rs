@@ -12,6 +12,7 @@ pub fn add(suite: Suite) -> Suite {
     suite
         .both("an_empty_dir_is_shared_and_goes", an_empty_dir_is_shared_and_goes)
         .both("an_empty_dir_without_a_bottom_goes_too", an_empty_dir_without_a_bottom)
+        .long()
         .both("a_host_path_can_be_read_only", a_host_path_can_be_read_only)
         .both("a_host_path_that_became_a_link_is_refused", a_host_path_that_became_a_link)
         .both("each_container_has_its_own_root", each_container_has_its_own_root)
