@@ -1,13 +1,19 @@
+# shellcheck shell=bash
 # Checks of the text itself. Sourced by .ci/run.
 
-# Text files of the checkout: what git would track, or everything but what was built.
-text_files() {
+# Files of the checkout: what git would track, or everything but what was built.
+all_files() {
     if git rev-parse --git-dir >/dev/null 2>&1; then
         git ls-files --cached --others --exclude-standard
     else
         find . \( -path ./target -o -path ./book/book -o -path ./.git \) -prune \
             -o -type f -printf '%P\n'
-    fi | grep --extended-regexp '(\.(rs|toml|md|svg|css|js|sh|yml|txt)|^\.ci/run|^LICENSE.*)$'
+    fi
+}
+
+text_files() {
+    all_files |
+        grep --extended-regexp '(\.(rs|toml|md|svg|css|js|sh|yml|txt)|^\.ci/run|^LICENSE.*)$'
 }
 
 check_text() {
