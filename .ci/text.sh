@@ -23,7 +23,7 @@ check_text() {
     mapfile -t sources < <(printf '%s\n' "${files[@]}" |
         grep --extended-regexp '(\.(rs|sh|yml|css|js)|^\.ci/run)$')
     mapfile -t prose < <(printf '%s\n' "${files[@]}" |
-        grep --extended-regexp '^(book/src/.*|README|CONTRIBUTING)(\.md)?$')
+        grep --extended-regexp '^(book/src/.*|README|CONTRIBUTING|SECURITY)(\.md)?$')
     ((${#files[@]} > 10)) || fail "found ${#files[@]} text files, which cannot be all"
 
     # The working tree may miss what git still lists.
