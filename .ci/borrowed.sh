@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the gate takes from the machine for a while, and how it gives it back.
 # Sourced by .ci/run.
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The README's promise on a machine that has Rust and nothing else: a minimal Debian root,
 # without busybox and without package lists. Sourced by .ci/run.
 
@@ -67,6 +68,7 @@ debian_root_archive() {
 # The mirror that this machine uses for Debian, else the public one.
 debian_mirror() {
     local mirror
+    # shellcheck disable=SC2016  # apt's variables
     mirror=$(apt-get indextargets --format '$(SITE) $(CODENAME) $(CREATED_BY)' 2>/dev/null |
         awk -v release="$RELEASE" '$2 == release && $3 == "Packages" { print $1; exit }')
     printf '%s\n' "${mirror:-http://deb.debian.org/debian}"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Random input for the readers of archives, manifests and options, each for FUZZ_SECONDS; and the
 # same readers with a bug put in, which must be found. Sourced by .ci/run.
 

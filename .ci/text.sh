@@ -1,13 +1,19 @@
+# shellcheck shell=bash
 # Checks of the text itself. Sourced by .ci/run.
 
-# Text files of the checkout: what git would track, or everything but what was built.
-text_files() {
+# Files of the checkout: what git would track, or everything but what was built.
+all_files() {
     if git rev-parse --git-dir >/dev/null 2>&1; then
         git ls-files --cached --others --exclude-standard
     else
         find . \( -path ./target -o -path ./book/book -o -path ./.git \) -prune \
             -o -type f -printf '%P\n'
-    fi | grep --extended-regexp '(\.(rs|toml|md|svg|css|js|sh|yml|txt)|^\.ci/run|^LICENSE.*)$'
+    fi
+}
+
+text_files() {
+    all_files |
+        grep --extended-regexp '(\.(rs|toml|md|svg|css|js|sh|yml|txt)|^\.ci/run|^LICENSE.*)$'
 }
 
 check_text() {
@@ -17,7 +23,7 @@ check_text() {
     mapfile -t sources < <(printf '%s\n' "${files[@]}" |
         grep --extended-regexp '(\.(rs|sh|yml|css|js)|^\.ci/run)$')
     mapfile -t prose < <(printf '%s\n' "${files[@]}" |
-        grep --extended-regexp '^(book/src/.*|README|CONTRIBUTING)(\.md)?$')
+        grep --extended-regexp '^(book/src/.*|README|CONTRIBUTING|SECURITY)(\.md)?$')
     ((${#files[@]} > 10)) || fail "found ${#files[@]} text files, which cannot be all"
 
     # The working tree may miss what git still lists.

@@ -1,6 +1,7 @@
-# The tests on a machine whose cgroups are version 2 only: a virtual machine with Debian's kernel
-# and this machine's root directory, read-only. Emulated, so it needs no KVM, and is about ten
-# times slower. Sourced by .ci/run.
+# shellcheck shell=bash
+# The tests on a machine whose cgroups are version 2 only: a virtual machine with the kernel of this
+# distribution, Debian or Ubuntu, and this machine's root directory, read-only. Emulated, so it
+# needs no KVM, and is about ten times slower. Sourced by .ci/run.
 
 # What the kernel needs to reach the root directory. The rest it loads from there when it is asked.
 VM_MODULES=(virtio_pci virtio_blk 9pnet_virtio 9p)
@@ -22,22 +23,37 @@ test_in_virtual_machine() {
     judge "$vm"
 }
 
-# Debian's kernel and static busybox, unpacked and not installed.
+# The distribution's kernel and static busybox, unpacked and not installed. Debian has a kernel and
+# its modules in one package. Ubuntu has them in two, and before 25.10 in three; the third has what
+# a virtual machine seldom needs, which may be what a test loads.
 fetch_kernel() {
-    local vm=$1 kernel package
+    local vm=$1 package
+    local -a packages=(busybox-static)
     mkdir "$vm/packages"
     apt-get update --quiet --quiet
-    kernel=$(apt-cache depends linux-image-amd64 | awk '$1 == "Depends:" { print $2 }')
+    VM_RELEASE=$(kernel_release)
+    [[ -n $VM_RELEASE ]] || fail "apt knows no kernel: neither Debian's nor Ubuntu's packages"
+    for package in linux-{image,modules,modules-extra}-"$VM_RELEASE"; do
+        [[ -z $(apt-cache show "$package" 2>/dev/null) ]] || packages+=("$package")
+    done
     (cd "$vm/packages" && apt-get -o APT::Sandbox::User=root download --quiet --quiet \
-        "$kernel" busybox-static)
+        "${packages[@]}")
     for package in "$vm"/packages/*.deb; do
         dpkg-deb --extract "$package" "$vm/unpacked"
         rm "$package"
     done
-    VM_RELEASE=${kernel#linux-image-}
     # Since Debian 13, /lib is a link and packages no longer say so.
     [[ -e $vm/unpacked/lib/modules ]] || ln --symbolic usr/lib "$vm/unpacked/lib"
     find "$vm/unpacked" -path '*/bin/busybox' -exec cp {} "$vm/busybox" \;
+}
+
+# The release of the kernel that Debian's or Ubuntu's package without a number depends on. (Ubuntu's
+# for virtual machines is the usual kernel, without the third package.)
+kernel_release() {
+    local package
+    for package in linux-image-amd64 linux-image-virtual; do
+        apt-cache depends "$package" 2>/dev/null || true
+    done | sed --quiet 's/^ *Depends: linux-image-\([0-9]\)/\1/p' | sed 1q
 }
 
 # The modules, what loads them, and the first program.
@@ -49,9 +65,11 @@ pack_initramfs() {
         "${VM_MODULES[@]}" | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
         while read -r file; do
             cp "$file" "$root/modules/"
-            basename "${file%.xz}"
+            basename "$file" | sed 's/\.\(xz\|zst\)$//'
         done >"$root/modules/order"
+    # Debian compresses them since 13, Ubuntu since 24.04.
     find "$root/modules" -name '*.xz' -exec xz --decompress {} +
+    find "$root/modules" -name '*.zst' -exec zstd --decompress --quiet --rm {} +
     cp "$vm/busybox" "$root/bin/busybox"
     cp .ci/vm/initramfs.sh "$root/init"
     chmod 755 "$root/init"

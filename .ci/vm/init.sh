@@ -8,6 +8,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/r
 DIRECTORY=$1
 LEARNER=1000
 
+USER_NAMESPACES_RESTRICTED=/proc/sys/kernel/apparmor_restrict_unprivileged_userns
 CGROUPS=/sys/fs/cgroup
 SERVICE=$CGROUPS/system.slice/container-steps.service
 MANAGER=$CGROUPS/user.slice/user-$LEARNER.slice/user@$LEARNER.service
@@ -42,6 +43,8 @@ mount_everything() {
     mount -t tmpfs -o mode=755 run /run
     mount -t tmpfs -o mode=755 cache /var/cache
     echo "$DIRECTORY/modprobe" >/proc/sys/kernel/modprobe
+    # Ubuntu's kernel: user namespaces for all, as on other machines.
+    [[ ! -e $USER_NAMESPACES_RESTRICTED ]] || echo 0 >"$USER_NAMESPACES_RESTRICTED"
     mount -t ext4 -o nosuid,nodev /dev/vda /mnt
     chmod 1777 /mnt
     mount --make-rshared /

@@ -1,3 +1,4 @@
+#!/bin/sh
 # A way out of a chroot, with nothing but busybox. Run it in a container:
 #
 #     v1-chroot sh -s < v1-chroot/examples/escape.sh
