@@ -10,14 +10,15 @@ test_in_minimal_debian() {
     make_debian_root "$root"
     inside "$root" useradd --create-home --shell /bin/bash learner
 
-    give_checkout "$root/root"
     give_checkout "$root/home/learner"
     inside "$root" chown --recursive learner: /home/learner
+    # Root takes what the learner has built.
+    inside "$root" ln --symbolic /home/learner/steps /home/learner/.cargo /root/
 
-    echo "--- as root"
-    follow_readme "$root" root
     echo "--- as an ordinary user, without sudo"
     follow_readme "$root" learner
+    echo "--- as root"
+    follow_readme "$root" root
     echo "--- what a dev container and Lima install"
     run_install_steps "$root"
 }
@@ -115,6 +116,8 @@ follow_readme() {
     [[ $session == 1 ]] || fail "$run -- sh -c 'echo \$\$' printed: $session"
 
     # As a learner runs it: without CI, where a test that cannot run here says so and is skipped.
+    start=$SECONDS
     echo "\$ $tests"
     as_learner "$root" "$user" "unset CI; $tests"
+    echo "($tests: $((SECONDS - start)) s)"
 }

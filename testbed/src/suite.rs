@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -30,6 +30,9 @@ const IN_HOST: &str = "--in-throw-away-host";
 
 /// How long one trial may take.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// Of so many trials the whole suite says how long they took.
+const LONGEST: usize = 10;
 
 /// The skips that are no failure under `CI=true`.
 const KNOWN_SKIPS: &str = include_str!("../known-skips.txt");
@@ -110,6 +113,12 @@ impl Suite {
         self
     }
 
+    /// The same, but at these stages it is for every run.
+    pub fn long_except_at(self, stages: &[&Stage]) -> Suite {
+        let is_one = stages.iter().any(|stage| stage.name == self.stage().name);
+        if is_one { self } else { self.long() }
+    }
+
     /// Adds a test that runs twice: its commands are root's, then an ordinary user's.
     pub fn both(self, name: impl Into<String>, body: impl Fn(&Host) + 'static) -> Suite {
         self.add(name.into(), BOTH, &[], body)
@@ -175,6 +184,9 @@ impl Suite {
         }
         let (trials, left_out) = self.trials(&runner);
         let conclusion = libtest_mimic::run(&arguments, trials);
+        if extent::is_whole() {
+            runner.report_longest();
+        }
         runner.report_figures();
         let unknown_skips = runner.report_skips();
         if left_out > 0 && !arguments.list {
@@ -251,6 +263,7 @@ struct Runner {
     refusal: Option<String>,
     skips: Mutex<Vec<(String, String)>>,
     figures: Mutex<Vec<String>>,
+    times: Mutex<Vec<(Duration, String)>>,
 }
 
 impl Runner {
@@ -264,6 +277,7 @@ impl Runner {
             refusal: refusal_of_user_namespaces(),
             skips: Mutex::default(),
             figures: Mutex::default(),
+            times: Mutex::default(),
         }
     }
 
@@ -278,7 +292,11 @@ impl Runner {
         if let Some(reason) = self.cannot_run(variant) {
             return Ok(self.skip(name, variant, reason));
         }
+        let start = Instant::now();
         let (status, output) = self.run_in_host(name, variant)?;
+        let mut times = self.times.lock().expect("no trial panics");
+        times.push((start.elapsed(), format!("{name}::{variant}")));
+        drop(times);
         if status == Some(SKIPPED.into()) {
             let reason = output.lines().rev().find_map(|line| line.strip_prefix(SKIP_MARK));
             return Ok(self.skip(name, variant, reason.unwrap_or("no reason given").to_owned()));
@@ -309,6 +327,15 @@ impl Runner {
         let mut skips = self.skips.lock().expect("no trial panics");
         skips.push((format!("{name}::{variant}"), reason.clone()));
         Completion::ignored_with(reason)
+    }
+
+    /// Tells of the whole suite which trials took longest: there is something to gain.
+    fn report_longest(&self) {
+        let mut times = self.times.lock().expect("no trial panics");
+        times.sort_unstable_by_key(|(time, _)| std::cmp::Reverse(*time));
+        for (time, name) in times.iter().take(LONGEST) {
+            println!("{:6.1} s: {name}", time.as_secs_f64());
+        }
     }
 
     fn report_figures(&self) {

@@ -10,7 +10,7 @@ use nix::mount::{MsFlags, mount, umount};
 use nix::sys::stat::Mode;
 
 use crate::elsewhere::{bind, limit_memory, mount_tmpfs};
-use crate::{Host, Outcome, Suite};
+use crate::{Host, Outcome, Stage, Suite};
 
 pub fn add(suite: Suite) -> Suite {
     suite
@@ -22,6 +22,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("busybox_that_cannot_be_used", busybox_that_cannot_be_used)
         .both("no_busybox_and_no_package_manager", no_busybox_and_no_package_manager)
         .both("no_busybox_and_no_network", no_busybox_and_no_network)
+        .long_except_at(&[&Stage::V1])
         .both("cache_on_a_read_only_file_system", cache_read_only)
         .user("cache_unwritable", cache_unwritable)
         .both("disk_full_while_preparing", disk_full_while_preparing)

@@ -7,6 +7,7 @@ use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::OTHER_SUPERVISION;
 use crate::pace::settle;
 use crate::running::{children, descendants, is_alive, program, send, within};
 use crate::terminal::{Key, Terminal};
@@ -23,6 +24,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("the_third_ctrl_c_kills", the_third_ctrl_c_kills)
         .both("the_third_ctrl_c_spares_strangers", the_third_ctrl_c_spares_strangers)
         .both("slow_ctrl_c_do_not_kill", slow_ctrl_c_do_not_kill)
+        .long_except_at(OTHER_SUPERVISION)
         .both("a_hang_up_kills", a_hang_up_kills)
         .both("a_hang_up_kills_below_a_shell", a_hang_up_kills_below_a_shell)
         .both("a_hang_up_kills_in_the_background", a_hang_up_kills_in_the_background)
