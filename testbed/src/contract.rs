@@ -1,4 +1,4 @@
-//! What every stage keeps, whatever else it isolates. Each stage's suite runs all of it.
+//! What every step keeps, whatever else it isolates. Each step's suite runs all of it.
 
 mod arguments;
 mod bad_input;
@@ -23,7 +23,7 @@ mod volumes;
 
 use crate::suite::Suite;
 
-/// Adds the tests that hold for the stage of this suite.
+/// Adds the tests that hold for the step of this suite.
 pub fn add(suite: Suite) -> Suite {
     let parts: [fn(Suite) -> Suite; 20] = [
         arguments::add,
