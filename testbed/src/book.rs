@@ -1,4 +1,4 @@
-//! The book is executed: every command in it is typed, and what comes out is compared with
+//! The book is executed: the commands in it are typed, and what comes out is compared with
 //! what the page says. `BLESS=1 cargo test -p testbed --test book` rewrites the pages.
 //!
 //! # How to write a console block
@@ -48,12 +48,14 @@
 //! every anchor of the steps is included somewhere. Links, headings and pictures exist.
 //! What a program says of the book is there (`book/src/PAGE.md#HEADING`), and what the page
 //! "Troubleshooting" quotes, a program says. The page "What we claim" has the other pages' figures.
+//! A word of the glossary is not used before the page that explains it, or with a link to that.
 
 pub mod claims;
 pub mod derived;
 pub mod page;
 pub mod session;
 pub mod sources;
+pub mod terms;
 pub mod transcript;
 pub mod troubleshooting;
 pub mod way_outside;
@@ -148,6 +150,7 @@ impl Book {
         found.extend(sources::problems(&self.pages, &self.workspace)?);
         found.extend(claims::problems(&self.pages)?);
         found.extend(troubleshooting::problems(&self.pages, &self.workspace)?);
+        found.extend(terms::problems(&self.pages)?);
         found.extend(self.problem_of_not_run()?);
         Ok(found)
     }
