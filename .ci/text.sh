@@ -29,7 +29,12 @@ check_text() {
     # The working tree may miss what git still lists.
     # shellcheck disable=SC2016
     complain 'a word that says "this is easy" to somebody for whom it is not' \
-        words_outside_code "${prose[@]}" || wrong+=1
+        words_outside_code '[Ss]imply|[Jj]ust|[Oo]bviously' "${prose[@]}" || wrong+=1
+    complain 'another word than elsewhere: say step (not stage), SIGTERM (not TERM)' \
+        words_outside_code '[Ss]tages?|STAGE|TERM|KILL|INT|STOP|HUP' "${prose[@]}" || wrong+=1
+    complain 'a comment that says stage, and not step' \
+        grep --line-number --extended-regexp '^[[:blank:]]*//[^`]*\bstages?\b' \
+        "${sources[@]}" || wrong+=1
     complain 'spaces at the end of a line' \
         grep --line-number --extended-regexp '[[:blank:]]+$' "${files[@]}" || wrong+=1
     complain 'a path of this checkout' \
@@ -50,17 +55,19 @@ complain() {
     return 1
 }
 
-# simply, just, obviously; not in code blocks, not between backquotes.
+# words_outside_code PATTERN FILE...: words; not in code blocks, not between backquotes.
 words_outside_code() {
-    awk '
+    local pattern=" ($1) "
+    shift
+    awk -v pattern="$pattern" '
         FNR == 1 { code = 0 }
         /^[[:blank:]]*(```|~~~)/ { code = !code; next }
         code { next }
         {
-            text = tolower($0)
+            text = $0
             gsub(/`[^`]*`/, "", text)
-            gsub(/[^a-z]+/, " ", text)
-            if ((" " text " ") ~ / (simply|just|obviously) /) print FILENAME ":" FNR ": " $0
+            gsub(/[^A-Za-z]+/, " ", text)
+            if ((" " text " ") ~ pattern) print FILENAME ":" FNR ": " $0
         }' "$@"
 }
 

@@ -1,4 +1,4 @@
-//! The book is executed: every command in it is typed, and what comes out is compared with
+//! The book is executed: the commands in it are typed, and what comes out is compared with
 //! what the page says. `BLESS=1 cargo test -p testbed --test book` rewrites the pages.
 //!
 //! # How to write a console block
@@ -12,7 +12,7 @@
 //!
 //! * `$ ` is typed by the ordinary user `learner`, `# ` by root, into a bash that lives as long as
 //!   the page: variables, files and the working directory stay. Both begin in `~/course`, a
-//!   read-only view of this workspace, with the stages on `PATH`. The host is a new one for each
+//!   read-only view of this workspace, with the steps on `PATH`. The host is a new one for each
 //!   page; its name is `laptop`.
 //! * Lines up to the next prompt are what must come out. `[..]` stands for any text within a line.
 //!   A line of nothing but `[..]` is refused. Spaces at a line's end do not count.
@@ -29,7 +29,7 @@
 //! * A page with the line `<!-- a host with a way outside -->` has a host that is connected, by the
 //!   link `eth0`, to a router: that has a website, which tells a visitor its address, and is the
 //!   host's resolver, by name only. All other pages' hosts have no link but `lo`.
-//! * `cargo run -q -p STAGE -- ARGS` and `cargo workshop ARGS` run what is already built; any other
+//! * `cargo run -q -p STEP -- ARGS` and `cargo workshop ARGS` run what is already built; any other
 //!   use of cargo fails.
 //! * ```` ```console,v2 ```` is executed where all cgroups are version 2, ```` ```console,v1 ````
 //!   where the controllers are version 1's. Where the two print different things, the page shows
@@ -45,15 +45,17 @@
 //! Between `<!-- diff v2-mountns v3-pidns -->` and `<!-- end -->` stands what changed in main.rs,
 //! and it is made from the sources; the name of an anchor as a third word limits it to that part.
 //! Rust code and scripts are included from files, by anchor;
-//! every anchor of the stages is included somewhere. Links, headings and pictures exist.
+//! every anchor of the steps is included somewhere. Links, headings and pictures exist.
 //! What a program says of the book is there (`book/src/PAGE.md#HEADING`), and what the page
 //! "Troubleshooting" quotes, a program says. The page "What we claim" has the other pages' figures.
+//! A word of the glossary is not used before the page that explains it, or with a link to that.
 
 pub mod claims;
 pub mod derived;
 pub mod page;
 pub mod session;
 pub mod sources;
+pub mod terms;
 pub mod transcript;
 pub mod troubleshooting;
 pub mod way_outside;
@@ -148,6 +150,7 @@ impl Book {
         found.extend(sources::problems(&self.pages, &self.workspace)?);
         found.extend(claims::problems(&self.pages)?);
         found.extend(troubleshooting::problems(&self.pages, &self.workspace)?);
+        found.extend(terms::problems(&self.pages)?);
         found.extend(self.problem_of_not_run()?);
         Ok(found)
     }
@@ -351,7 +354,7 @@ fn root_command(host: &Host, program: &str) -> Command {
     command
 }
 
-/// Where the reader finds the stages, if they were built there.
+/// Where the reader finds the steps, if they were built there.
 fn stages() -> String {
     let usual = format!("{COURSE}/target/debug");
     let inode = |path: &str| fs::metadata(path).map(|it| (it.dev(), it.ino())).ok();

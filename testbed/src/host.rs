@@ -84,20 +84,20 @@ impl Host {
         self.has_own_cgroups
     }
 
-    /// The stage this suite is about.
+    /// The step this suite is about.
     pub fn stage_facts(&self) -> &'static Stage {
-        self.stage.expect("this suite is of no stage")
+        self.stage.expect("this suite is of no step")
     }
 
     /// Whether a behaviour is to be tried at length here: every signal, every exit status, often.
-    /// That is so in the whole suite, at the stages where the behaviour begins, or where what it
+    /// That is so in the whole suite, at the steps where the behaviour begins, or where what it
     /// rests on becomes another. At the others, and in a short run, some of it will do.
     pub fn is_at_length(&self, stages: &[&Stage]) -> bool {
         let own = self.stage_facts().name;
         extent::is_whole() && stages.iter().any(|stage| stage.name == own)
     }
 
-    /// A command that runs this suite's stage: options, COMMAND and ARGs are still to be added.
+    /// A command that runs this suite's step: options, COMMAND and ARGs are still to be added.
     /// Ends the trial as ignored if root's bridge, the default, cannot be made on this machine.
     pub fn launcher(&self) -> Command {
         let stage = self.stage_facts();
@@ -115,7 +115,7 @@ impl Host {
         }
     }
 
-    /// A command that runs a stage by its name.
+    /// A command that runs a step by its name.
     pub fn stage(&self, name: &str) -> Command {
         self.command(Path::new(BIN).join(name))
     }
@@ -164,7 +164,7 @@ impl Host {
         }
     }
 
-    /// The busybox rootfs of the stages, in the cache. It exists after the first start.
+    /// The busybox rootfs of the steps, in the cache. It exists after the first start.
     pub fn rootfs(&self) -> PathBuf {
         self.cache().join("rootfs")
     }

@@ -15,7 +15,7 @@ use crate::pace::slowed;
 /// Where a launcher could leave files.
 const WATCHED: [&str; 6] = ["/tmp", "/run", "/home", "/root", "/var/cache", "/dev"];
 
-/// What the stages keep on purpose in their cache directory. A temporary file is not among it.
+/// What the steps keep on purpose in their cache directory. A temporary file is not among it.
 const KEPT_IN_CACHE: [&str; 4] = ["rootfs", "busybox", "layers", "upper"];
 
 /// cgroups of the project have this in their names.

@@ -44,7 +44,7 @@
 //! * The directory of the built binaries is `/run/testbed/bin`, also for an unprivileged user, and
 //!   first on `PATH`. The test binary itself is `/run/testbed/exe`. [`Suite::expose`] brings in
 //!   more (a workspace, a toolchain), read-write.
-//! * In a suite with [`Suite::own_cgroups`], and for a stage that has them, /sys/fs/cgroup is the
+//! * In a suite with [`Suite::own_cgroups`], and for a step that has them, /sys/fs/cgroup is the
 //!   host's own: each hierarchy of the machine, from a cgroup of this host's downwards.
 //! * [`Host::dir`]: a directory that belongs to the test; what is left in it is no leak.
 //! * [`Host::skip`]: ends the trial as ignored, with a reason. Under `CI=true` that is a failure
@@ -56,7 +56,7 @@
 //! [`Host::run`] and [`Host::start`] run a container to its end, or while the test looks at it from
 //! outside (module [`running`]); [`terminal`] has a real terminal; [`elsewhere`] a machine that
 //! refuses things; [`Outside`] is another machine on the network, [`tcp`] a server and its clients;
-//! [`pace`] knows how slow the machine is. [`contract::add`] adds what all stages keep.
+//! [`pace`] knows how slow the machine is. [`contract::add`] adds what all steps keep.
 
 #![expect(
     clippy::unwrap_used,

@@ -78,7 +78,7 @@ pub struct Running {
     pub supervisor: Child,
     stdout: BufReader<ChildStdout>,
     has_pid_namespace: bool,
-    /// What the next start of a stage sweeps, if this supervisor is killed.
+    /// What the next start of a step sweeps, if this supervisor is killed.
     next_start: Option<Command>,
 }
 
@@ -193,7 +193,7 @@ fn has_container_links() -> bool {
 }
 
 impl Host {
-    /// Runs this suite's stage with these arguments, to its end.
+    /// Runs this suite's step with these arguments, to its end.
     pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Outcome {
         Outcome::of(self.launcher().args(arguments))
     }
@@ -203,7 +203,7 @@ impl Host {
         self.run(["sh", "-c", script])
     }
 
-    /// Starts this suite's stage with these arguments.
+    /// Starts this suite's step with these arguments.
     pub fn start<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Running {
         self.follow(self.launcher().args(arguments))
     }

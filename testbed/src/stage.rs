@@ -1,6 +1,6 @@
-//! The stages, and what is true of each.
+//! The steps, and what is true of each.
 
-/// One stage of the course, as far as the tests tell it apart from the others.
+/// One step of the course, as far as the tests tell it apart from the others.
 #[derive(Debug)]
 pub struct Stage {
     /// The name of the crate and of its binary.

@@ -67,12 +67,12 @@ pub struct Suite {
 const BOTH: &[Variant] = &[Variant::Root, Variant::User];
 
 impl Suite {
-    /// A suite about one stage.
+    /// A suite about one step.
     pub fn of(stage: &'static Stage) -> Suite {
         Suite { stage: Some(stage), own_cgroups: stage.cgroups, ..Suite::of_no_stage() }
     }
 
-    /// A suite that is not about a stage: the testbed itself, the book.
+    /// A suite that is not about a step: the testbed itself, the book.
     pub fn of_no_stage() -> Suite {
         Suite {
             stage: None,
@@ -83,9 +83,9 @@ impl Suite {
         }
     }
 
-    /// The stage that the suite is about.
+    /// The step that the suite is about.
     pub fn stage(&self) -> &'static Stage {
-        self.stage.expect("this suite is of no stage")
+        self.stage.expect("this suite is of no step")
     }
 
     /// Gives each host cgroups of its own. (Not when the tests are not run by root.)

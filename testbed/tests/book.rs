@@ -44,7 +44,7 @@ fn main() -> Result<ExitCode> {
     Ok(if problems.is_empty() { conclusion } else { ExitCode::from(101) })
 }
 
-/// The pages run the stages as they are now, not as they were when somebody built them last.
+/// The pages run the steps as they are now, not as they were when somebody built them last.
 /// (In the virtual machine there is nothing to build with: what started it has built them.)
 fn build_stages(workspace: &Path) -> Result<()> {
     if env::var_os("TESTBED_IS_BUILT").is_some() {
@@ -57,6 +57,6 @@ fn build_stages(workspace: &Path) -> Result<()> {
         cargo.arg("--release");
     }
     let status = cargo.status().context("cannot run cargo")?;
-    ensure!(status.success(), "the stages do not build");
+    ensure!(status.success(), "the steps do not build");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `cargo root -p STAGE`: cargo builds as the caller, sudo runs what was built.
+//! `cargo root -p STEP`: cargo builds as the caller, sudo runs what was built.
 
 use std::env;
 use std::fs::{self, Permissions};

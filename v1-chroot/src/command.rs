@@ -1,4 +1,4 @@
-//! The last step of every stage: the process becomes the command.
+//! The last thing that every step does: the process becomes the command.
 
 use crate::command_line::Failure;
 use crate::executable;

@@ -1,4 +1,4 @@
-//! The command line that all stages share, and how a launcher ends: one line, one exit status.
+//! The command line that all steps share, and how a launcher ends: one line, one exit status.
 
 use crate::printable::as_one_line;
 use crate::system_calls::exit_now;
@@ -12,7 +12,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Options of every stage.
+/// Options of every step.
 #[derive(Debug, clap::Args)]
 pub struct ContainerArgs {
     /// Root directory of the container [default: a busybox rootfs, made on first use]

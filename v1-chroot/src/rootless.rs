@@ -147,7 +147,7 @@ fn refusal(attempt: &Attempt, errno: Errno, host: &Host) -> anyhow::Error {
 /// The commands that give our programs an AppArmor profile (Ubuntu 23.10 and newer).
 fn line_for_apparmor(program: &str) -> String {
     let profile = "/etc/apparmor.d/container-steps";
-    // The directory of the program holds all stages, and that of the tests: target/debug.
+    // The directory of the program holds all steps, and that of the tests: target/debug.
     let directory = Path::new(program).parent().unwrap_or(Path::new("/")).display();
     format!(
         "echo 'abi <abi/4.0>, profile container-steps \"{directory}/{{v[1-8]-*,deps/*}}\" \

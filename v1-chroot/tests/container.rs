@@ -1,4 +1,4 @@
-//! v1-chroot, from outside: what all stages keep, and what a root directory alone does not hide.
+//! v1-chroot, from outside: what all steps keep, and what a root directory alone does not hide.
 
 use std::process::ExitCode;
 

@@ -26,7 +26,7 @@ pub struct Volume {
     pub read_only: bool,
 }
 
-/// `-v`, for the command lines of all stages from here on.
+/// `-v`, for the command lines of all steps from here on.
 #[derive(Debug, clap::Args)]
 pub struct VolumeArgs {
     /// Show a file or directory of the host inside (can be given more than once)

@@ -1,4 +1,4 @@
-//! v2-mountns, from outside: what all stages keep, and what its own mounts do not hide.
+//! v2-mountns, from outside: what all steps keep, and what its own mounts do not hide.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! v3-pidns, from outside: what all stages keep, and process numbers of its own.
+//! v3-pidns, from outside: what all steps keep, and process numbers of its own.
 
 use std::process::ExitCode;
 

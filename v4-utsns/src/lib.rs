@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow};
 /// The longest name that the kernel takes, in bytes (sethostname(2)).
 const HOST_NAME_MAX: usize = 64;
 
-/// `--hostname`, for the command lines of all stages from here on.
+/// `--hostname`, for the command lines of all steps from here on.
 #[derive(Debug, clap::Args)]
 pub struct HostnameArgs {
     /// Hostname of the container

@@ -1,4 +1,4 @@
-//! v4-utsns, from outside: what all stages keep, and a hostname of its own.
+//! v4-utsns, from outside: what all steps keep, and a hostname of its own.
 
 use std::process::ExitCode;
 

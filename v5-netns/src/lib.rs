@@ -47,7 +47,7 @@ use v1_chroot::command_line::note;
 use v1_chroot::signals::hold_signals;
 use v2_mountns::NewRoot;
 
-/// `--net`, `--subnet` and `-p`, for the command lines of all stages from here on.
+/// `--net`, `--subnet` and `-p`, for the command lines of all steps from here on.
 #[derive(Debug, clap::Args)]
 pub struct NetworkArgs {
     /// Network of the container [default: bridge for root, none otherwise]

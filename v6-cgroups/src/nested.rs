@@ -1,4 +1,4 @@
-//! A cgroup with others in it, for a stage that runs several containers as one (v8).
+//! A cgroup with others in it, for a step that runs several containers as one (v8).
 
 use crate::control_file;
 use crate::group::{self, Group};

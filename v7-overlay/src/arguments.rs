@@ -1,4 +1,4 @@
-//! The options of this stage.
+//! The options of this step.
 
 use crate::users::Digits;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// The layers, for the command lines of all stages from here on.
+/// The layers, for the command lines of all steps from here on.
 #[derive(Debug, PartialEq, Eq, clap::Args)]
 pub struct OverlayArgs {
     /// Image to run: an OCI image layout (a directory or a tar archive), or what docker save wrote
@@ -41,7 +41,7 @@ impl Default for OverlayArgs {
     }
 }
 
-/// How the command is run, for the command lines of all stages from here on.
+/// How the command is run, for the command lines of all steps from here on.
 #[derive(Debug, clap::Args)]
 pub struct ProcessArgs {
     /// Environment variable (can be given more than once; without =VALUE: the caller's own)

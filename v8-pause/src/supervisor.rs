@@ -231,7 +231,7 @@ impl<'a> Supervisor<'a> {
         self.console.as_mut().map_or(Ok(()), |console| console.carry(ready))
     }
 
-    /// INT, TERM, HUP and QUIT end the pod; the second of them at once.
+    /// SIGINT, SIGTERM, SIGHUP and SIGQUIT end the pod; the second of them at once.
     fn take_signals(&mut self) -> Result<()> {
         while let Some(info) = self.signals.read_signal().context("cannot read a signal")? {
             let signal = Signal::try_from(info.ssi_signo.cast_signed());

@@ -1,4 +1,4 @@
-//! What in a page is made from the sources: the diffs between the stages.
+//! What in a page is made from the sources: the diffs between the steps.
 
 use std::fs;
 use std::path::Path;
@@ -48,7 +48,7 @@ impl<'a> Diff<'a> {
         match words[..] {
             [before, after] => Ok(Some(Diff { before, after, anchor: None })),
             [before, after, anchor] => Ok(Some(Diff { before, after, anchor: Some(anchor) })),
-            _ => bail!("write {BEGIN}STAGE NEXT-STAGE [ANCHOR] -->"),
+            _ => bail!("write {BEGIN}STEP NEXT-STEP [ANCHOR] -->"),
         }
     }
 
@@ -62,7 +62,7 @@ impl<'a> Diff<'a> {
         [self.before, self.after].map(|stage| format!("{stage}/src/main.rs"))
     }
 
-    /// The fenced block that shows what the next stage's main.rs has changed.
+    /// The fenced block that shows what the next step's main.rs has changed.
     fn block(&self, workspace: &Path) -> Result<Vec<String>> {
         let [before, after] = &self.names();
         let old = source(&workspace.join(before), self.anchor)?;

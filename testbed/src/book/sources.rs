@@ -52,7 +52,7 @@ fn problem_of_block(page: &Page, fence: &Fence) -> Option<String> {
             "write commands as ```console, so that they are executed; include a script"
         }
         "diff" if !is_generated(page, fence) => {
-            "a diff stands between <!-- diff STAGE STAGE --> and <!-- end -->, and is generated"
+            "a diff stands between <!-- diff STEP STEP --> and <!-- end -->, and is generated"
         }
         _ if content.any(|line| line.starts_with("$ ")) => {
             "this looks like typed commands: write ```console, so that they are executed"
@@ -105,7 +105,7 @@ fn anchor_of<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
     name.split_whitespace().next()
 }
 
-/// Every anchor in the sources of the stages.
+/// Every anchor in the sources of the steps.
 fn anchors_of_stages(workspace: &Path) -> Result<Vec<(PathBuf, String)>> {
     let mut anchors = Vec::new();
     for directory in stage_directories(&fs::canonicalize(workspace)?)? {
@@ -119,7 +119,7 @@ fn anchors_of_stages(workspace: &Path) -> Result<Vec<(PathBuf, String)>> {
     Ok(anchors)
 }
 
-/// The crates of the stages: `v1-chroot` and so on.
+/// The crates of the steps: `v1-chroot` and so on.
 pub(super) fn stage_directories(workspace: &Path) -> Result<Vec<PathBuf>> {
     let mut directories = Vec::new();
     for entry in fs::read_dir(workspace)? {

@@ -70,7 +70,7 @@ fn problems_of_entries(page: &Page, errors: &str) -> Vec<String> {
             let parts = text.split("...").flat_map(|part| part.split(" ("));
             let parts = parts.map(without_errno).filter(|part| !part.is_empty());
             found.extend(parts.filter(|part| !errors.contains(part)).map(|part| {
-                format!("{}: no stage's message has the words {part:?}", page.place(index))
+                format!("{}: no step's message has the words {part:?}", page.place(index))
             }));
         }
     }
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(of(good), [""; 0]);
         let wrong = of("### `Error: cannot undo ...: EPERM`, `Note: all is lost`\n");
         let parts = ["cannot undo", "all is lost"];
-        let told = |part| format!("book/src/t.md:1: no stage's message has the words {part:?}");
+        let told = |part| format!("book/src/t.md:1: no step's message has the words {part:?}");
         assert_eq!(wrong, parts.map(told));
     }
 }

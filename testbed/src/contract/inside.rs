@@ -161,7 +161,7 @@ impl Outside {
 /// Numbers that a launcher inherits: one after its own, and one that is easily missed.
 const LEAKED: [RawFd; 2] = [60, 200];
 
-/// A start that looks up as much as this stage can.
+/// A start that looks up as much as this step can.
 fn start(host: &Host, outside: &Outside) -> Command {
     let stage = host.stage_facts();
     let mut launcher = host.launcher();

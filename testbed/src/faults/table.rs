@@ -1,6 +1,6 @@
 //! The exceptions: calls whose failure is rightly ignored, and faults that a launcher gets around.
 //!
-//! Each row names a trial that needs it, by stage, scenario and variant. There it is tried without
+//! Each row names a trial that needs it, by step, scenario and variant. There it is tried without
 //! the row, and if everything is in order without it, that trial fails.
 
 use nix::errno::Errno;

@@ -1,4 +1,4 @@
-//! v5-netns, from outside: what all stages keep, a network of its own, and many of them at once.
+//! v5-netns, from outside: what all steps keep, a network of its own, and many of them at once.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! v6-cgroups, from outside: what all stages keep, and limits on every kind of cgroup host.
+//! v6-cgroups, from outside: what all steps keep, and limits on every kind of cgroup host.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! v7-overlay, from outside: what all stages keep, and layers of its own.
+//! v7-overlay, from outside: what all steps keep, and layers of its own.
 
 #![expect(
     clippy::unwrap_used,

@@ -156,7 +156,8 @@ pub(super) const ALL: &[Attack] = &[
               registered an interpreter by its name (binfmt_misc, without F), and the root file \
               system has a link of that name. v8 runs from a sealed copy in memory, and that is \
               what an attacker would get.",
-        docker: "runc had this hole (CVE-2019-5736), and runs from such a copy since.",
+        docker: "runc had this hole (CVE-2019-5736). Since 1.2 it shows its own file by a \
+                 read-only overlay, and where it cannot, it runs from such a copy.",
         attacker: attacker::change_launcher,
         victim: victim::LAUNCHER,
         leaves_first: true,

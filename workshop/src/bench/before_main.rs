@@ -21,7 +21,7 @@ use crate::system_calls::{cpuid, traced};
 /// How often the time of one is taken.
 const TIMES: u32 = 2000;
 
-/// Counts them in both builds of the stage, and in what each contender starts at the end.
+/// Counts them in both builds of the step, and in what each contender starts at the end.
 pub fn count(programs: &Programs, table: &mut Table) -> Result<()> {
     let busybox = programs.busybox();
     let each = microseconds();

@@ -13,7 +13,7 @@ use super::guard::Place;
 use super::programs::{Programs, cargo, succeed};
 use super::table::Table;
 
-/// How many crates are compiled for the stage, our own among them.
+/// How many crates are compiled for the step, our own among them.
 pub fn count_crates(programs: &Programs, table: &mut Table) -> Result<()> {
     let mut tree = cargo(&programs.workspace)?;
     tree.args(["tree", "-p", "v3-pidns", "--edges", "normal,build", "--prefix", "none"]);

@@ -11,7 +11,7 @@ use super::guard::Place;
 use super::programs::{self, Programs, find, is_root, succeed};
 use super::table::Table;
 
-/// Counts both builds of the stage.
+/// Counts both builds of the step.
 pub fn count(programs: &Programs, place: &Place, table: &mut Table) -> Result<()> {
     for (figure, stage, limit) in [
         ("system calls to execve", &programs.dynamic, 175),

@@ -186,7 +186,7 @@ fn fifty(programs: &Programs, work: &Path, table: &mut Table) -> Result<()> {
     let per_pod = memory as f64 / 1024.0 / MANY as f64;
     table.timed(&format!("memory of our processes, per pod of {MANY}"), per_pod, 3.0, "MB");
     table.counted(&format!("of {MANY} pods, without an answer on their port"), silent, 0);
-    table.timed(&format!("{MANY} pods, gone after TERM (grace 1 s)"), ended, 2.0, "s");
+    table.timed(&format!("{MANY} pods, gone after SIGTERM (grace 1 s)"), ended, 2.0, "s");
     Ok(())
 }
 

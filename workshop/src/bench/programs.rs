@@ -1,4 +1,4 @@
-//! What is measured: the stage in its two builds, and the programs of others beside it.
+//! What is measured: the step in its two builds, and the programs of others beside it.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,7 +12,7 @@ use v1_chroot::program;
 
 use crate::directories;
 
-/// The environment that every contender's command gets: what a stage sets, no more.
+/// The environment that every contender's command gets: what a step sets, no more.
 pub const ENVIRONMENT: [(&str, &str); 3] = [
     ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
     ("HOME", "/root"),
@@ -39,12 +39,12 @@ pub struct Programs {
     pub static_libc: &'static str,
     /// How many processes ran or waited to run, in the minute before we began (proc_loadavg(5)).
     pub load: String,
-    /// The busybox root file system of stages v1 to v6, which the first run has made.
+    /// The busybox root file system of steps v1 to v6, which the first run has made.
     pub rootfs: PathBuf,
 }
 
 impl Programs {
-    /// Builds the stage twice, and starts it once so that its root file system is there.
+    /// Builds the step twice, and starts it once so that its root file system is there.
     pub fn build() -> Result<Self> {
         let load = fs::read_to_string("/proc/loadavg").context("cannot read /proc/loadavg")?;
         let load = load.split(' ').next().unwrap_or_default().to_owned();
@@ -161,14 +161,14 @@ fn build_static(workspace: &Path) -> Result<(PathBuf, &'static str)> {
     Ok((directory.join(triple).join("release/v4-utsns"), libc))
 }
 
-/// A command with the environment that a stage gives to its own.
+/// A command with the environment that a step gives to its own.
 pub fn with_environment(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env_clear().envs(ENVIRONMENT);
     command
 }
 
-/// A stage with the little of our environment that it needs to find its root file system.
+/// A step with the little of our environment that it needs to find its root file system.
 pub fn stage(program: &Path) -> Command {
     let mut stage = with_environment(program);
     for name in ["HOME", "XDG_CACHE_HOME"] {

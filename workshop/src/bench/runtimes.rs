@@ -14,7 +14,7 @@ use super::payload::{DESCRIBE, Payload};
 use super::programs::{ENVIRONMENT, Programs, find, is_root, with_environment};
 
 /// Prepares the program's command line, which runs `true` with the namespaces and mounts of a
-/// stage; or tells why it takes no part. It is tried once, to see what its command sees.
+/// step; or tells why it takes no part. It is tried once, to see what its command sees.
 ///
 /// # Errors
 /// Those of writing the bundle.
@@ -36,7 +36,7 @@ pub fn prepare(
     let mut runtime = with_environment(name);
     runtime.arg("--root").arg(bundle.join("state"));
     if name == "crun" {
-        runtime.arg("--cgroup-manager=disabled"); // the stage makes none either; runc has to
+        runtime.arg("--cgroup-manager=disabled"); // the step makes none either; runc has to
     }
     runtime.args(["run", "--bundle"]).arg(&bundle).arg(cgroup);
 

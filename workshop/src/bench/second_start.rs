@@ -74,7 +74,7 @@ fn make_layers(programs: &Programs, work: &std::path::Path) -> Result<Vec<Layer>
 
 fn start(stage: &mut Command) -> Result<Duration> {
     let start = Instant::now();
-    let status = stage.status().context("cannot start a stage")?;
+    let status = stage.status().context("cannot start a step")?;
     let time = start.elapsed();
     ensure!(status.success(), "{} ended with {status}", stage.get_program().display());
     Ok(time)
