@@ -113,10 +113,15 @@ impl Suite {
         self
     }
 
-    /// The same, but at these stages it is for every run.
-    pub fn long_except_at(self, stages: &[&Stage]) -> Suite {
-        let is_one = stages.iter().any(|stage| stage.name == self.stage().name);
-        if is_one { self } else { self.long() }
+    /// Adds the tests of `add`. `cargo test` runs them at these steps only: at the others they try the
+    /// same code once more.
+    pub fn short_at(self, steps: &[&Stage], add: fn(Suite) -> Suite) -> Suite {
+        let (first, own) = (self.tests.len(), self.stage().name);
+        let mut suite = add(self);
+        for test in &mut suite.tests[first..] {
+            test.is_long |= steps.iter().all(|step| step.name != own);
+        }
+        suite
     }
 
     /// Adds a test that runs twice: its commands are root's, then an ordinary user's.

@@ -21,8 +21,9 @@ pub fn add(suite: Suite) -> Suite {
         .both("command_not_executable", command_not_executable)
         .both("busybox_that_cannot_be_used", busybox_that_cannot_be_used)
         .both("no_busybox_and_no_package_manager", no_busybox_and_no_package_manager)
-        .both("no_busybox_and_no_network", no_busybox_and_no_network)
-        .long_except_at(&[&Stage::V1])
+        .short_at(&[&Stage::V1], |suite| {
+            suite.both("no_busybox_and_no_network", no_busybox_and_no_network)
+        })
         .both("cache_on_a_read_only_file_system", cache_read_only)
         .user("cache_unwritable", cache_unwritable)
         .both("disk_full_while_preparing", disk_full_while_preparing)

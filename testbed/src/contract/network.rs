@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::running::{is_alive, link, within};
-use crate::{EXE, Host, Outcome, Outside, Running, Suite, in_network_of, tcp};
+use crate::{EXE, Host, Outcome, Outside, Running, Stage, Suite, in_network_of, tcp};
 
 pub fn add(suite: Suite) -> Suite {
     if !suite.stage().network_namespace {
@@ -27,13 +27,19 @@ pub fn add(suite: Suite) -> Suite {
         .user("the_bridge_of_root_is_left_alone", the_bridge_of_root_is_left_alone)
         .root("bridge_gives_an_address_and_a_way_out", bridge_gives_an_address_and_a_way_out)
         .root("containers_reach_each_other_and_the_outside", reach_each_other_and_the_outside)
+        .root("the_bridge_goes_with_the_last_container", the_bridge_goes_with_the_last_container)
+        .root("subnet_is_what_was_asked_for", subnet_is_what_was_asked_for)
+        .both("subnet_refused", subnet_refused)
+        .short_at(&[&Stage::V5], add_state_of_the_host)
+}
+
+/// What a bridge leaves as it was, finds changed, or finds in the way.
+fn add_state_of_the_host(suite: Suite) -> Suite {
+    suite
         .root("forwarding_of_the_uplink_is_as_before", forwarding_of_the_uplink_is_as_before)
         .root("forwarding_is_mended_after_a_kill", forwarding_is_mended_after_a_kill)
         .root("forwarding_of_all_links_stays_on", forwarding_of_all_links_stays_on)
-        .root("the_bridge_goes_with_the_last_container", the_bridge_goes_with_the_last_container)
         .root("a_lease_of_a_dead_owner_is_free_again", a_lease_of_a_dead_owner_is_free_again)
-        .root("subnet_is_what_was_asked_for", subnet_is_what_was_asked_for)
-        .both("subnet_refused", subnet_refused)
         .root("subnet_that_overlaps_refused", subnet_that_overlaps_refused)
         .root("a_full_subnet_says_so", a_full_subnet_says_so)
         .root("a_bridge_of_somebody_else_is_left_alone", a_bridge_of_somebody_else)

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use super::network::{Servers, identify, identify_from, need, network_of};
 use crate::running::{children, is_alive, link, program, send, status_line, within};
 use crate::tcp::{self, Files, Wish};
-use crate::{Host, Outside, Running, Suite};
+use crate::{Host, Outside, Running, Stage, Suite};
 
 pub fn add(suite: Suite) -> Suite {
     if !suite.stage().network_namespace {
@@ -26,6 +26,12 @@ pub fn add(suite: Suite) -> Suite {
         .both("publish_refused", publish_refused)
         .user("publish_of_a_privileged_port_refused", privileged_port_refused)
         .both("net_host_has_no_ports_to_publish", net_host_has_no_ports_to_publish)
+        .short_at(&[&Stage::V5], add_connections)
+}
+
+/// What the proxy does with connections, and with its own end.
+fn add_connections(suite: Suite) -> Suite {
+    suite
         .both("connections_end_one_direction_at_a_time", one_direction_at_a_time)
         .both("connections_break_on_both_sides", break_on_both_sides)
         .both("published_port_without_a_server", published_port_without_a_server)

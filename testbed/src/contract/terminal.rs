@@ -23,8 +23,9 @@ pub fn add(suite: Suite) -> Suite {
         .both("the_windows_size_is_seen", the_windows_size_is_seen)
         .both("the_third_ctrl_c_kills", the_third_ctrl_c_kills)
         .both("the_third_ctrl_c_spares_strangers", the_third_ctrl_c_spares_strangers)
-        .both("slow_ctrl_c_do_not_kill", slow_ctrl_c_do_not_kill)
-        .long_except_at(OTHER_SUPERVISION)
+        .short_at(OTHER_SUPERVISION, |suite| {
+            suite.both("slow_ctrl_c_do_not_kill", slow_ctrl_c_do_not_kill)
+        })
         .both("a_hang_up_kills", a_hang_up_kills)
         .both("a_hang_up_kills_below_a_shell", a_hang_up_kills_below_a_shell)
         .both("a_hang_up_kills_in_the_background", a_hang_up_kills_in_the_background)
