@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         return inner_suite(&kind.to_string_lossy()).run();
     }
     Suite::of_no_stage()
+        .own_cgroups()
         .both("commands_have_the_identity_asked_for", commands_have_the_identity)
         .both("commands_have_a_clean_environment", commands_have_a_clean_environment)
         .both("directories_are_fresh", directories_are_fresh)
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         .both("a_skip_is_counted_and_fails_with_ci", a_skip_is_counted)
         .both("a_body_without_end_is_killed_with_its_host", a_body_without_end)
         .both("a_killed_runner_takes_its_hosts_along", a_killed_runner_takes_its_hosts_along)
+        .root("a_run_leaves_the_cgroups_of_others_alone", a_run_leaves_the_cgroups_of_others)
         .run()
 }
 
@@ -144,6 +146,8 @@ fn inner_suite(kind: &str) -> Suite {
         "skipping" => suite.user("skipping", |host| host.skip("for this reason")),
         "endless" => suite.time_limit(Duration::from_millis(500)).user("endless", sleep_4711),
         "to be killed" => suite.user("endless", sleep_4711),
+        "with cgroups" => suite.own_cgroups().root("good", |_| {}),
+        "to be killed, with cgroups" => suite.own_cgroups().root("endless", sleep_4711),
         other => panic!("no suite {other}"),
     }
 }
@@ -216,4 +220,43 @@ fn a_killed_runner_takes_its_hosts_along(_: &Host) {
     runner.kill().unwrap();
     runner.wait().unwrap();
     within(Duration::from_secs(1), "the host is gone", || sleepers() == 0);
+}
+
+/// One is in our PID namespace, one has another, where the numbers are others, and known ones are
+/// somebody else's: so has the run that begins now.
+fn a_run_leaves_the_cgroups_of_others(_: &Host) {
+    let to_be_killed = inner("to be killed, with cgroups", "false");
+    let elsewhere = in_pid_namespace(&to_be_killed);
+    let others = [to_be_killed, elsewhere].map(|mut run| run.stdout(Stdio::null()).spawn());
+    within(Duration::from_secs(5), "the bodies run", || sleepers() == 2);
+    let of_the_others = cgroups_of_hosts();
+    let outcome = Outcome::of(&mut in_pid_namespace(&inner("with cgroups", "false")));
+    assert_eq!(outcome.code(), 0, "{outcome:?}");
+    assert_eq!(cgroups_of_hosts(), of_the_others);
+    assert_eq!(sleepers(), 2);
+    for other in others {
+        let mut other = other.unwrap();
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+    within(Duration::from_secs(1), "their hosts are gone", || sleepers() == 0);
+    assert_eq!(cgroups_of_hosts(), of_the_others);
+    let (code, text) = run_inner("with cgroups", "false");
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(cgroups_of_hosts(), [""; 0]);
+}
+
+/// The same suite as process 1 of a PID namespace.
+fn in_pid_namespace(suite: &Command) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(suite.get_program());
+    command.env_clear().envs(suite.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+}
+
+/// The cgroups of inner suites' hosts, in all hierarchies.
+fn cgroups_of_hosts() -> Vec<String> {
+    let find = "find /sys/fs/cgroup -maxdepth 2 -name 'container-steps-test-*' | sort";
+    let found = Outcome::of(Command::new("sh").args(["-c", find]));
+    found.text().lines().map(str::to_owned).collect()
 }
