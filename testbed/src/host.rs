@@ -363,7 +363,7 @@ fn exit_status(status: WaitStatus) -> Result<u8> {
 
 /// Runs the body between two looks at the host.
 fn run_body(host: &Host, expected: &[&str], body: &dyn Fn(&Host)) -> u8 {
-    let mut allowed = Allowed { cache: host.cache(), ..Allowed::default() };
+    let mut allowed = Allowed::of(host);
     let before = Snapshot::take(&allowed).expect("look at the host before the test");
     if panic::catch_unwind(AssertUnwindSafe(|| body(host))).is_err() {
         return 101;

@@ -9,11 +9,12 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use testbed::running::{is_alive, within};
-use testbed::{BIN, EXE, Host, Outcome, Suite};
+use testbed::{BIN, CgroupHost, EXE, Host, Outcome, Suite};
 
 /// Names the suite that a test wants to see from outside.
 const INNER: &str = "TESTBED_INNER_SUITE";
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         .both("a_body_without_end_is_killed_with_its_host", a_body_without_end)
         .both("a_killed_runner_takes_its_hosts_along", a_killed_runner_takes_its_hosts_along)
         .root("a_run_leaves_the_cgroups_of_others_alone", a_run_leaves_the_cgroups_of_others)
+        .root("a_cgroup_that_another_uses_is_no_leak", a_cgroup_that_another_uses_is_no_leak)
         .run()
 }
 
@@ -101,7 +103,7 @@ fn every_mount_is_shared(_: &Host) {
 
 fn the_machine_is_read_only(_: &Host) {
     for directory in ["/", "/etc", BIN] {
-        let file = std::path::Path::new(directory).join("testbed-wrote-this");
+        let file = Path::new(directory).join("testbed-wrote-this");
         let error = fs::write(&file, "").unwrap_err();
         let kind = error.kind();
         assert_eq!(kind, std::io::ErrorKind::ReadOnlyFilesystem, "{directory}");
@@ -146,6 +148,14 @@ fn inner_suite(kind: &str) -> Suite {
         "skipping" => suite.user("skipping", |host| host.skip("for this reason")),
         "endless" => suite.time_limit(Duration::from_millis(500)).user("endless", sleep_4711),
         "to be killed" => suite.user("endless", sleep_4711),
+        "another makes a cgroup" => {
+            suite.root("cgroup", |_| fs::create_dir(cgroup_of_another()).unwrap())
+        }
+        "another uses a cgroup" => suite.root("cgroup", |_| {
+            fs::create_dir(cgroup_of_another()).unwrap();
+            // The host's init stands for a process of somebody else.
+            fs::write(cgroup_of_another().join("cgroup.procs"), "1").unwrap();
+        }),
         "with cgroups" => suite.own_cgroups().root("good", |_| {}),
         "to be killed, with cgroups" => suite.own_cgroups().root("endless", sleep_4711),
         other => panic!("no suite {other}"),
@@ -259,4 +269,26 @@ fn cgroups_of_hosts() -> Vec<String> {
     let find = "find /sys/fs/cgroup -maxdepth 2 -name 'container-steps-test-*' | sort";
     let found = Outcome::of(Command::new("sh").args(["-c", find]));
     found.text().lines().map(str::to_owned).collect()
+}
+
+/// One as v6 makes it, of version 2, at the top of what the host has.
+fn cgroup_of_another() -> &'static Path {
+    Path::new(match CgroupHost::of_machine() {
+        CgroupHost::Unified => "/sys/fs/cgroup/container-steps",
+        _ => "/sys/fs/cgroup/unified/container-steps",
+    })
+}
+
+/// A host without cgroups of its own has the machine's.
+fn a_cgroup_that_another_uses_is_no_leak(host: &Host) {
+    if !matches!(CgroupHost::of_machine(), CgroupHost::Unified | CgroupHost::Hybrid) {
+        host.skip("no cgroups of version 2");
+    }
+    for (kind, expected) in [("another makes a cgroup", 101), ("another uses a cgroup", 0)] {
+        let (code, text) = run_inner(kind, "false");
+        assert_eq!(code, expected, "{text}");
+        assert_eq!(text.contains("new cgroup: "), expected != 0, "{text}");
+        let removed = || fs::remove_dir(cgroup_of_another()).is_ok();
+        within(Duration::from_secs(1), "it is removed", removed);
+    }
 }
