@@ -23,7 +23,10 @@ make_user() {
     if getent passwd "$CI_USER" >/dev/null; then
         fail "user $CI_USER exists already: is another .ci/run at work? If not: userdel $CI_USER"
     fi
-    useradd --create-home --home-dir "$USER_HOME" --shell /bin/bash "$CI_USER"
+    # Not the first free number: in a container it is somebody else, and in a throw-away host of
+    # another test run, too. What belongs to our number is killed at the end.
+    useradd --uid $((30000 + RANDOM % 30000)) --create-home --home-dir "$USER_HOME" \
+        --shell /bin/bash "$CI_USER"
 }
 
 # The toolchain in use, without its documentation, where everybody can read it. As a plain

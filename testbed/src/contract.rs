@@ -7,7 +7,7 @@ mod etc;
 mod exit_status;
 mod hostile;
 mod hostname;
-mod inheritance;
+pub(crate) mod inheritance;
 pub mod inside;
 mod mounts;
 mod network;

@@ -223,7 +223,7 @@ impl<'a> Bench<'a> {
         tracer::run(&mut starts(), None);
         let normal = tracer::run(&mut starts(), None);
         let always = always(starts, points_of(&normal));
-        let allowed = Allowed { cache: host.cache(), own: host.owned() };
+        let allowed = Allowed { own: host.owned(), ..Allowed::of(host) };
         let before = Snapshot::take(&allowed).expect("look at the host");
         Bench { starts, normal, always, allowed, before, has_exceptions: true }
     }

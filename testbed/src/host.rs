@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, wait, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
@@ -20,6 +20,7 @@ use crate::host_cgroups;
 use crate::identity::{self, LEARNER};
 use crate::leaks::{Allowed, Snapshot};
 use crate::mounts::{self, Bind};
+use crate::signals;
 use crate::stage::Stage;
 
 /// Where a host sees the directory of the built binaries.
@@ -314,7 +315,6 @@ fn be_init(
     nix::unistd::sethostname("testbed-host")?;
     loopback_up().context("lo up")?;
     std::env::set_current_dir("/")?;
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let host = Host {
         variant: wanted.variant,
         stage: wanted.stage,
@@ -334,16 +334,10 @@ fn be_init(
     }
 }
 
-/// Undoes what a body would inherit from whoever runs the tests: nohup(1) ignores SIGHUP, and a
-/// test that lets a command die by SIGQUIT wants no core file.
+/// Undoes what a body would inherit from whoever runs the tests: signals that are ignored, and a
+/// core file for each command that a test lets die by SIGQUIT.
 fn forget_settings_of_the_runner() -> Result<()> {
-    // Rust itself has SIGPIPE ignored, and sets it back in what it starts.
-    for signal in (1..=libc::SIGRTMAX()).filter(|signal| *signal != libc::SIGPIPE) {
-        // SAFETY: SIG_DFL is no function of ours that could be called at a bad moment. It fails
-        // for SIGKILL and SIGSTOP, which nobody can ignore.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
-    SigSet::empty().thread_set_mask()?;
+    signals::reset()?;
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a valid structure, which the call only reads.
     let result = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
@@ -372,7 +366,7 @@ fn exit_status(status: WaitStatus) -> Result<u8> {
 
 /// Runs the body between two looks at the host.
 fn run_body(host: &Host, expected: &[&str], body: &dyn Fn(&Host)) -> u8 {
-    let mut allowed = Allowed { cache: host.cache(), ..Allowed::default() };
+    let mut allowed = Allowed::of(host);
     let before = Snapshot::take(&allowed).expect("look at the host before the test");
     if panic::catch_unwind(AssertUnwindSafe(|| body(host))).is_err() {
         return 101;

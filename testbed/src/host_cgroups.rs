@@ -4,9 +4,14 @@
 //! lives in a cgroup of its own, `container-steps-test-PID-NUMBER`, and in a cgroup namespace whose
 //! root that is; the host's /sys/fs/cgroup is mounted anew and shows no more than that. Whoever
 //! runs the tests makes the cgroups, and removes them when the host is gone.
+//!
+//! A run also removes what a killed run has left. Which that is tells a lock on the directory
+//! (flock(2)): the kernel opens it when its holder ends, however it ends. The number in the name
+//! tells nothing, because another PID namespace has processes of the same numbers.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
@@ -14,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
@@ -56,31 +62,43 @@ fn tree_of(line: &str) -> Option<Tree> {
 /// The cgroups of one host, from outside. They go when this is dropped.
 pub(crate) struct HostCgroups {
     pub(crate) name: String,
-    directories: Vec<PathBuf>,
+    directories: Vec<(PathBuf, Flock<File>)>,
 }
 
 impl HostCgroups {
     /// Makes them, as the machine's root.
     pub(crate) fn make() -> Result<HostCgroups> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{PREFIX}{}-{number}", std::process::id());
-        let mut made = HostCgroups { name, directories: Vec::new() };
+        loop {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{PREFIX}{}-{number}", std::process::id());
+            let mut made = HostCgroups { name, directories: Vec::new() };
+            if made.fill()? {
+                return Ok(made);
+            }
+        }
+    }
+
+    /// Makes one in each hierarchy. False if somebody else has one of this name somewhere.
+    fn fill(&mut self) -> Result<bool> {
         for tree in trees()? {
             if tree.is_v2 {
                 pass_on_controllers(&tree.mount_point)?;
             }
-            let directory = tree.mount_point.join(&made.name);
-            fs::create_dir(&directory).with_context(|| format!("make {}", directory.display()))?;
-            made.directories.push(directory);
+            let directory = tree.mount_point.join(&self.name);
+            let made = make_and_lock(&directory);
+            match made.with_context(|| format!("make {}", directory.display()))? {
+                Some(lock) => self.directories.push((directory, lock)),
+                None => return Ok(false),
+            }
         }
-        Ok(made)
+        Ok(true)
     }
 }
 
 impl Drop for HostCgroups {
     fn drop(&mut self) {
-        for directory in &self.directories {
+        for (directory, _lock) in &self.directories {
             if let Err(error) = remove(directory) {
                 eprintln!("cannot remove {}: {error}", directory.display());
             }
@@ -88,13 +106,37 @@ impl Drop for HostCgroups {
     }
 }
 
+/// Makes a cgroup and locks it. None if there is one, or if a sweep took it in between.
+fn make_and_lock(directory: &Path) -> io::Result<Option<Flock<File>>> {
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        result => result.and_then(|()| lock_if_free(directory)),
+    }
+}
+
+/// Locks a cgroup. None if somebody has it locked, or has removed it.
+fn lock_if_free(directory: &Path) -> io::Result<Option<Flock<File>>> {
+    let opened = match File::open(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        result => result?,
+    };
+    let lock = match Flock::lock(opened, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => lock,
+        Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+        Err((_, errno)) => return Err(errno.into()),
+    };
+    // Between the two calls it may have been removed, and another made in its place.
+    let locked = lock.metadata()?.ino();
+    Ok(fs::metadata(directory).is_ok_and(|named| named.ino() == locked).then_some(lock))
+}
+
 /// Removes the cgroups of hosts whose test run was killed.
 pub(crate) fn sweep() -> io::Result<()> {
     for tree in trees()? {
         for entry in fs::read_dir(tree.mount_point)?.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
-            if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            if entry.file_name().to_string_lossy().starts_with(PREFIX)
+                && let Some(_lock) = lock_if_free(&entry.path())?
+            {
                 remove(&entry.path())?;
             }
         }

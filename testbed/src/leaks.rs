@@ -9,6 +9,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::host::Host;
 use crate::host_cgroups;
 use crate::pace::slowed;
 
@@ -28,15 +29,23 @@ const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 const GRACE: Duration = Duration::from_secs(1);
 
 /// What a test may leave behind.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Allowed {
     /// Paths the test itself made, with all below.
     pub own: BTreeSet<PathBuf>,
     /// The project's cache directory.
     pub cache: PathBuf,
+    /// The host has the machine's cgroups: those of other hosts, of another run, of a person.
+    pub cgroups_of_others: bool,
 }
 
 impl Allowed {
+    /// What every test may leave in this host.
+    pub fn of(host: &Host) -> Allowed {
+        let cgroups_of_others = !host.has_own_cgroups();
+        Allowed { own: BTreeSet::new(), cache: host.cache(), cgroups_of_others }
+    }
+
     fn covers(&self, path: &Path) -> bool {
         self.own.iter().any(|own| path.starts_with(own))
             || KEPT_IN_CACHE.iter().any(|name| path.starts_with(self.cache.join(name)))
@@ -49,11 +58,10 @@ impl Allowed {
 /// One kind of resource and how to list what there is of it.
 type Look = (&'static str, fn() -> io::Result<BTreeSet<String>>);
 
-const LOOKS: [Look; 9] = [
+const LOOKS: [Look; 8] = [
     ("mount", mounts),
     ("network link", network_links),
     ("nft table", nft_tables),
-    ("cgroup", our_cgroups),
     ("process", processes),
     ("ipc object", ipc_objects),
     ("hostname", || lines_of("/proc/sys/kernel/hostname")),
@@ -67,7 +75,7 @@ pub struct Snapshot(BTreeMap<&'static str, BTreeSet<String>>);
 impl Snapshot {
     /// Looks at the host this process is in.
     pub fn take(allowed: &Allowed) -> io::Result<Snapshot> {
-        let mut seen = BTreeMap::from([("file", files(allowed))]);
+        let mut seen = BTreeMap::from([("file", files(allowed)), ("cgroup", our_cgroups(allowed))]);
         for (kind, look) in LOOKS {
             seen.insert(kind, look()?);
         }
@@ -157,7 +165,7 @@ fn forwarding_links() -> io::Result<BTreeSet<String>> {
 }
 
 /// The cgroups with the project's name, in all hierarchies.
-fn our_cgroups() -> io::Result<BTreeSet<String>> {
+fn our_cgroups(allowed: &Allowed) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut to_visit = vec![PathBuf::from("/sys/fs/cgroup")];
     while let Some(directory) = to_visit.pop() {
@@ -171,13 +179,24 @@ fn our_cgroups() -> io::Result<BTreeSet<String>> {
             if name.starts_with(host_cgroups::PREFIX) {
                 continue;
             }
-            if name.contains(CGROUP_NAME) {
+            let is_of_others = allowed.cgroups_of_others && has_processes(&entry.path());
+            if name.contains(CGROUP_NAME) && !is_of_others {
                 found.insert(entry.path().display().to_string());
             }
             to_visit.push(entry.path());
         }
     }
-    Ok(found)
+    found
+}
+
+/// Whether there are processes in a cgroup, or in one below it. Version 1 does not tell of those
+/// in other PID namespaces, so there may be some. (There, who may make cgroups has a host with its
+/// own.)
+fn has_processes(cgroup: &Path) -> bool {
+    match fs::read_to_string(cgroup.join("cgroup.events")) {
+        Ok(events) => events.contains("populated 1"),
+        Err(_) => cgroup.join("cgroup.procs").exists(),
+    }
 }
 
 /// Everything alive in this PID namespace but its init and this process. A zombie counts.

@@ -80,6 +80,7 @@ mod outside;
 pub mod pace;
 mod probe;
 pub mod running;
+mod signals;
 mod stage;
 mod suite;
 pub mod tcp;

@@ -5,6 +5,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::{Mode, umask};
 
 use crate::extent;
 use crate::host::{self, FIGURE_MARK, Host, SKIP_MARK, SKIPPED, Variant, Wanted};
@@ -164,6 +166,8 @@ impl Suite {
 
     /// Runs the suite as the command line says. The return value is for `main`.
     pub fn run(self) -> ExitCode {
+        // With one such as 077, a host's ordinary user could not enter what is made for the host.
+        umask(Mode::from_bits_truncate(0o022));
         let mut arguments = env::args_os().skip(1);
         match arguments.next().as_deref().and_then(|first| first.to_str()) {
             Some(IN_HOST) => return self.run_one_body(arguments),
@@ -264,7 +268,7 @@ struct Runner {
     time_limit: Duration,
     own_cgroups: bool,
     busybox: OnceLock<Result<PathBuf, String>>,
-    /// Why this machine gives an ordinary user no user namespace, if so.
+    /// Why this machine gives an ordinary user no user namespace, or no program, if so.
     refusal: Option<String>,
     skips: Mutex<Vec<(String, String)>>,
     figures: Mutex<Vec<String>>,
@@ -279,7 +283,7 @@ impl Runner {
             time_limit,
             own_cgroups: own_cgroups && is_root,
             busybox: OnceLock::new(),
-            refusal: refusal_of_user_namespaces(),
+            refusal: refusal_of_user_namespaces().or_else(|| closed_to_others(is_root)),
             skips: Mutex::default(),
             figures: Mutex::default(),
             times: Mutex::default(),
@@ -420,6 +424,19 @@ fn refusal_of_user_namespaces() -> Option<String> {
     unsafe { probe.pre_exec(try_user_namespace) };
     let error = probe.status().err()?;
     Some(format!("no user namespaces here: {error}"))
+}
+
+/// What was built as root, with a umask such as 077, the user `learner` can neither find nor start.
+fn closed_to_others(is_root: bool) -> Option<String> {
+    let (exe, directory) = (env::current_exe().ok()?, binaries().ok()?);
+    let entries = fs::read_dir(&directory).ok()?.flatten().map(|entry| entry.path());
+    let is_closed = |path: &PathBuf| {
+        let mode = fs::metadata(path).map_or(0, |of_it| of_it.permissions().mode());
+        mode & 0o500 == 0o500 && mode & 0o005 != 0o005
+    };
+    let closed = [exe, directory.clone()].into_iter().chain(entries).find(is_closed)?;
+    let advice = format!("chmod -R go+rX {}", directory.display());
+    is_root.then(|| format!("{} is closed to others (umask 077?): {advice}", closed.display()))
 }
 
 /// That the namespace can be made says little: AppArmor takes the capabilities away in it.

@@ -37,6 +37,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::setsid;
 
 use crate::pace::slowed;
+use crate::signals;
 
 /// How long a wait lasts at most (longer on a slow machine), unless [`Terminal::set_limit`] says
 /// otherwise.
@@ -102,7 +103,7 @@ impl Terminal {
         command.stdin(Stdio::from(slave.try_clone()?));
         command.stdout(Stdio::from(slave.try_clone()?));
         command.stderr(Stdio::from(slave));
-        // SAFETY: setsid and ioctl are async-signal-safe and nothing allocates between them.
+        // SAFETY: it makes async-signal-safe system calls, and nothing allocates between them.
         unsafe { command.pre_exec(take_terminal) };
         let child =
             command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))?;
@@ -274,8 +275,10 @@ impl Drop for Terminal {
     }
 }
 
-/// In the child, between fork and exec: lead a session and take the terminal on standard input.
+/// In the child, between fork and exec: lead a session and take the terminal on standard input, as
+/// a login does, whatever started the tests.
 fn take_terminal() -> std::io::Result<()> {
+    signals::reset()?;
     setsid()?;
     // SAFETY: TIOCSCTTY takes a number, no pointer.
     Errno::result(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) })?;
@@ -298,6 +301,7 @@ fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::inheritance::{block_signals, ignore_signals};
 
     fn shell(script: &str) -> Terminal {
         Terminal::start(Command::new("sh").args(["-c", script])).unwrap()
@@ -327,6 +331,21 @@ mod tests {
         terminal.press(Key::CtrlC).unwrap();
         terminal.read_until("interrupted").unwrap();
         assert_eq!(terminal.wait().unwrap().code(), Some(3));
+    }
+
+    #[test]
+    fn a_caller_that_ignores_and_blocks_signals_does_not_matter() {
+        let script = "trap 'exit 3' INT HUP; echo ready; while :; do sleep 0.1; done";
+        for end in [|it: &mut Terminal| it.press(Key::CtrlC).unwrap(), Terminal::hang_up] {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            ignore_signals(&mut command, &[libc::SIGHUP, libc::SIGINT]);
+            block_signals(&mut command);
+            let mut terminal = Terminal::start(&mut command).unwrap();
+            terminal.read_until("ready").unwrap();
+            end(&mut terminal);
+            assert_eq!(terminal.wait().unwrap().code(), Some(3));
+        }
     }
 
     #[test]

@@ -8,12 +8,18 @@
 
 use std::collections::BTreeSet;
 use std::env;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::SigSet;
+use nix::sys::stat::{Mode, umask};
 use testbed::running::{is_alive, within};
-use testbed::{BIN, EXE, Host, Outcome, Suite};
+use testbed::terminal::{Key, Terminal};
+use testbed::{BIN, CgroupHost, EXE, Host, Outcome, Suite};
 
 /// Names the suite that a test wants to see from outside.
 const INNER: &str = "TESTBED_INNER_SUITE";
@@ -23,6 +29,7 @@ fn main() -> ExitCode {
         return inner_suite(&kind.to_string_lossy()).run();
     }
     Suite::of_no_stage()
+        .own_cgroups()
         .both("commands_have_the_identity_asked_for", commands_have_the_identity)
         .both("commands_have_a_clean_environment", commands_have_a_clean_environment)
         .both("directories_are_fresh", directories_are_fresh)
@@ -38,6 +45,10 @@ fn main() -> ExitCode {
         .both("a_skip_is_counted_and_fails_with_ci", a_skip_is_counted)
         .both("a_body_without_end_is_killed_with_its_host", a_body_without_end)
         .both("a_killed_runner_takes_its_hosts_along", a_killed_runner_takes_its_hosts_along)
+        .both("it_does_not_matter_how_the_run_was_started", how_the_run_was_started)
+        .root("what_is_closed_to_others_is_told", what_is_closed_to_others_is_told)
+        .root("a_run_leaves_the_cgroups_of_others_alone", a_run_leaves_the_cgroups_of_others)
+        .root("a_cgroup_that_another_uses_is_no_leak", a_cgroup_that_another_uses_is_no_leak)
         .run()
 }
 
@@ -99,7 +110,7 @@ fn every_mount_is_shared(_: &Host) {
 
 fn the_machine_is_read_only(_: &Host) {
     for directory in ["/", "/etc", BIN] {
-        let file = std::path::Path::new(directory).join("testbed-wrote-this");
+        let file = Path::new(directory).join("testbed-wrote-this");
         let error = fs::write(&file, "").unwrap_err();
         let kind = error.kind();
         assert_eq!(kind, std::io::ErrorKind::ReadOnlyFilesystem, "{directory}");
@@ -144,6 +155,17 @@ fn inner_suite(kind: &str) -> Suite {
         "skipping" => suite.user("skipping", |host| host.skip("for this reason")),
         "endless" => suite.time_limit(Duration::from_millis(500)).user("endless", sleep_4711),
         "to be killed" => suite.user("endless", sleep_4711),
+        "usual settings" => suite.own_cgroups().user("settings", has_usual_settings),
+        "another makes a cgroup" => {
+            suite.root("cgroup", |_| fs::create_dir(cgroup_of_another()).unwrap())
+        }
+        "another uses a cgroup" => suite.root("cgroup", |_| {
+            fs::create_dir(cgroup_of_another()).unwrap();
+            // The host's init stands for a process of somebody else.
+            fs::write(cgroup_of_another().join("cgroup.procs"), "1").unwrap();
+        }),
+        "with cgroups" => suite.own_cgroups().root("good", |_| {}),
+        "to be killed, with cgroups" => suite.own_cgroups().root("endless", sleep_4711),
         other => panic!("no suite {other}"),
     }
 }
@@ -216,4 +238,117 @@ fn a_killed_runner_takes_its_hosts_along(_: &Host) {
     runner.kill().unwrap();
     runner.wait().unwrap();
     within(Duration::from_secs(1), "the host is gone", || sleepers() == 0);
+}
+
+/// As nohup(1), a script, cron or a service start it, and worse.
+fn how_the_run_was_started(_: &Host) {
+    let worse = || {
+        let all_but_of_children = (1..=libc::SIGRTMAX()).filter(|it| *it != libc::SIGCHLD);
+        // SAFETY: SIG_IGN is no function of ours that could be called at a bad moment.
+        all_but_of_children.for_each(|signal| unsafe {
+            libc::signal(signal, libc::SIG_IGN);
+        });
+        SigSet::all().thread_set_mask()?;
+        umask(Mode::from_bits_truncate(0o077));
+        nix::unistd::setsid()?;
+        Ok(nix::unistd::close(0)?)
+    };
+    let (code, text) = run_inner("usual settings", "false");
+    assert_eq!(code, 0, "{text}");
+    let mut suite = inner("usual settings", "false");
+    // SAFETY: the closure makes system calls only.
+    unsafe { suite.pre_exec(worse) };
+    let outcome = Outcome::of(&mut suite);
+    let text = String::from_utf8_lossy(&outcome.stdout);
+    assert_eq!(outcome.code(), 0, "{text}");
+}
+
+fn has_usual_settings(host: &Host) {
+    let status = Outcome::of(host.command("/bin/cat").arg("/proc/self/status"));
+    let line = |name: &str| status.text().lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    assert_eq!(line("Umask:\t"), "0022");
+    // The C library does not let anybody change what 32 and 33 do: they are its own (man 7 nptl).
+    let signals = |name| u64::from_str_radix(line(name), 16).unwrap() & !(0b11 << 31);
+    assert_eq!([signals("SigBlk:\t"), signals("SigIgn:\t")], [0, 0]);
+    Outcome::of(host.command("/bin/sh").args(["-c", "ls /sys/fs/cgroup/*"])).text();
+    Outcome::of(host.command("/bin/ls").arg(BIN)).text();
+    let script = "trap 'echo interrupted; exit' INT; echo ready; while :; do sleep 0.1; done";
+    let mut terminal = Terminal::start(host.command("/bin/sh").args(["-c", script])).unwrap();
+    terminal.read_until("ready").unwrap();
+    terminal.press(Key::CtrlC).unwrap();
+    terminal.read_until("interrupted").unwrap();
+    terminal.wait().unwrap();
+}
+
+/// Of a suite that was built with a umask such as 077, the user's variants cannot start.
+fn what_is_closed_to_others_is_told(_: &Host) {
+    let binaries = Path::new(EXE).parent().unwrap();
+    let set_mode = |mode| fs::set_permissions(binaries, Permissions::from_mode(mode)).unwrap();
+    set_mode(0o700);
+    let (code, text) = run_inner("good", "true");
+    set_mode(0o755);
+    assert_eq!(code, 101, "{text}");
+    let reason = "/run/testbed is closed to others (umask 077?): chmod -R go+rX /run/testbed";
+    assert!(text.contains(&format!("skipped: good::user: {reason}")), "{text}");
+}
+
+/// One is in our PID namespace, one has another, where the numbers are others, and known ones are
+/// somebody else's: so has the run that begins now.
+fn a_run_leaves_the_cgroups_of_others(_: &Host) {
+    let to_be_killed = inner("to be killed, with cgroups", "false");
+    let elsewhere = in_pid_namespace(&to_be_killed);
+    let others = [to_be_killed, elsewhere].map(|mut run| run.stdout(Stdio::null()).spawn());
+    within(Duration::from_secs(5), "the bodies run", || sleepers() == 2);
+    let of_the_others = cgroups_of_hosts();
+    let outcome = Outcome::of(&mut in_pid_namespace(&inner("with cgroups", "false")));
+    assert_eq!(outcome.code(), 0, "{outcome:?}");
+    assert_eq!(cgroups_of_hosts(), of_the_others);
+    assert_eq!(sleepers(), 2);
+    for other in others {
+        let mut other = other.unwrap();
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+    within(Duration::from_secs(1), "their hosts are gone", || sleepers() == 0);
+    assert_eq!(cgroups_of_hosts(), of_the_others);
+    let (code, text) = run_inner("with cgroups", "false");
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(cgroups_of_hosts(), [""; 0]);
+}
+
+/// The same suite as process 1 of a PID namespace.
+fn in_pid_namespace(suite: &Command) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(suite.get_program());
+    command.env_clear().envs(suite.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+}
+
+/// The cgroups of inner suites' hosts, in all hierarchies.
+fn cgroups_of_hosts() -> Vec<String> {
+    let find = "find /sys/fs/cgroup -maxdepth 2 -name 'container-steps-test-*' | sort";
+    let found = Outcome::of(Command::new("sh").args(["-c", find]));
+    found.text().lines().map(str::to_owned).collect()
+}
+
+/// One as v6 makes it, of version 2, at the top of what the host has.
+fn cgroup_of_another() -> &'static Path {
+    Path::new(match CgroupHost::of_machine() {
+        CgroupHost::Unified => "/sys/fs/cgroup/container-steps",
+        _ => "/sys/fs/cgroup/unified/container-steps",
+    })
+}
+
+/// A host without cgroups of its own has the machine's.
+fn a_cgroup_that_another_uses_is_no_leak(host: &Host) {
+    if !matches!(CgroupHost::of_machine(), CgroupHost::Unified | CgroupHost::Hybrid) {
+        host.skip("no cgroups of version 2");
+    }
+    for (kind, expected) in [("another makes a cgroup", 101), ("another uses a cgroup", 0)] {
+        let (code, text) = run_inner(kind, "false");
+        assert_eq!(code, expected, "{text}");
+        assert_eq!(text.contains("new cgroup: "), expected != 0, "{text}");
+        let removed = || fs::remove_dir(cgroup_of_another()).is_ok();
+        within(Duration::from_secs(1), "it is removed", removed);
+    }
 }

@@ -111,6 +111,7 @@ pub(crate) fn read(file: &File, offset: u64, size: usize) -> io::Result<Vec<u8>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::unistd::mkdtemp;
 
     fn open(path: &str) -> Option<ElfFile> {
         ElfFile::open(Path::new(path)).unwrap()
@@ -127,7 +128,8 @@ mod tests {
 
     #[test]
     fn sizes_that_lie_are_not_believed() {
-        let path = std::env::temp_dir().join(format!("elf-that-lies-{}", std::process::id()));
+        let place = mkdtemp(&std::env::temp_dir().join("elf-that-lies-XXXXXX")).unwrap();
+        let path = place.join("sh");
         let mut bytes = std::fs::read("/bin/sh").unwrap();
         let headers =
             usize::try_from(u64::from_ne_bytes(bytes[32..40].try_into().unwrap())).unwrap();
@@ -137,7 +139,7 @@ mod tests {
         }
         std::fs::write(&path, &bytes).unwrap();
         let loader = open(path.to_str().unwrap()).unwrap().loader().unwrap();
-        std::fs::remove_file(&path).unwrap();
+        std::fs::remove_dir_all(&place).unwrap();
         assert_eq!(loader, None);
     }
 }

@@ -84,6 +84,7 @@ fn check_executable(file: &Path) -> nix::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::unistd::mkdtemp;
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
 
@@ -100,7 +101,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_executed_is_passed_over() {
-        let place = env::temp_dir().join(format!("program-test-{}", std::process::id()));
+        let place = mkdtemp(&env::temp_dir().join("program-test-XXXXXX")).unwrap();
         let of = |name: &str| place.join(name).join("nft");
         fs::create_dir_all(of("directory")).unwrap();
         for (name, mode) in [("no-x", 0o644), ("x", 0o755)] {

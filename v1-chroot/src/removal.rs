@@ -117,11 +117,12 @@ fn names_in(directory: &mut Dir) -> nix::Result<Vec<CString>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::unistd::mkdtemp;
     use std::os::unix::fs::symlink;
 
     #[test]
     fn what_is_wide_or_deep_goes_and_nothing_else() {
-        let place = std::env::temp_dir().join(format!("removal-{}", std::process::id()));
+        let place = mkdtemp(&std::env::temp_dir().join("removal-XXXXXX")).unwrap();
         let (tree, outside) = (place.join("tree"), place.join("outside"));
         fs::create_dir_all(tree.join("a/b")).unwrap();
         fs::create_dir(&outside).unwrap();

@@ -2,11 +2,12 @@
 //! solution passes, and every faulty version is rejected with words of its own. All of them compile
 //! without warnings, and are formatted.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
+use nix::fcntl::{Flock, FlockArg};
 use testbed::{BIN, Host, Outcome, Suite};
 use workshop::exercises::exercise::{ALL, Exercise};
 use workshop::exercises::source::{Variant, cut};
@@ -20,6 +21,7 @@ fn main() -> Result<ExitCode> {
     let target = workspace.join("target");
     // The suite starts this program again for each trial, with an argument of its own.
     let is_first = !std::env::args().any(|it| it.starts_with("--in-") || it == "--list");
+    let _lock = is_first.then(|| one_at_a_time(&target)).transpose()?;
     if is_first {
         build_all(workspace, &target)?;
         the_alias_leads_home(&target)?;
@@ -36,6 +38,13 @@ fn main() -> Result<ExitCode> {
         }
     }
     Ok(suite.run())
+}
+
+/// Two runs in one checkout would make the programs anew under each other's hands.
+fn one_at_a_time(target: &Path) -> Result<Flock<File>> {
+    fs::create_dir_all(target)?;
+    let lock = File::create(target.join("exercises-lock")).context("make a lock")?;
+    Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| errno).context("wait for it")
 }
 
 fn program_of(exercise: &Exercise, variant: &Variant) -> String {

@@ -376,6 +376,8 @@ pub fn make_bash(command: &mut Command) {
 
 #[cfg(test)]
 mod tests {
+    use nix::unistd::mkdtemp;
+
     use super::*;
     use crate::book::transcript::{Machine, compare, is_same};
 
@@ -437,10 +439,16 @@ mod tests {
 
     #[test]
     fn has_a_second_terminal() {
-        let page = "```console\n$ sh -c 'echo $$ >/tmp/book-test-pid; exec sleep 99'\n```\n\
-            ```console,second\n$ kill $(cat /tmp/book-test-pid); rm /tmp/book-test-pid\n```\n\
-            ```console\nTerminated\n```\n";
-        assert_eq!(run(page).unwrap(), [""; 0]);
+        let place = mkdtemp(&std::env::temp_dir().join("book-XXXXXX")).unwrap();
+        let file = place.join("pid").display().to_string();
+        let page = format!(
+            "```console\n$ sh -c 'echo $$ >{file}; exec sleep 99'\n```\n\
+            ```console,second\n$ kill $(cat {file})\n```\n\
+            ```console\nTerminated\n```\n"
+        );
+        let wrong = run(&page);
+        std::fs::remove_dir_all(place).unwrap();
+        assert_eq!(wrong.unwrap(), [""; 0]);
     }
 
     #[test]

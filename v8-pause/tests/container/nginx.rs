@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::{Mode, umask};
 use serde_json::json;
 use testbed::running::within;
 use testbed::{Host, Suite};
@@ -43,6 +44,8 @@ pub fn prepare() {
 }
 
 fn build(images: &Path) -> Result<()> {
+    // An ordinary user reads them, too.
+    umask(Mode::from_bits_truncate(0o022));
     fs::create_dir_all(images)?;
     let lock = Flock::lock(File::open(images)?, FlockArg::LockExclusive);
     let _lock = lock.map_err(|(_, errno)| errno)?;

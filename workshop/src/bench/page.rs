@@ -162,6 +162,8 @@ fn wrapped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use nix::unistd::mkdtemp;
+
     use super::*;
     use crate::bench::table::Start;
 
@@ -187,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_right_until_something_else_than_a_time_changes() {
-        let workspace = std::env::temp_dir().join(format!("costs-page-{}", std::process::id()));
+        let workspace = mkdtemp(&std::env::temp_dir().join("costs-page-XXXXXX")).unwrap();
         let page = workspace.join(PAGE);
         fs::create_dir_all(page.parent().unwrap()).unwrap();
         let marked = |marks: &Marks| format!("{}\nold\n{}\n", marks.begin, marks.end);

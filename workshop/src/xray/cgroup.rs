@@ -172,13 +172,13 @@ fn shown(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use nix::unistd::mkdtemp;
+
     use super::*;
 
     /// A directory with files as the kernel has them in a cgroup.
-    fn cgroup(name: &str, files: &[(&str, &str)]) -> PathBuf {
-        let path =
-            std::env::temp_dir().join(format!("workshop-xray-{name}-{}", std::process::id()));
-        fs::create_dir(&path).unwrap();
+    fn cgroup(files: &[(&str, &str)]) -> PathBuf {
+        let path = mkdtemp(&std::env::temp_dir().join("workshop-xray-XXXXXX")).unwrap();
         for (file, text) in files {
             fs::write(path.join(file), text).unwrap();
         }
@@ -204,7 +204,7 @@ mod tests {
         for (version, files, limits) in
             [(Version::V2, v2, (Some(67_108_864.0), Some(0.5))), (Version::V1, v1, (None, None))]
         {
-            let path = cgroup(if version == Version::V2 { "v2" } else { "v1" }, &files);
+            let path = cgroup(&files);
             assert_eq!(memory_used(&path, version).unwrap().as_deref(), Some("1.0 MiB"));
             assert_eq!(cpu_used(&path, version).unwrap().as_deref(), Some("1.500 s"));
             let read = (memory_limit(&path, version).unwrap(), cpu_limit(&path, version).unwrap());
