@@ -46,13 +46,16 @@ struct Test {
     variants: &'static [Variant],
     expected_leaks: &'static [&'static str],
     is_long: bool,
+    /// Of the two variants, root's short run has the user's.
+    is_short_as_user: bool,
     body: Body,
 }
 
 impl Test {
-    /// Of a test of both identities, a run needs one: its own.
+    /// Of a test of both identities, a run needs one.
     fn is_for_every_run(&self, variant: Variant, is_root: bool) -> bool {
-        let own = if is_root { Variant::Root } else { Variant::User };
+        let is_as_root = is_root && !self.is_short_as_user;
+        let own = if is_as_root { Variant::Root } else { Variant::User };
         !self.is_long && (variant == own || self.variants.len() == 1)
     }
 }
@@ -115,6 +118,15 @@ impl Suite {
         self
     }
 
+    /// Says of all tests so far that `cargo test` runs them as the ordinary user, also when root
+    /// started it.
+    pub fn short_as_user(mut self) -> Suite {
+        for test in &mut self.tests {
+            test.is_short_as_user = true;
+        }
+        self
+    }
+
     /// Adds the tests of `add`. `cargo test` runs them at these steps only: at the others they try the
     /// same code once more.
     pub fn short_at(self, steps: &[&Stage], add: fn(Suite) -> Suite) -> Suite {
@@ -159,8 +171,14 @@ impl Suite {
         expected_leaks: &'static [&'static str],
         body: impl Fn(&Host) + 'static,
     ) -> Suite {
-        let (is_long, body) = (false, Box::new(body));
-        self.tests.push(Test { name, variants, expected_leaks, is_long, body });
+        self.tests.push(Test {
+            name,
+            variants,
+            expected_leaks,
+            is_long: false,
+            is_short_as_user: false,
+            body: Box::new(body),
+        });
         self
     }
 

@@ -23,7 +23,9 @@ pub fn add(suite: Suite) -> Suite {
         .both("modes_of_the_rootfs_are_mended", modes_of_the_rootfs_are_mended)
         .both("the_cache_is_closed_to_others", the_cache_is_closed_to_others)
         .both("a_caller_who_blocks_every_signal", a_caller_who_blocks_every_signal)
-        .both("the_end_of_the_command_is_never_missed", the_end_is_never_missed);
+        .short_at(OTHER_SUPERVISION, |suite| {
+            suite.both("the_end_of_the_command_is_never_missed", the_end_is_never_missed)
+        });
     if !has_pid_namespace {
         return suite;
     }

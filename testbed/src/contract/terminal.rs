@@ -7,11 +7,10 @@ use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::OTHER_SUPERVISION;
 use crate::pace::settle;
 use crate::running::{children, descendants, is_alive, program, send, within};
 use crate::terminal::{Key, Terminal};
-use crate::{Host, Suite};
+use crate::{Host, Stage, Suite};
 
 pub fn add(suite: Suite) -> Suite {
     suite
@@ -23,7 +22,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("the_windows_size_is_seen", the_windows_size_is_seen)
         .both("the_third_ctrl_c_kills", the_third_ctrl_c_kills)
         .both("the_third_ctrl_c_spares_strangers", the_third_ctrl_c_spares_strangers)
-        .short_at(OTHER_SUPERVISION, |suite| {
+        .short_at(&[&Stage::V1], |suite| {
             suite.both("slow_ctrl_c_do_not_kill", slow_ctrl_c_do_not_kill)
         })
         .both("a_hang_up_kills", a_hang_up_kills)

@@ -16,6 +16,7 @@ pub fn add(suite: Suite) -> Suite {
         .root("memory_in_a_tmpfs_counts", memory_in_a_tmpfs_counts)
         .root("a_fork_bomb_stays_inside", a_fork_bomb_stays_inside)
         .root("a_busy_loop_gets_its_share", a_busy_loop_gets_its_share)
+        .long()
         .root("stats_tell_what_was_used", stats_tell_what_was_used)
         .root("stats_alone_limit_nothing", stats_alone_limit_nothing)
         .root("rounded_limits_are_told", rounded_limits_are_told)

@@ -20,6 +20,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("containers_do_not_change_the_cache", containers_do_not_change_the_cache)
         .both("two_processes_at_once", two_processes_at_once)
         .both("killed_while_unpacking", killed_while_unpacking)
+        .long()
         .both("one_bad_layer_among_many", one_bad_layer_among_many)
         .both("the_same_layer_twice", the_same_layer_twice)
 }

@@ -25,9 +25,12 @@ pub fn add(suite: Suite) -> Suite {
     cases
         .fold(suite, add)
         .both("hostile_gzip_bomb", gzip_bomb)
+        .long()
         .both("hostile_sparse_bomb", sparse_bomb)
         .both("hostile_repeated_directory", repeated_directory)
+        .long()
         .both("hostile_many_whiteouts", many_whiteouts)
+        .long()
         .both("hostile_truncated", truncated)
         .both("hostile_set_id_program_cannot_be_reached", set_id_program_cannot_be_reached)
         .both("hostile_descriptions", descriptions)
