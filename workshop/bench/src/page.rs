@@ -163,7 +163,7 @@ fn wrapped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::table::Start;
+    use crate::table::Start;
 
     #[test]
     fn times_do_not_last_and_counts_do() {
