@@ -1,6 +1,6 @@
 //! `cargo workshop`: the one door to the tools of the course.
 //!
-//! A tool is compiled when it is first asked for. What the doctor stands on takes a quarter of a
+//! A tool is compiled when it is first asked for. What the doctor stands on takes nearly half a
 //! minute, and `cargo run --quiet` says nothing in that time. So this program comes first: it
 //! depends on nothing, is compiled within a second, and says what happens. When cargo has built the
 //! package that has the tool, this program becomes the tool. Nothing stands between the tool and

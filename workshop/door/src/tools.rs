@@ -12,8 +12,8 @@ pub(crate) struct Package {
 
 /// What a learner needs first. It compiles no more than that takes.
 pub(crate) const COURSE: Package =
-    Package { name: "workshop", has_several: true, takes: "about 20 seconds" };
-const ATTACKS: Package = Package { name: "attacks", has_several: false, takes: "about 25 seconds" };
+    Package { name: "workshop", has_several: true, takes: "about 25 seconds" };
+const ATTACKS: Package = Package { name: "attacks", has_several: false, takes: "about 30 seconds" };
 const BENCH: Package = Package { name: "bench", has_several: false, takes: "about a minute" };
 
 /// A tool, as it is called.

@@ -91,7 +91,7 @@ fn a_tool_is_asked_of_its_package(host: &Host) {
 }
 
 const ANNOUNCED: &str =
-    "Compiling workshop and all that it needs: up to about 20 seconds on two cores.\n";
+    "Compiling workshop and all that it needs: up to about 25 seconds on two cores.\n";
 
 /// Before cargo has said a word; and what that says is shown.
 fn the_first_time_is_announced(host: &Host) {
