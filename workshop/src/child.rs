@@ -13,7 +13,10 @@ use v1_chroot::{Child, exit_now};
 ///
 /// `work` ends in an error, or in [`exit_now`]. The launchers' way to start a process blocks
 /// signals; here they are let through again, so that Ctrl-C ends the tool.
-pub(crate) fn run(work: impl FnOnce() -> Result<Infallible>) -> Result<Result<u8, Failure>> {
+///
+/// # Errors
+/// If the child cannot be made or waited for.
+pub fn run(work: impl FnOnce() -> Result<Infallible>) -> Result<Result<u8, Failure>> {
     let mask = SigSet::thread_get_mask().context("cannot read the signal mask")?;
     let ended = Child::spawn(work).and_then(Child::wait);
     mask.thread_swap_mask(SigmaskHow::SIG_SETMASK).context("cannot set the signal mask")?;

@@ -9,7 +9,10 @@ use anyhow::{Context, Result};
 ///
 /// Cargo tells a program that it runs where its package lies; a program that was started without
 /// cargo looks upwards from the working directory.
-pub(crate) fn checkout() -> Result<PathBuf> {
+///
+/// # Errors
+/// If there is none.
+pub fn checkout() -> Result<PathBuf> {
     let is_checkout = |directory: &&Path| {
         directory.join("Cargo.toml").is_file() && directory.join("v1-chroot/src").is_dir()
     };
@@ -31,7 +34,10 @@ pub(crate) fn data() -> Result<PathBuf> {
 }
 
 /// The cache directory of the containers, which holds their root file system.
-pub(crate) fn cache() -> Result<PathBuf> {
+///
+/// # Errors
+/// If there is no place for it: neither XDG_CACHE_HOME nor HOME is set.
+pub fn cache() -> Result<PathBuf> {
     let rootfs = v1_chroot::rootfs::default_path()?;
     rootfs.parent().map(Path::to_owned).context("the rootfs has no parent directory")
 }

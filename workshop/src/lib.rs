@@ -1,4 +1,4 @@
-//! The tools of the course, behind one door: `cargo workshop`.
+//! The tools of the course that a learner needs, and what all tools share.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -6,16 +6,21 @@
 //! | [`exercises`] | exercises that check themselves |
 //! | [`trace`] | shows the system calls that make a container |
 //! | [`xray`] | shows every container on the machine, and all about one process |
-//! | [`mod@bench`] | measures what a container costs |
-//! | [`attacks`] | shows which attacks still work in a container |
+//! | [`child`] | tries something in a child process |
+//! | [`directories`] | where the checkout, the cache and the user's data are |
+//!
+//! A learner waits for the first build of these. So `attacks` and `bench` are packages of their
+//! own, above this one, and `cargo workshop` itself is another, `door`, which depends on nothing.
 
-pub mod attacks;
-pub mod bench;
-mod child;
-mod directories;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use v1_chroot::command_line::{one_line, report};
+
+pub mod child;
+pub mod directories;
 pub mod doctor;
 pub mod exercises;
-mod system_calls;
 pub mod trace;
 pub mod xray;
 
@@ -30,3 +35,11 @@ pub const STEPS: [&str; 8] = [
     "v7-overlay",
     "v8-pause",
 ];
+
+/// The exit status of a tool. An error is printed, as one line.
+pub fn finish(done: Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        report(&one_line(&error));
+        ExitCode::FAILURE
+    })
+}

@@ -1,9 +1,9 @@
-//! `cargo workshop`: the one door to the tools of the course.
+//! The tools of the course that a learner needs, one subcommand each.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use workshop::{attacks, bench, doctor, exercises, trace, xray};
+use workshop::{doctor, exercises, trace, xray};
 
 /// The tools of the course. Without a tool: the exercises, and how far you are.
 #[derive(Parser)]
@@ -23,31 +23,14 @@ enum Tool {
     Trace(trace::Args),
     /// Show every container on this machine, or all about one process
     Xray(xray::Args),
-    /// Attack every step, and show what still leaks
-    Attacks(attacks::Args),
-    /// Measure what a container costs, and what building it costs
-    Bench(bench::Args),
-    /// Attack whatever can be reached from here
-    #[command(hide = true)]
-    Attacker(attacks::attacker::Args),
 }
 
 fn main() -> ExitCode {
-    let done = match Args::parse().tool {
+    workshop::finish(match Args::parse().tool {
         None => exercises::list(),
         Some(Tool::Doctor(args)) => doctor::run(&args),
         Some(Tool::Exercises(verb)) => exercises::run(&verb),
         Some(Tool::Trace(args)) => trace::run(&args),
         Some(Tool::Xray(args)) => xray::run(&args),
-        Some(Tool::Bench(args)) => bench::run(&args),
-        Some(Tool::Attacks(args)) => attacks::run(&args),
-        Some(Tool::Attacker(args)) => attacks::attacker::run(&args),
-    };
-    match done {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("Error: {}", v1_chroot::command_line::one_line(&error));
-            ExitCode::FAILURE
-        }
-    }
+    })
 }

@@ -57,7 +57,7 @@ fn the_alias_leads_home(target: &Path) -> Result<()> {
     let desk = checkout.join("exercises");
     fs::create_dir_all(desk.join(".cargo"))?;
     fs::create_dir_all(checkout.join("src"))?;
-    let manifest = "[package]\nname = \"workshop\"\nedition = \"2024\"\n[workspace]\n";
+    let manifest = "[package]\nname = \"door\"\nedition = \"2024\"\n[workspace]\n";
     fs::write(checkout.join("Cargo.toml"), manifest)?;
     fs::write(checkout.join("src/main.rs"), "fn main() { println!(\"home\"); }\n")?;
     fs::write(desk.join(".cargo/config.toml"), SETTINGS)?;

@@ -29,7 +29,6 @@ fn main() -> ExitCode {
         .user("root_is_asked_for_where_it_is_needed", root_is_asked_for)
         .both("a_check_by_hand_says_how_to_note_it", a_check_by_hand)
         .both("the_page_shows_what_is_printed", the_page_shows_what_is_printed)
-        .both("attacks_leave_their_own_program_in_place", attacks_leave_their_own_program)
         .both("what_cannot_be_done_is_one_line", what_cannot_be_done_is_one_line)
         .run()
 }
@@ -227,17 +226,6 @@ fn progress_is_kept_by_id(host: &Host) {
     let kept = fs::read_to_string(&progress).unwrap();
     assert!(kept.contains("of-the-future passed stars=3\n"), "{kept}");
     assert!(kept.contains("exit-status passed\n"), "{kept}");
-}
-
-/// `attacks` lets cargo build the steps, but not the program that is running: built with other
-/// features it would be another one.
-fn attacks_leave_their_own_program(host: &Host) {
-    let course = Course::new(host);
-    fs::write(course.directory.join("cargo"), "#!/bin/sh\necho $* >asked\nexit 1\n").unwrap();
-    let outcome = course.workshop(&["attacks"]);
-    outcome.assert_refused(1, &["the steps do not build"]);
-    let asked = fs::read_to_string(course.directory.join("asked")).unwrap();
-    assert!(asked.contains("--exclude workshop "), "{asked}");
 }
 
 fn what_cannot_be_done_is_one_line(host: &Host) {

@@ -21,7 +21,7 @@ pub fn problems(pages: &[Page], workspace: &Path) -> Result<Vec<String>> {
             errors += &joined(&fs::read_to_string(path)?);
         }
     }
-    crates.push(workspace.join("workshop"));
+    crates.extend(["workshop", "workshop/attacks", "workshop/bench"].map(|it| workspace.join(it)));
     for directory in &crates {
         for path in rust_files(&directory.join("src"))? {
             let place = path.strip_prefix(workspace).unwrap_or(&path).display().to_string();

@@ -27,7 +27,7 @@ pub const SETTINGS: &str = r#"# Made by `cargo workshop`, unless you take this l
 target-dir = "../target"
 
 [alias]
-workshop = "run --quiet --manifest-path ../Cargo.toml --package workshop --"
+workshop = "run --quiet --manifest-path ../Cargo.toml --package door --"
 "#;
 
 /// The learner's package.

@@ -43,7 +43,10 @@ pub struct Host {
 
 impl Host {
     /// Makes the host; returns in its process 1.
-    pub(crate) fn make(
+    ///
+    /// # Errors
+    /// If the kernel refuses a namespace or a mount.
+    pub fn make(
         directory: &Path,
         busybox_rootfs: &Path,
         program: PathBuf,

@@ -156,17 +156,25 @@ fn check(exercise: &Exercise, host: &Host) -> Result<Infallible> {
 }
 
 /// An empty directory of the machine, on which the host mounts its files.
-pub(crate) struct Place(pub(crate) PathBuf);
+pub struct Place(PathBuf);
 
 impl Place {
     /// Makes it, for this process's next host.
-    pub(crate) fn make() -> Result<Place> {
+    ///
+    /// # Errors
+    /// Those of mkdir(2).
+    pub fn make() -> Result<Place> {
         let path = std::env::temp_dir().join(format!("{CHECK_DIRECTORY}{}", std::process::id()));
         DirBuilder::new()
             .mode(0o700)
             .create(&path)
             .with_context(|| format!("cannot make {path:?}"))?;
         Ok(Place(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 

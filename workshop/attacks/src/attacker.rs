@@ -19,6 +19,9 @@ use nix::errno::Errno;
 use super::attack;
 pub(crate) use files::{FROM_HERE, ITSELF, MARK};
 
+/// How this program is called.
+pub(super) const PROGRAM: &str = env!("CARGO_PKG_NAME");
+
 /// What comes before the attacker's answer in its output.
 pub(super) const ANSWER: &str = "attack-answer: ";
 

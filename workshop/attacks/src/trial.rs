@@ -17,10 +17,10 @@ use v1_chroot::command_line::Failure;
 use super::attack::Attack;
 use super::attacker::FROM_HERE;
 use super::session::{Session, Terminal};
-use crate::child;
-use crate::exercises::host::Host;
-use crate::exercises::judge::Place;
 use crate::system_calls::give_up_capabilities;
+use workshop::child;
+use workshop::exercises::host::Host;
+use workshop::exercises::judge::Place;
 
 /// Who starts the container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -102,8 +102,9 @@ pub(super) fn carry_out(
 ) -> Result<Cell> {
     let place = Place::make()?;
     let ended = child::run(|| {
-        let host = Host::make(&place.0, &programs.busybox_rootfs, programs.attacker.clone(), None)?;
-        furnish(&host, &place.0, step, programs)?;
+        let host =
+            Host::make(place.path(), &programs.busybox_rootfs, programs.attacker.clone(), None)?;
+        furnish(&host, place.path(), step, programs)?;
         if programs.is_root {
             make_null()?;
         }
@@ -111,7 +112,7 @@ pub(super) fn carry_out(
         let ended = child::run(|| {
             SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
             become_user(who, programs.is_root)?;
-            let session = Session::open(&host, &place.0, step, who, terminal)?;
+            let session = Session::open(&host, place.path(), step, who, terminal)?;
             let cell = session.attack(attack)?;
             Err(Failure { code: TOLD, text: cell.text().to_owned() }.into())
         })?;

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use v1_chroot::program;
 
-use crate::directories;
+use workshop::directories;
 
 /// The environment that every contender's command gets: what a step sets, no more.
 pub const ENVIRONMENT: [(&str, &str); 3] = [

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::attack::Attack;
 use super::trial::{Cell, Programs, Who, carry_out};
-use crate::STEPS;
+use workshop::STEPS;
 
 /// One attack by one user.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ impl Row {
     fn in_a_process(attack: &'static Attack, who: Who) -> Result<Row> {
         let own = env::current_exe().context("cannot tell where this program lies")?;
         let mut command = Command::new(own);
-        command.args(["attacks", "--row", who.name(), attack.id]).stdin(Stdio::null());
+        command.args(["--row", who.name(), attack.id]).stdin(Stdio::null());
         let output = command.stderr(Stdio::inherit()).output().context("cannot run ourselves")?;
         let mut cells = String::from_utf8_lossy(&output.stdout)
             .lines()

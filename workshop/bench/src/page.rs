@@ -165,7 +165,7 @@ mod tests {
     use nix::unistd::mkdtemp;
 
     use super::*;
-    use crate::bench::table::Start;
+    use crate::table::Start;
 
     #[test]
     fn times_do_not_last_and_counts_do() {

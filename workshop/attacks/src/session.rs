@@ -16,11 +16,11 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use super::attack::{Attack, Starts};
-use super::attacker::{ANSWER, FROM_HERE, ITSELF, above};
+use super::attacker::{ANSWER, FROM_HERE, ITSELF, PROGRAM, above};
 use super::container::{COMMON, Container, Start, bring_attacker, has_workdir, inside};
 use super::trial::{Cell, Who};
 use super::victim::Target;
-use crate::exercises::host::{Ended, Host};
+use workshop::exercises::host::{Ended, Host};
 
 /// The exit status of a command that SIGKILL has ended.
 const KILLED: i32 = 137;
@@ -53,7 +53,7 @@ impl<'a> Session<'a> {
         if step.is_some() {
             let made = session.run(&mut session.container("v1-chroot", &["true".to_owned()])?)?;
             ensure!(made.status == 0, "v1-chroot does not start: {}", made.stderr);
-            bring_attacker(&session.rootfs(), &directory.join("bin/workshop"))?;
+            bring_attacker(&session.rootfs(), &session.attacker())?;
         } else {
             // Where the host's secrets lie.
             let place = session.rootfs().join(FROM_HERE.trim_start_matches('/'));
@@ -197,7 +197,7 @@ impl<'a> Session<'a> {
 
     /// The attacker's program, as the host has it.
     pub(super) fn attacker(&self) -> PathBuf {
-        self.directory.join("bin/workshop")
+        self.directory.join("bin").join(PROGRAM)
     }
 
     /// The step, if its containers are given limits.

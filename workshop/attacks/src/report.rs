@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::attack::{Attack, Depends};
 use super::matrix::{Matrix, Row};
 use super::trial::{Cell, Who};
-use crate::STEPS;
+use workshop::STEPS;
 
 /// How wide a cell is: the longest errno, and a space.
 const WIDTH: usize = 13;

@@ -23,8 +23,8 @@ use nix::unistd::gethostname;
 use super::attacker::{FROM_HERE, MARK};
 use super::container::{memory_limit, process_limit};
 use super::session::Session;
-use crate::exercises::host;
 use crate::system_calls;
+use workshop::exercises::host;
 
 /// Makes a victim.
 pub(super) type Victim = fn(&Session) -> Result<Target>;

@@ -281,7 +281,7 @@ impl Container {
         for directory in ["/usr", "/lib", "/lib64"].iter().filter(|it| Path::new(it).exists()) {
             stage.arg("-v").arg(format!("{directory}:{directory}:ro"));
         }
-        Container::spawn(stage.args(["/tmp/server", "bench", "--serve"]))
+        Container::spawn(stage.args(["/tmp/server", "--serve"]))
     }
 
     /// Returns when a line `ready` has come from it.

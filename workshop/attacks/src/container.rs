@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::attacker::{FROM_HERE, ITSELF};
+use super::attacker::{FROM_HERE, ITSELF, PROGRAM};
 use super::trial::Who;
-use crate::STEPS;
+use workshop::STEPS;
 
 /// What root's containers get from v6 on.
 const LIMITS: [&str; 4] = ["--memory", "64m", "--pids-limit", "40"];
@@ -40,7 +40,7 @@ pub(super) fn inside(words: &[String]) -> Result<Vec<String>> {
     let loader = loader.map(|loader| {
         [format!("{FROM_HERE}/{loader}"), "--library-path".to_owned(), FROM_HERE.to_owned()]
     });
-    let own = [format!("{FROM_HERE}/workshop")];
+    let own = [format!("{FROM_HERE}/{PROGRAM}")];
     Ok(loader.into_iter().flatten().chain(own).chain(words.iter().cloned()).collect())
 }
 

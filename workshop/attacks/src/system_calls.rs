@@ -1,4 +1,4 @@
-//! The system calls of the tools that `nix` does not offer as safe functions. All `unsafe` of
+//! The system calls of the attacks that `nix` does not offer as safe functions. All `unsafe` of
 //! this crate.
 
 use std::ffi::CString;
@@ -6,11 +6,7 @@ use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-#[cfg(target_arch = "x86_64")]
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-#[cfg(target_arch = "x86_64")]
-use std::process::Command;
 
 use nix::errno::Errno;
 use nix::unistd::ForkResult;
@@ -24,13 +20,6 @@ struct FileHandle {
     bytes: libc::c_uint,
     kind: libc::c_int,
     handle: [u8; LONGEST_HANDLE],
-}
-
-/// Lets this process trace what the command starts: PTRACE_TRACEME of ptrace(2).
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn traced(command: &mut Command) -> &mut Command {
-    // SAFETY: between fork and execve the child makes this one call, which touches no memory.
-    unsafe { command.pre_exec(|| Ok(nix::sys::ptrace::traceme()?)) }
 }
 
 /// fork(2), for a process with one thread.
@@ -281,20 +270,4 @@ pub(crate) fn clone_into_user_namespace() -> nix::Result<()> {
         unsafe { libc::_exit(0) }
     }
     Ok(())
-}
-
-/// Asks the processor what it is: an instruction, and no system call.
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn cpuid() {
-    // SAFETY: cpuid changes four registers. The compiler wants to keep rbx, so that is put back.
-    unsafe {
-        std::arch::asm!(
-            "push rbx",
-            "cpuid",
-            "pop rbx",
-            inout("eax") 0 => _,
-            out("ecx") _,
-            out("edx") _,
-        );
-    }
 }

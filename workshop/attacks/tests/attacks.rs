@@ -1,7 +1,7 @@
 //! `cargo workshop attacks`: what the book says of the attacks is what came of them, and a step
 //! whose defence is taken away is seen.
 //!
-//! `BLESS=1 cargo test -p workshop --test attacks` (as root) rewrites the parts of the book that
+//! `BLESS=1 cargo test -p attacks --test attacks` (as root) rewrites the parts of the book that
 //! are made from the table.
 
 #![expect(
@@ -10,12 +10,13 @@
     reason = "a test fails by panicking, with the line that did it"
 )]
 
+#[path = "../../tests/stages/mod.rs"]
 mod stages;
 
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -64,7 +65,7 @@ const CALLS: [(&str, &[&str], Calls); 9] = [
 
 fn main() -> ExitCode {
     stages::build();
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the checkout");
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the checkout");
     let problem = if is_asked_for(BOOK_CHECK) { book_check(checkout) } else { None };
     let mut suite = Suite::of_no_stage()
         .own_cgroups()
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         .root("what_succeeds_nowhere_proves_nothing", what_succeeds_nowhere_proves_nothing)
         .user("what_takes_root_is_noted", what_takes_root_is_noted)
         .root("what_the_kernel_lacks_is_noted", what_the_kernel_lacks_is_noted)
+        .both("its_own_program_stays_in_place", its_own_program_stays_in_place)
         .both("an_attack_that_is_none_is_refused", an_attack_that_is_none_is_refused);
     for (attack, told, calls) in CALLS {
         let name = format!("the_attacker_says_that_it_is_refused/{attack}");
@@ -114,8 +116,8 @@ fn book_check(checkout: &Path) -> Option<String> {
     let exe = env::current_exe().expect("this program's path");
     let programs = exe.ancestors().nth(2).expect("the directory of the programs");
     // Without cargo: everything is built.
-    let mut attacks = Command::new(programs.join("workshop"));
-    let outcome = Outcome::of(attacks.args(["attacks", "--book"]).env_remove("CARGO"));
+    let mut attacks = Command::new(programs.join("attacks"));
+    let outcome = Outcome::of(attacks.arg("--book").env_remove("CARGO"));
     let text = String::from_utf8_lossy(&outcome.stdout);
     let fresh = parts(&text);
     if outcome.code() != 0 || fresh.len() != 11 {
@@ -156,8 +158,8 @@ fn attacks(host: &Host, arguments: &[&str]) -> Command {
     if host.is_root() {
         host.need_nft();
     }
-    let mut attacks = host.command(Path::new(BIN).join("workshop"));
-    attacks.arg("attacks").args(arguments);
+    let mut attacks = host.command(Path::new(BIN).join("attacks"));
+    attacks.args(arguments);
     attacks
 }
 
@@ -189,7 +191,7 @@ fn a_user_can_do_what_the_book_says(host: &Host) {
 fn programs_with(host: &Host, step: &str, impostor: &str) -> PathBuf {
     let directory = host.dir("programs");
     let bin = Path::new(BIN);
-    fs::copy(bin.join("workshop"), directory.join("workshop")).expect("copy the workshop");
+    fs::copy(bin.join("attacks"), directory.join("attacks")).expect("copy the attacker");
     for entry in fs::read_dir(bin).expect("list the programs") {
         let name = entry.unwrap().file_name().into_string().unwrap_or_default();
         if name.starts_with('v') && !name.contains('.') {
@@ -197,7 +199,7 @@ fn programs_with(host: &Host, step: &str, impostor: &str) -> PathBuf {
             symlink(bin.join(target), directory.join(&name)).expect("make a link");
         }
     }
-    directory.join("workshop")
+    directory.join("attacks")
 }
 
 fn it_leaks_without(host: &Host, attack: &str, step: &str, impostor: &str) {
@@ -208,7 +210,7 @@ fn it_leaks_without(host: &Host, attack: &str, step: &str, impostor: &str) {
     let cells: Vec<_> = right.text().lines().collect();
     assert_ne!(cells[number], "leaks", "{cells:?}");
     let mut wrong = host.command(programs_with(host, step, impostor));
-    let wrong = Outcome::of(wrong.args(["attacks", "--row", "root", attack]));
+    let wrong = Outcome::of(wrong.args(["--row", "root", attack]));
     let cells_of_wrong: Vec<_> = wrong.text().lines().collect();
     assert_eq!(cells_of_wrong[number], "leaks", "{cells_of_wrong:?}");
     for other in (0..9).filter(|other| *other != number) {
@@ -219,7 +221,7 @@ fn it_leaks_without(host: &Host, attack: &str, step: &str, impostor: &str) {
 fn a_broken_claim_is_told(host: &Host) {
     host.need_nft();
     let mut wrong = host.command(programs_with(host, "v3-pidns", "v2-mountns"));
-    let outcome = Outcome::of(wrong.args(["attacks", "kill-process"]));
+    let outcome = Outcome::of(wrong.arg("kill-process"));
     assert_eq!(outcome.code(), 1, "{outcome:?}");
     let complaints = outcome.complaints();
     let expected = |who| format!("Error: kill-process is stopped in v3-pidns {who}, they say");
@@ -254,7 +256,7 @@ fn what_the_kernel_lacks_is_noted(host: &Host) {
 /// On the host, where all of these get further.
 fn it_says_that_it_is_refused(attack: &str, told: &[&str], calls: Calls) {
     let attacker = || {
-        let mut attacker = Command::new(Path::new(BIN).join("workshop"));
+        let mut attacker = Command::new(Path::new(BIN).join("attacks"));
         Outcome::of(attacker.args(["attacker", attack]).args(told)).text().trim_end().to_owned()
     };
     // In place of clone3(2), libraries know another call only if it is this errno.
@@ -275,6 +277,24 @@ fn what_takes_root_is_noted(host: &Host) {
     assert_eq!(outcome.code(), 0, "{outcome:?}");
     let note = "Note: rename-host proves nothing here: it takes root on the host, too\n";
     assert_eq!(outcome.stderr, note, "{outcome:?}");
+}
+
+/// Cargo is asked for the steps, and not for the program that is running: built with the features
+/// of others it would be another one.
+fn its_own_program_stays_in_place(host: &Host) {
+    let checkout = host.dir("course");
+    fs::create_dir_all(checkout.join("v1-chroot/src")).unwrap();
+    fs::write(checkout.join("Cargo.toml"), "").unwrap();
+    let cargo = checkout.join("cargo");
+    fs::write(&cargo, "#!/bin/sh\necho $* >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut attacks = host.command(Path::new(BIN).join("attacks"));
+    let outcome = Outcome::of(attacks.current_dir(&checkout).env("CARGO", cargo));
+    assert_eq!(outcome.code(), 1, "{outcome:?}");
+    assert!(outcome.stderr.ends_with("Error: the steps do not build\n"), "{outcome:?}");
+    let asked = outcome.stderr.lines().next().unwrap();
+    assert!(asked.starts_with("build --quiet --package=v1-chroot "), "{asked}");
+    assert!(asked.ends_with(" --package=v8-pause"), "{asked}");
 }
 
 fn an_attack_that_is_none_is_refused(host: &Host) {

@@ -22,6 +22,8 @@ mod pods;
 mod programs;
 mod runtimes;
 mod second_start;
+#[cfg(target_arch = "x86_64")]
+mod system_calls;
 mod table;
 mod times;
 mod unpacking;
@@ -29,14 +31,16 @@ mod unpacking;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use clap::Parser;
 
 use guard::Place;
 use programs::Programs;
 use table::Table;
 
-/// What to measure, and how often.
-#[derive(clap::Args)]
-pub struct Args {
+/// Measure what a container costs, and what building it costs
+#[derive(Parser)]
+#[command(name = "cargo workshop bench")]
+struct Args {
     /// How often each contender is started; the table shows medians
     #[arg(long, default_value_t = 200, value_name = "N")]
     runs: usize,
@@ -60,9 +64,13 @@ pub struct Args {
     serve: bool,
 }
 
+fn main() -> ExitCode {
+    workshop::finish(run(&Args::parse()))
+}
+
 /// Measures and prints. The status is a failure when a figure that does not depend on time is
 /// missed.
-pub fn run(args: &Args) -> Result<ExitCode> {
+fn run(args: &Args) -> Result<ExitCode> {
     if args.serve {
         network::serve_in_container()?;
     }

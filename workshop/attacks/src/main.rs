@@ -4,24 +4,26 @@
 //! |---|---|
 //! | `attack` | what an attack is |
 //! | `list` | all of them, with what is claimed of each |
-//! | [`attacker`] | the attacker's side, inside the container |
+//! | `attacker` | the attacker's side, inside the container |
 //! | `victim` | whom an attack is done to, and how the harm is seen |
 //! | `container` | how a container of each step is started with the attacker in it |
 //! | `session` | a user of the host who starts a container with an attacker in it |
 //! | `trial` | one attack on one step: the host is made, the cell comes out |
 //! | `matrix` | all of them, and what they prove |
 //! | `report` | the table, and the parts of the book that are made from it |
+//! | `system_calls` | what `nix` has no safe function for |
 //!
 //! That an attack fails says something only if it could have succeeded. So each is carried out on
 //! the host, too, without a container, by the same program: the positive control.
 
 mod attack;
-pub mod attacker;
+mod attacker;
 mod container;
 mod list;
 mod matrix;
 mod report;
 mod session;
+mod system_calls;
 mod trial;
 mod victim;
 
@@ -31,19 +33,24 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use clap::{Parser, Subcommand};
 use nix::unistd::geteuid;
 use v1_chroot::{program, rootfs};
+use workshop::{STEPS, directories};
 
-use crate::STEPS;
-use crate::directories;
 use attack::{Attack, Depends};
 use list::ALL;
 use matrix::{Matrix, Row};
 use trial::{Programs, Who};
 
-/// Which attacks to carry out.
-#[derive(clap::Args)]
-pub struct Args {
+/// Attack every step, and show what still leaks
+#[derive(Parser)]
+#[command(
+    name = "cargo workshop attacks",
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+struct Args {
     /// Only these, with an explanation [default: all, in a table]
     names: Vec<String>,
     /// Print the parts of the book that are made from the table
@@ -52,6 +59,24 @@ pub struct Args {
     /// Carry out one attack as this user, and print a line for each cell
     #[arg(long, hide = true)]
     row: Option<Who>,
+    #[command(subcommand)]
+    inside: Option<Inside>,
+}
+
+/// What this program is in a container.
+#[derive(Subcommand)]
+enum Inside {
+    /// Attack whatever can be reached from here
+    #[command(hide = true)]
+    Attacker(attacker::Args),
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    workshop::finish(match &args.inside {
+        Some(Inside::Attacker(args)) => attacker::run(args),
+        None => run(&args),
+    })
 }
 
 /// Carries out attacks and prints what came of them. As root, also as an ordinary user.
@@ -59,7 +84,7 @@ pub struct Args {
 /// # Errors
 /// If an attack cannot be carried out. An attack that has succeeded nowhere is a failure, too: then
 /// it proves nothing that it has failed in a container.
-pub fn run(args: &Args) -> Result<ExitCode> {
+fn run(args: &Args) -> Result<ExitCode> {
     let named = args.names.iter().map(|name| {
         attack::find(name).with_context(|| {
             let all: Vec<_> = ALL.iter().map(|attack| attack.id).collect();
@@ -126,14 +151,13 @@ fn judge(matrix: &Matrix, is_root: bool) -> ExitCode {
 }
 
 /// Builds what is to be attacked, if cargo runs us. (Not below sudo: what root builds would be in
-/// the user's way.) Not this program: with the features of the whole workspace it would be another
-/// one, and in the place of the one that runs.
+/// the user's way.)
 fn build() -> Result<()> {
     let Some(cargo) = env::var_os("CARGO").filter(|_| env::var_os("SUDO_UID").is_none()) else {
         return Ok(());
     };
     let mut build = program::command(cargo).context("cannot run cargo")?;
-    build.args(["build", "--quiet", "--workspace", "--exclude", "workshop", "--bins"]);
+    build.args(["build", "--quiet"]).args(STEPS.map(|step| format!("--package={step}")));
     build.current_dir(directories::checkout()?);
     ensure!(build.status().context("cannot run cargo")?.success(), "the steps do not build");
     Ok(())
