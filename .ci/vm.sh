@@ -122,8 +122,8 @@ build_static() {
 #
 # All of v6, since cgroups are what is different here. The steps before it and v7 once, as the user,
 # for whom everything is harder. (As root, v1 to v5 are in v6, whose tests hold all that they keep.)
-# Of v7 as root what is its own: layers, images and hostile archives. v8 as root, since the limits of
-# a pod are cgroups.
+# Of v7 as root what is its own: layers, images and hostile archives. v8 as root, since the limits
+# of a pod are cgroups.
 vm_runs() {
     local no_load="--skip is_never_missed --skip killed_while_unpacking --skip nothing_else"
     case $1 in

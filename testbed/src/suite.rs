@@ -127,8 +127,8 @@ impl Suite {
         self
     }
 
-    /// Adds the tests of `add`. `cargo test` runs them at these steps only: at the others they try the
-    /// same code once more.
+    /// Adds the tests of `add`. `cargo test` runs them at these steps only: at the others they try
+    /// the same code once more.
     pub fn short_at(self, steps: &[&Stage], add: fn(Suite) -> Suite) -> Suite {
         let (first, own) = (self.tests.len(), self.stage().name);
         let mut suite = add(self);

@@ -32,8 +32,8 @@ fn every_exit_status_passes(host: &Host) {
     }
 }
 
-/// The signals whose default action is to end the process (man 7 signal): all, or the ones that come
-/// by keyboard, kernel, and kill. 32 and 33 are the C library's own.
+/// The signals whose default action is to end the process (man 7 signal): all, or some that come
+/// by keyboard, by the kernel, by kill(1). 32 and 33 are the C library's own.
 fn deadly_signals(host: &Host) -> impl Iterator<Item = i32> {
     let harmless = [
         libc::SIGCHLD,
