@@ -425,7 +425,7 @@ impl Runner {
 /// Tells what else there is. (cargo sets the variable in what it runs.)
 fn report_left_out(count: usize) {
     let package = env::var("CARGO_PKG_NAME").map_or(String::new(), |name| format!(" -p {name}"));
-    println!("left out: {count} trials of the whole suite. They run by: cargo suite{package}");
+    println!("left out: {count} trials. cargo suite{package} has them, cargo suite all there are");
 }
 
 fn end_of(child: &mut Child) -> io::Result<i32> {
