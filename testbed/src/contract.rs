@@ -34,7 +34,17 @@ const OTHER_DESCRIPTORS: &[&Stage] = &[&Stage::V2, &Stage::V5, &Stage::V6, &Stag
 
 /// Adds the tests that hold for the step of this suite.
 pub fn add(suite: Suite) -> Suite {
-    let of_every_container: [fn(Suite) -> Suite; 16] = [
+    // Root's containers get a bridge there, for which the kernel lets only one wait at a time.
+    let suite = match suite.stage().network_namespace {
+        true => suite.short_as_user(add_what_every_container_keeps),
+        false => add_what_every_container_keeps(suite),
+    };
+    let parts: [fn(Suite) -> Suite; 4] = [network::add, etc::add, publish::add, inside::add];
+    parts.into_iter().fold(suite, |suite, add| add(suite))
+}
+
+fn add_what_every_container_keeps(suite: Suite) -> Suite {
+    let parts: [fn(Suite) -> Suite; 16] = [
         arguments::add,
         environment::add,
         exit_status::add,
@@ -52,12 +62,5 @@ pub fn add(suite: Suite) -> Suite {
         refusals::add,
         hostile::add,
     ];
-    let of_the_network: [fn(Suite) -> Suite; 4] =
-        [network::add, etc::add, publish::add, inside::add];
-    let mut suite = of_every_container.into_iter().fold(suite, |suite, add| add(suite));
-    // Root's containers get a bridge there, for which the kernel lets only one wait at a time.
-    if suite.stage().network_namespace {
-        suite = suite.short_as_user();
-    }
-    of_the_network.into_iter().fold(suite, |suite, add| add(suite))
+    parts.into_iter().fold(suite, |suite, add| add(suite))
 }

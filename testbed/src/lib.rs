@@ -27,10 +27,10 @@
 //! Every test becomes one or two trials, `NAME::root` and `NAME::user`. `cargo test` leaves out
 //! what is marked as [`Suite::long`], and one of two trials; `cargo suite` leaves out nothing
 //! (module [`extent`]). A trial executes the test binary again; the new process makes a host of
-//! its own (mount, PID, network, UTS and IPC namespaces; a user namespace too when the tests are not
-//! run by root) and runs the body in it, **as that host's root**, alone in a process of its own: it
-//! may `chdir`, set environment variables, start threads, panic. When it returns, the leak check
-//! runs, then the host goes.
+//! its own (mount, PID, network, UTS and IPC namespaces; a user namespace too when the tests are
+//! not run by root) and runs the body in it, **as that host's root**, alone in a process of its
+//! own: it may `chdir`, set environment variables, start threads, panic. When it returns, the
+//! leak check runs, then the host goes.
 //!
 //! # What a body finds
 //!

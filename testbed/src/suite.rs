@@ -118,13 +118,15 @@ impl Suite {
         self
     }
 
-    /// Says of all tests so far that `cargo test` runs them as the ordinary user, also when root
-    /// started it.
-    pub fn short_as_user(mut self) -> Suite {
-        for test in &mut self.tests {
+    /// Adds the tests of `add`. `cargo test` runs them as the ordinary user, also when root starts
+    /// it.
+    pub fn short_as_user(self, add: fn(Suite) -> Suite) -> Suite {
+        let first = self.tests.len();
+        let mut suite = add(self);
+        for test in &mut suite.tests[first..] {
             test.is_short_as_user = true;
         }
-        self
+        suite
     }
 
     /// Adds the tests of `add`. `cargo test` runs them at these steps only: at the others they try
