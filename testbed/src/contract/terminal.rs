@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::pace::settle;
 use crate::running::{children, descendants, is_alive, program, send, within};
 use crate::terminal::{Key, Terminal};
-use crate::{Host, Stage, Suite};
+use crate::{Host, Suite};
 
 pub fn add(suite: Suite) -> Suite {
     suite
@@ -22,9 +22,8 @@ pub fn add(suite: Suite) -> Suite {
         .both("the_windows_size_is_seen", the_windows_size_is_seen)
         .both("the_third_ctrl_c_kills", the_third_ctrl_c_kills)
         .both("the_third_ctrl_c_spares_strangers", the_third_ctrl_c_spares_strangers)
-        .short_at(&[&Stage::V1], |suite| {
-            suite.both("slow_ctrl_c_do_not_kill", slow_ctrl_c_do_not_kill)
-        })
+        .both("slow_ctrl_c_do_not_kill", slow_ctrl_c_do_not_kill)
+        .long()
         .both("a_hang_up_kills", a_hang_up_kills)
         .both("a_hang_up_kills_below_a_shell", a_hang_up_kills_below_a_shell)
         .both("a_hang_up_kills_in_the_background", a_hang_up_kills_in_the_background)
