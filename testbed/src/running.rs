@@ -177,10 +177,11 @@ impl Running {
 }
 
 /// Waits until the network namespaces of killed containers are gone, as far as one can see: the
-/// kernel takes its time for that, after their last process has ended.
-pub(crate) fn wait_for_end_of_links() {
-    let start = Instant::now();
-    while has_container_links() && start.elapsed() < Duration::from_secs(1) {
+/// kernel takes its time for that, after their last process has ended, and removes those of the
+/// whole machine one after the other.
+pub fn wait_for_end_of_links() {
+    let (start, limit) = (Instant::now(), slowed(Duration::from_secs(10)));
+    while has_container_links() && start.elapsed() < limit {
         sleep(Duration::from_millis(2));
     }
 }

@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use testbed::pace::slowed;
-use testbed::running::{children, descendants, send, status_line};
+use testbed::running::{children, descendants, send, status_line, wait_for_end_of_links};
 use testbed::{Host, Suite};
 
 /// How many in all, and how many at least at once. A slow machine gets fewer.
@@ -125,14 +125,6 @@ fn states(pids: &[u32]) -> String {
         format!("{pid}: {} {doing}, pending {pending}, blocked {blocked}", of("State"))
     };
     pids.iter().map(of).collect::<Vec<_>>().join("; ")
-}
-
-fn wait_for_end_of_links() {
-    let start = Instant::now();
-    while !container_links().is_empty() {
-        assert!(start.elapsed() < slowed(Duration::from_secs(10)), "{:?}", container_links());
-        sleep(Duration::from_millis(10));
-    }
 }
 
 /// Numbers that are different each time. The first one is printed, for whoever has to repeat it.
