@@ -73,7 +73,8 @@ fn nothing_is_left_lost_or_grown(host: &Host) {
     assert!(late <= early * 11 / 10, "a supervisor: {early} kB in the beginning, then {late} kB");
 
     // The next start removes what the killed ones have left: cgroups if it makes one itself, and
-    // the bridge when the kernel has taken their links from it. For the rest, the host looks itself.
+    // the bridge when the kernel has taken their links from it. For the rest, the host looks
+    // itself.
     wait_for_end_of_links();
     let limit = host.is_root().then_some("--pids-limit=9");
     host.run(["--net", "none"].into_iter().chain(limit).chain(["true"])).text();
