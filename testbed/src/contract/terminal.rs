@@ -172,12 +172,13 @@ fn the_third_ctrl_c_spares_strangers(host: &Host) {
     shell.args(["-c", &script]).arg(host.launcher().get_program());
     let mut terminal = start(host, &mut shell);
     terminal.read_until("ready").unwrap();
-    let is_stranger = |pid: &u32| {
+    let words = |pid: &u32| {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&words).contains("777")
+        String::from_utf8_lossy(&words).into_owned()
     };
-    let are_there =
-        || descendants(terminal.pid()).iter().filter(|pid| is_stranger(pid)).count() == 2;
+    let is_stranger = |pid: &u32| words(pid).contains("777");
+    // From then on none of them changes its words any more.
+    let are_there = || descendants(terminal.pid()).iter().any(|pid| words(pid) == "sleep\0777\0");
     within(Duration::from_secs(1), "the strangers are there", are_there);
     let all = descendants(terminal.pid());
     let (strangers, container): (Vec<_>, Vec<_>) = all.iter().partition(|pid| is_stranger(pid));
