@@ -84,6 +84,11 @@ run_as_root() (
     echo "$BASHPID" >"$SERVICE/cgroup.procs" && exec "$@" </dev/null
 )
 
+# The whole suite's trials, not the short run's.
+run_as_root_whole() (
+    export TESTBED_WHOLE=true && run_as_root "$@"
+)
+
 run_as_user() (
     echo "$BASHPID" >"$SCOPE/cgroup.procs" && export HOME=/run/learner &&
         exec setpriv --reuid "$LEARNER" --regid "$LEARNER" --clear-groups --inh-caps=-all "$@" \
