@@ -178,7 +178,8 @@ fn the_third_ctrl_c_spares_strangers(host: &Host) {
     };
     let is_stranger = |pid: &u32| words(pid).contains("777");
     // From then on none of them changes its words any more.
-    let are_there = || descendants(terminal.pid()).iter().any(|pid| words(pid) == "sleep\0777\0");
+    let are_there =
+        || descendants(terminal.pid()).iter().any(|pid| words(pid) == "sleep\x00777\x00");
     within(Duration::from_secs(1), "the strangers are there", are_there);
     let all = descendants(terminal.pid());
     let (strangers, container): (Vec<_>, Vec<_>) = all.iter().partition(|pid| is_stranger(pid));
