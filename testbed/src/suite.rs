@@ -121,22 +121,21 @@ impl Suite {
     /// Adds the tests of `add`. `cargo test` runs them as the ordinary user, also when root starts
     /// it.
     pub fn short_as_user(self, add: fn(Suite) -> Suite) -> Suite {
-        let first = self.tests.len();
-        let mut suite = add(self);
-        for test in &mut suite.tests[first..] {
-            test.is_short_as_user = true;
-        }
-        suite
+        self.add_marked(add, |test| test.is_short_as_user = true)
     }
 
     /// Adds the tests of `add`. `cargo test` runs them at these steps only: at the others they try
     /// the same code once more.
     pub fn short_at(self, steps: &[&Stage], add: fn(Suite) -> Suite) -> Suite {
-        let (first, own) = (self.tests.len(), self.stage().name);
+        let own = self.stage().name;
+        let is_elsewhere = steps.iter().all(|step| step.name != own);
+        self.add_marked(add, |test| test.is_long |= is_elsewhere)
+    }
+
+    fn add_marked(self, add: fn(Suite) -> Suite, mark: impl Fn(&mut Test)) -> Suite {
+        let first = self.tests.len();
         let mut suite = add(self);
-        for test in &mut suite.tests[first..] {
-            test.is_long |= steps.iter().all(|step| step.name != own);
-        }
+        suite.tests[first..].iter_mut().for_each(mark);
         suite
     }
 
@@ -448,6 +447,9 @@ fn refusal_of_user_namespaces() -> Option<String> {
 
 /// What was built as root, with a umask such as 077, the user `learner` can neither find nor start.
 fn closed_to_others(is_root: bool) -> Option<String> {
+    if !is_root {
+        return None;
+    }
     let (exe, directory) = (env::current_exe().ok()?, binaries().ok()?);
     let entries = fs::read_dir(&directory).ok()?.flatten().map(|entry| entry.path());
     let is_closed = |path: &PathBuf| {
@@ -456,7 +458,7 @@ fn closed_to_others(is_root: bool) -> Option<String> {
     };
     let closed = [exe, directory.clone()].into_iter().chain(entries).find(is_closed)?;
     let advice = format!("chmod -R go+rX {}", directory.display());
-    is_root.then(|| format!("{} is closed to others (umask 077?): {advice}", closed.display()))
+    Some(format!("{} is closed to others (umask 077?): {advice}", closed.display()))
 }
 
 /// That the namespace can be made says little: AppArmor takes the capabilities away in it.
