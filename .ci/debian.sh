@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The README's promise on a machine that has Rust and nothing else: a minimal Debian root,
-# without busybox and without package lists. Sourced by .ci/run.
+# What README and book promise, on the machine of somebody who begins: a minimal Debian root, with
+# Rust and nothing else, without busybox and without package lists. Sourced by .ci/run.
 
 RELEASE=bookworm
 
@@ -16,11 +16,16 @@ test_in_minimal_debian() {
     inside "$root" ln --symbolic /home/learner/steps /home/learner/.cargo /root/
 
     echo "--- as an ordinary user, without sudo"
-    follow_readme "$root" learner
+    ask_the_doctor "$root" learner
+    start_container "$root" learner
+    run_tests "$root" learner
+    # (Root's tests are a part of test-root.)
     echo "--- as root"
-    follow_readme "$root" root
-    echo "--- what a dev container and Lima install"
+    start_container "$root" root
+    echo "--- what the page \"Setting up\", a dev container and Lima install"
     run_install_steps "$root"
+    echo "--- the book, from its first page to its last"
+    type_the_book "$root"
 }
 
 # As root and as an ordinary user, and once more, as Lima does at every start. (Rust itself is
@@ -50,7 +55,7 @@ make_debian_root() {
         >"$root/etc/apt/apt.conf.d/99machine" || true
     cp --dereference /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
     cp --dereference /etc/resolv.conf "$root/etc/resolv.conf"
-    mkdir "$root/opt/rust"
+    cp --archive --link "$TOOLCHAIN" "$root/opt/rust"
     [[ -z $(find "$root" -name 'busybox*' -not -path "$root/usr/share/*") ]] ||
         fail "the minimal root has a busybox: then the test proves nothing"
 }
@@ -84,7 +89,7 @@ inside() {
     timeout --foreground --kill-after=5 1800 \
         unshare --pid --fork --kill-child --mount-proc \
         bwrap --cap-add ALL --dev-bind "$root" / --dev-bind /proc /proc --dev-bind /sys /sys \
-        --dev /dev --tmpfs /run --ro-bind "$TOOLCHAIN" /opt/rust --chdir / \
+        --dev /dev --tmpfs /run --chdir / \
         --clearenv --setenv PATH /usr/sbin:/usr/bin:/sbin:/bin --setenv TERM xterm -- "$@"
 }
 
@@ -96,11 +101,26 @@ as_learner() {
         "export PATH=/opt/rust/bin:\$PATH CARGO_TERM_COLOR=never; cd ~/steps; $script"
 }
 
-follow_readme() {
-    local root=$1 user=$2 run tests session
+# Nothing is compiled yet: when the doctor's first line comes, and when its last. (It compiles
+# elsewhere, for the times below.)
+ask_the_doctor() {
+    # shellcheck disable=SC2016  # the learner's variables
+    as_learner "$1" "$2" '
+        export CARGO_TARGET_DIR=~/target-of-doctor
+        echo "$ cargo workshop doctor"
+        cargo workshop doctor 2>&1 | {
+            read -r line && echo "$line" && echo "(first line: $SECONDS s)"
+            cat
+        }
+        echo "(answer: $SECONDS s)"
+        rm --recursive "$CARGO_TARGET_DIR"'
+}
+
+# README's first command.
+start_container() {
+    local root=$1 user=$2 run session
     local -i start=$SECONDS
     run=$(readme_command run)
-    tests=$(readme_command test)
 
     # A person at a terminal: script(1) makes one and types what comes through the pipe.
     echo "\$ $run"
@@ -114,10 +134,34 @@ follow_readme() {
 
     session=$(as_learner "$root" "$user" "$run --quiet -- sh -c 'echo \$\$'" 2>&1)
     [[ $session == 1 ]] || fail "$run -- sh -c 'echo \$\$' printed: $session"
+}
 
-    # As a learner runs it: without CI, where a test that cannot run here says so and is skipped.
-    start=$SECONDS
-    echo "\$ $tests"
-    as_learner "$root" "$user" "unset CI; $tests"
-    echo "($tests: $((SECONDS - start)) s)"
+# README's second command, as a learner types it: without CI, where a test that cannot run here says
+# so and is skipped.
+run_tests() {
+    local root=$1 user=$2 tests time
+    tests=$(readme_command test)
+    for time in "compiling included" "all compiled"; do
+        local -i start=$SECONDS
+        echo "\$ $tests"
+        as_learner "$root" "$user" "unset CI; $tests"
+        echo "($tests, $time: $((SECONDS - start)) s)"
+    done
+}
+
+# All pages, one after the other, as the learner at a login shell; root by sudo. On two days: what
+# is in the home directory stays. (How: testbed/src/book/in_order.rs.)
+type_the_book() {
+    local root=$1 log=$BORROWED/book.log
+    # As rustup leaves a home directory.
+    # shellcheck disable=SC2016  # the learner's variables
+    inside "$root" sh -c '
+        echo "export PATH=\"/opt/rust/bin:\$PATH\"" >/home/learner/.cargo/env
+        echo ". \"\$HOME/.cargo/env\"" >>/home/learner/.profile
+        chown learner: /home/learner/.cargo/env
+        echo "learner ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/learner
+        printf "127.0.0.1 localhost\n127.0.1.1 laptop\n" >/etc/hosts'
+    BOOK_MACHINE=$root cargo test --package testbed --test book --locked -- --test-threads 1 |
+        tee "$log"
+    grep --quiet '^test result: ok\. 2 passed' "$log" || fail "the book was not typed on two days"
 }

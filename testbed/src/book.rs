@@ -11,7 +11,7 @@
 //! ````
 //!
 //! * `$ ` is typed by the ordinary user `learner`, `# ` by root, into a bash that lives as long as
-//!   the page: variables, files and the working directory stay. Both begin in `~/course`, a
+//!   the page: variables, files and the working directory stay. Both begin in `~/steps`, a
 //!   read-only view of this workspace, with the steps on `PATH`. The host is a new one for each
 //!   page; its name is `laptop`.
 //! * Lines up to the next prompt are what must come out. `[..]` stands for any text within a line.
@@ -34,8 +34,17 @@
 //! * ```` ```console,v2 ```` is executed where all cgroups are version 2, ```` ```console,v1 ````
 //!   where the controllers are version 1's. Where the two print different things, the page shows
 //!   the first, and the second stands below it in a comment.
+//! * ```` ```console,in-order ```` is typed only where the whole book is (see below);
+//!   ```` ```console,once ````, where the program says something else when it is asked again, not
+//!   on the second day.
 //! * A block that cannot be executed is ```` ```console,not-run ````, below a line
 //!   `<!-- not run: REASON -->`. `book/not-run.txt` has their number, which may only fall.
+//!
+//! # The whole book, in order
+//!
+//! With `BOOK_MACHINE=DIRECTORY`, the root directory of a Debian with Rust, this source in
+//! `~learner/steps` and what "Setting up" installs, the pages are not typed alone but all of them,
+//! one after the other, in that machine, and once more on a second day (`in_order`).
 //!
 //! Blocks in which root types are left out when the tests are not run by root; a page that calls
 //! a program that the machine lacks (`TOOLS`) is left out. Both are reported as skips.
@@ -52,6 +61,7 @@
 
 pub mod claims;
 pub mod derived;
+pub mod in_order;
 pub mod page;
 pub mod session;
 pub mod sources;
@@ -74,14 +84,16 @@ use crate::{BIN, CgroupHost, Host};
 use page::Page;
 use session::{Session, make_bash};
 use transcript::{
-    Compared, Identity, Input, Machine, ShellId, Transcript, blessed, compare, is_same,
+    Compared, Identity, Input, Machine, Reading, ShellId, Transcript, blessed, compare, is_same,
 };
 use way_outside::WayOutside;
 
 /// Where a host sees the workspace, writable, so that a page can be rewritten.
 pub const WORKSPACE: &str = "/run/testbed/workspace";
 /// Where the reader has it.
-const COURSE: &str = "/home/learner/course";
+const COURSE: &str = "/home/learner/steps";
+/// The page with the order of the others.
+const CONTENTS: &str = "SUMMARY.md";
 /// Comes before all other directories on PATH.
 const CARGO: &str = "/home/learner/.cargo/bin";
 
@@ -128,6 +140,15 @@ impl Book {
         let has_console =
             |page: &&Page| page.lines.iter().any(|line| line.starts_with("```console"));
         self.pages.iter().filter(has_console).cloned().collect()
+    }
+
+    /// All pages, in the order of the table of contents.
+    pub fn pages_in_order(&self) -> Result<Vec<Page>> {
+        let contents = self.pages.iter().find(|page| page.name == CONTENTS).context(CONTENTS)?;
+        let links = contents.lines.iter().filter_map(|line| line.split_once("]("));
+        let names = links.filter_map(|(_, link)| link.split_once(')')).map(|(name, _)| name);
+        let page = |name| self.pages.iter().find(|page| page.name == name).context("no such page");
+        names.map(|name| page(name).cloned().with_context(|| name.to_owned())).collect()
     }
 
     /// All that is wrong with the book apart from its console blocks. Diffs are mended if asked.
@@ -206,7 +227,8 @@ pub fn run_page(page: &Page, host: &Host, bless: bool) {
 }
 
 fn this_machine(has_root: bool) -> Machine {
-    Machine { has_root, is_unified: CgroupHost::of_machine() == CgroupHost::Unified }
+    let is_unified = CgroupHost::of_machine() == CgroupHost::Unified;
+    Machine { has_root, is_unified, reading: Reading::Alone }
 }
 
 /// A program that the page calls and that is not here.
@@ -231,7 +253,7 @@ fn missing_tool(page: &Page) -> Option<(&'static str, &'static str)> {
 fn execute(page: &Page, host: &Host, with_root: bool, bless: bool) -> Result<usize> {
     let transcript = Transcript::of(page, this_machine(with_root))?;
     let mut told = Told { page, transcript: &transcript, report: String::new(), lines: Vec::new() };
-    let outcome = told.type_all(host);
+    let outcome = told.type_all(&|shell| start_shell(host, shell));
     if bless {
         let lines = told.new_lines();
         rewrite(Path::new(WORKSPACE), page, &Page { name: page.name.clone(), lines })?;
@@ -256,9 +278,8 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn type_all(&mut self, host: &Host) -> Result<()> {
-        let start = |shell: ShellId| start_shell(host, shell);
-        let mut session = Session::new(self.page, self.transcript, &start);
+    fn type_all(&mut self, start: &dyn Fn(ShellId) -> Result<Terminal>) -> Result<()> {
+        let mut session = Session::new(self.page, self.transcript, start);
         for (index, entry) in self.transcript.entries.iter().enumerate() {
             let place =
                 format!("{}: `{}`", self.page.place(entry.line), self.page.lines[entry.line]);

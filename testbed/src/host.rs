@@ -250,6 +250,8 @@ pub(crate) struct Wanted<'a> {
     pub exposed: &'a [(PathBuf, PathBuf)],
     /// The name of the host's cgroups, if it has its own.
     pub cgroups: Option<&'a str>,
+    /// The host's root directory, if that is not the machine's.
+    pub root: Option<&'a Path>,
 }
 
 /// Makes a host, runs `body` in it and returns the exit status of the trial.
@@ -310,7 +312,7 @@ fn be_init(
     for (outside, inside) in wanted.exposed {
         binds.push(Bind::open(outside, inside, false)?);
     }
-    mounts::furnish(&binds, wanted.cgroups.is_some())?;
+    mounts::furnish(wanted.root, &binds, wanted.cgroups.is_some())?;
     drop(binds);
     nix::unistd::sethostname("testbed-host")?;
     loopback_up().context("lo up")?;

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
-use nix::unistd::mkdtemp;
+use nix::unistd::{mkdtemp, pivot_root};
 
 use crate::host_cgroups;
 use crate::identity::LEARNER;
@@ -77,9 +77,14 @@ impl Bind {
 
 /// Turns the mounts of this mount namespace into those of a throw-away host.
 ///
-/// The caller is PID 1 of the host's PID namespace, so that the new /proc is the host's.
-pub fn furnish(binds: &[Bind], own_cgroups: bool) -> Result<()> {
+/// The caller is PID 1 of the host's PID namespace, so that the new /proc is the host's. Its root
+/// directory is the machine's, or another: then the homes and the cache in there are the host's,
+/// and what it writes there stays.
+pub fn furnish(root: Option<&Path>, binds: &[Bind], own_cgroups: bool) -> Result<()> {
     change_propagation(MsFlags::MS_PRIVATE)?;
+    if let Some(root) = root {
+        pivot(root).with_context(|| format!("make {} the root directory", root.display()))?;
+    }
     let devices: Vec<Bind> = DEVICES
         .iter()
         .map(|(name, _, _)| Path::new("/dev").join(name))
@@ -89,7 +94,8 @@ pub fn furnish(binds: &[Bind], own_cgroups: bool) -> Result<()> {
     mount(Some("proc"), "/proc", Some("proc"), flags, NONE).context("mount /proc")?;
     let disk = std::env::var_os(DISK).map(|disk| mkdtemp(&Path::new(&disk).join("XXXXXX")));
     let disk = disk.transpose().context("make a directory on the disk")?;
-    for (path, mode) in FRESH {
+    let fresh = FRESH.into_iter().filter(|(path, _)| root.is_none() || !is_kept(path));
+    for (path, mode) in fresh {
         match &disk {
             Some(disk) if !["/run", "/dev"].contains(&path) => mount_from(disk, path, mode),
             _ => mount_tmpfs(path, mode),
@@ -100,15 +106,38 @@ pub fn furnish(binds: &[Bind], own_cgroups: bool) -> Result<()> {
     for bind in binds {
         bind.mount()?;
     }
-    furnish_accounts()?;
     // mount(8) makes this directory when it is missing, and it never is.
     fs::create_dir("/run/mount")?;
-    set_read_only(Path::new("/"))?;
+    fs::create_dir_all("/run/testbed/etc")?;
+    if root.is_some() {
+        // The machine's, which `pivot` has left on top.
+        umount2("/", MntFlags::MNT_DETACH).context("unmount the machine's root directory")?;
+    } else {
+        furnish_accounts()?;
+        set_read_only(Path::new("/"))?;
+    }
     if own_cgroups {
         host_cgroups::mount_anew()?;
     }
     // systemd makes every mount shared: a launcher that forgets to cut itself off is found out.
     change_propagation(MsFlags::MS_SHARED)
+}
+
+/// Whether a directory, of another root directory, stays as it is: a person comes back to it.
+fn is_kept(path: &str) -> bool {
+    !["/tmp", "/run", "/dev"].contains(&path)
+}
+
+/// Makes `root` the root directory, with the machine's /sys in it. In a chroot the kernel would
+/// refuse user namespaces. The old root directory is on top of the new one (man 2 pivot_root): what
+/// was opened in there can still be bound.
+fn pivot(root: &Path) -> Result<()> {
+    let bind = MsFlags::MS_BIND | MsFlags::MS_REC;
+    mount(Some(root), root, NONE, bind, NONE)?;
+    mount(Some("/sys"), &root.join("sys"), NONE, bind, NONE).context("bind /sys")?;
+    std::env::set_current_dir(root)?;
+    pivot_root(".", ".")?;
+    Ok(std::env::set_current_dir("/")?)
 }
 
 fn mount_tmpfs(path: &str, mode: u32) -> Result<()> {
@@ -163,7 +192,6 @@ fn furnish_dev(devices: &[Bind]) -> Result<()> {
 fn furnish_accounts() -> Result<()> {
     let home = Path::new("/home/learner");
     fs::create_dir(home)?;
-    fs::create_dir_all("/run/testbed/etc")?;
     for (file, line) in [
         ("passwd", format!("learner:x:{LEARNER}:{LEARNER}::/home/learner:/bin/sh\n")),
         ("group", format!("learner:x:{LEARNER}:\n")),

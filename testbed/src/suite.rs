@@ -67,6 +67,7 @@ pub struct Suite {
     exposed: Vec<(PathBuf, PathBuf)>,
     time_limit: Duration,
     own_cgroups: bool,
+    root: Option<PathBuf>,
 }
 
 const BOTH: &[Variant] = &[Variant::Root, Variant::User];
@@ -85,6 +86,7 @@ impl Suite {
             exposed: Vec::new(),
             time_limit: TIME_LIMIT,
             own_cgroups: false,
+            root: None,
         }
     }
 
@@ -96,6 +98,13 @@ impl Suite {
     /// Gives each host cgroups of its own. (Not when the tests are not run by root.)
     pub fn own_cgroups(mut self) -> Suite {
         self.own_cgroups = true;
+        self
+    }
+
+    /// Gives the hosts another root directory than the machine's: that of another distribution,
+    /// with a user `learner`. What a trial changes in its homes, the next one finds.
+    pub fn root_directory(mut self, root: impl Into<PathBuf>) -> Suite {
+        self.root = Some(root.into());
         self
     }
 
@@ -261,6 +270,7 @@ impl Suite {
             busybox: busybox.as_deref(),
             exposed: &self.exposed,
             cgroups: cgroups.as_deref(),
+            root: self.root.as_deref(),
         };
         match host::run(&wanted, &test.body) {
             Ok(status) => ExitCode::from(status),

@@ -8,7 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use testbed::Suite;
+use testbed::book::in_order::run_book;
+use testbed::book::transcript::Reading;
 use testbed::book::{Book, WORKSPACE, run_page};
+
+/// The root directory of a machine on which the whole book is to be typed.
+const MACHINE: &str = "BOOK_MACHINE";
 
 fn main() -> Result<ExitCode> {
     if env::args().nth(1).is_some_and(|argument| argument == "--probe") {
@@ -25,16 +30,11 @@ fn main() -> Result<ExitCode> {
     } else {
         Vec::new()
     };
-    let mut suite = Suite::of_no_stage()
-        .own_cgroups()
-        .expose(workspace, WORKSPACE)
-        .time_limit(Duration::from_secs(300));
-    for page in book.pages_to_run() {
-        let name = format!("page/{}", page.name);
-        let bless = book.is_blessed();
-        suite = suite.user(name, move |host| run_page(&page, host, bless));
-    }
-    let conclusion = suite.run();
+    let suite = Suite::of_no_stage().own_cgroups().expose(workspace, WORKSPACE);
+    let conclusion = match env::var_os(MACHINE) {
+        Some(machine) => in_order(suite.root_directory(machine), &book)?.run(),
+        None => page_by_page(suite, &book).run(),
+    };
     for problem in &problems {
         println!("{problem}");
     }
@@ -42,6 +42,28 @@ fn main() -> Result<ExitCode> {
         println!("book: {} problems besides the console blocks", problems.len());
     }
     Ok(if problems.is_empty() { conclusion } else { ExitCode::from(101) })
+}
+
+/// Each page alone, in a host of its own, at the same time as others.
+fn page_by_page(suite: Suite, book: &Book) -> Suite {
+    let mut suite = suite.time_limit(Duration::from_secs(300));
+    for page in book.pages_to_run() {
+        let name = format!("page/{}", page.name);
+        let bless = book.is_blessed();
+        suite = suite.user(name, move |host| run_page(&page, host, bless));
+    }
+    suite
+}
+
+/// The whole book in one machine, and once more as on a second day: what was in /tmp and /run is
+/// gone, what was at home is there.
+fn in_order(suite: Suite, book: &Book) -> Result<Suite> {
+    let mut suite = suite.time_limit(Duration::from_secs(900));
+    for (day, reading) in [("first", Reading::InOrder), ("second", Reading::Again)] {
+        let pages = book.pages_in_order()?;
+        suite = suite.root(format!("{day}_day"), move |host| run_book(&pages, reading, host));
+    }
+    Ok(suite)
 }
 
 /// The pages run the steps as they are now, not as they were when somebody built them last.

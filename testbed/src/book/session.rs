@@ -13,11 +13,15 @@ use crate::terminal::{Key, LIMIT, Terminal};
 
 /// The shell waits for a command. The prompts of the host's shells begin with a character that no
 /// program prints, so that the end of a command's output is known for certain.
-const READY: &str = "\u{1e}$ ";
+pub const READY: &str = "\u{1e}$ ";
 /// The shell waits for the rest of a command.
 const MORE: &str = "\u{1e}> ";
 /// Typed first. Without `echoctl` the terminal prints a key as it is, not as `^C`.
-const SET_UP: &str = "PS1=$'\\x1e$ ' PS2=$'\\x1e> '; stty -echoctl; unset HISTFILE";
+pub const SET_UP: &str =
+    "set +o emacs; PS1=$'\\x1e$ ' PS2=$'\\x1e> '; stty -echoctl; unset HISTFILE";
+
+/// Cargo may have to compile.
+const CARGO_LIMIT: Duration = Duration::from_secs(300);
 
 /// A container's prompt has no mark; it is one if nothing follows it for so long,
 const PROMPT_PAUSE: Duration = Duration::from_millis(100);
@@ -143,6 +147,7 @@ impl Shell {
         };
         let mut lines = self.wait(output, echo, outcome)?;
         drop_greeting(&mut lines);
+        lines.retain(|line| !is_progress(line));
         if let Input::Key(key) = entry.input {
             drop_echo(key, &mut lines);
         }
@@ -197,7 +202,8 @@ impl Shell {
         mut echo: Option<&'a str>,
         outcome: &Outcome,
     ) -> Result<Vec<String>> {
-        let deadline = Instant::now() + slowed(LIMIT);
+        let limit = self.limit();
+        let deadline = Instant::now() + limit;
         let mut quiet_since = Instant::now();
         let mut rest_of_command = output.iter().take_while(|line| line.starts_with("> "));
         let mut continued = 0;
@@ -233,13 +239,17 @@ impl Shell {
                 bail!("the shell has ended; it printed:\n{}", plain(&printed).join("\n"));
             }
             if Instant::now() > deadline {
-                let seconds = slowed(LIMIT).as_secs();
+                let seconds = limit.as_secs();
                 bail!("no prompt within {seconds} s; it printed:\n{}", plain(&printed).join("\n"));
             }
             if self.terminal.read_some(Duration::from_millis(20))? {
                 quiet_since = Instant::now();
             }
         }
+    }
+
+    fn limit(&self) -> Duration {
+        slowed(if self.typed.starts_with("cargo ") { CARGO_LIMIT } else { LIMIT })
     }
 
     /// What the shell has come to, as far as one can tell.
@@ -303,6 +313,14 @@ fn drop_greeting(lines: &mut Vec<String>) {
     let rest =
         lines[first..].iter().position(String::is_empty).map_or(lines.len(), |it| first + it + 1);
     lines.drain(start..rest);
+}
+
+/// What cargo, and what stands before a tool, print when they compile: it depends on what is there.
+fn is_progress(line: &str) -> bool {
+    const OF_CARGO: [&str; 4] =
+        ["   Compiling ", "    Finished ", "     Running ", "    Blocking "];
+    OF_CARGO.iter().any(|start| line.starts_with(start))
+        || line.starts_with("Compiling ") && line.ends_with(" on two cores.")
 }
 
 /// Some shells print the key themselves.
@@ -379,7 +397,7 @@ mod tests {
     use nix::unistd::mkdtemp;
 
     use super::*;
-    use crate::book::transcript::{Machine, compare, is_same};
+    use crate::book::transcript::{Machine, Reading, compare, is_same};
 
     fn bash(_: ShellId) -> Result<Terminal> {
         let mut command = Command::new("bash");
@@ -390,7 +408,7 @@ mod tests {
     /// Run a page on this machine; the places where it says something else than what came.
     fn run(text: &str) -> Result<Vec<String>> {
         let page = Page::new("p", text);
-        let machine = Machine { has_root: false, is_unified: true };
+        let machine = Machine { has_root: false, is_unified: true, reading: Reading::Alone };
         let transcript = Transcript::of(&page, machine)?;
         let mut session = Session::new(&page, &transcript, &bash);
         let mut wrong = Vec::new();

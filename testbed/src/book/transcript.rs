@@ -80,12 +80,25 @@ pub struct Machine {
     pub has_root: bool,
     /// All cgroups are version 2: blocks marked `v2` are typed, else those marked `v1`.
     pub is_unified: bool,
+    /// What of the book is typed on it, and how often.
+    pub reading: Reading,
+}
+
+/// How a page is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Alone, on a machine made for it.
+    Alone,
+    /// As one of all pages in their order: blocks marked `in-order` are typed as well.
+    InOrder,
+    /// The same once more, on the same machine: blocks marked `once` are not typed again.
+    Again,
 }
 
 impl Transcript {
     /// Read the console blocks of a page that this machine can run.
     pub fn of(page: &Page, machine: Machine) -> Result<Transcript> {
-        const WORDS: [&str; 4] = ["second", "not-run", "v1", "v2"];
+        const WORDS: [&str; 6] = ["second", "not-run", "in-order", "once", "v1", "v2"];
         let other_kind = if machine.is_unified { "v1" } else { "v2" };
         let mut transcript = Transcript::default();
         // Who used each of the two terminals last: there the lines of a container go.
@@ -99,7 +112,9 @@ impl Transcript {
                 transcript.not_run += 1;
                 continue;
             }
-            if fence.is(other_kind) {
+            let is_elsewhere = fence.is("in-order") && machine.reading == Reading::Alone;
+            let was_typed = fence.is("once") && machine.reading == Reading::Again;
+            if fence.is(other_kind) || is_elsewhere || was_typed {
                 continue;
             }
             let entries = entries_of(page, fence, &mut last)?;
@@ -309,7 +324,7 @@ $ git clone
 ```
 ";
 
-    const MACHINE: Machine = Machine { has_root: true, is_unified: true };
+    const MACHINE: Machine = Machine { has_root: true, is_unified: true, reading: Reading::Alone };
 
     #[test]
     fn leaves_out_the_blocks_of_the_other_kind_of_cgroups() {

@@ -42,7 +42,8 @@ impl WayOutside {
         page.lines.iter().any(|line| line == WANTED).then(|| WayOutside::connect(host))
     }
 
-    fn connect(host: &Host) -> WayOutside {
+    /// Connects the host.
+    pub fn connect(host: &Host) -> WayOutside {
         let outside = Outside::connect(host, "eth0");
         let website = outside.command(EXE).args([PROBE, WHO_ARE_YOU]).spawn();
         // A new network namespace has this setting of the machine's.
