@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::json;
 
+use crate::say;
 use finding::{Finding, State};
 use verdict::Verdict;
 
@@ -53,7 +54,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.json {
         print_json(&findings, &verdicts)?;
     } else {
-        print(&findings, &verdicts);
+        print(&findings, &verdicts)?;
     }
     let all_run = verdicts.iter().all(Verdict::runs);
     Ok(if all_run { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -66,22 +67,23 @@ fn probe_all() -> Vec<Finding> {
     findings
 }
 
-fn print(findings: &[Finding], verdicts: &[Verdict]) {
+fn print(findings: &[Finding], verdicts: &[Verdict]) -> Result<()> {
     for finding in findings {
-        println!("{:4}  {}: {}", finding.state.mark(), finding.name, finding.seen);
+        say!("{:4}  {}: {}", finding.state.mark(), finding.name, finding.seen)?;
         for (word, text) in [("why", &finding.cause), ("do", &finding.cure)] {
             if let Some(text) = text {
-                println!("      {word}: {text}");
+                say!("      {word}: {text}")?;
             }
         }
         if finding.state != State::Good {
-            println!("      read: {}", finding.page);
+            say!("      read: {}", finding.page)?;
         }
     }
-    println!();
+    say!()?;
     for verdict in verdicts {
-        println!("{verdict}");
+        say!("{verdict}")?;
     }
+    Ok(())
 }
 
 fn print_json(findings: &[Finding], verdicts: &[Verdict]) -> Result<()> {
@@ -109,6 +111,6 @@ fn print_json(findings: &[Finding], verdicts: &[Verdict]) -> Result<()> {
             })
         })
         .collect();
-    println!("{}", serde_json::to_string_pretty(&json!({ "probes": probes, "steps": steps }))?);
+    say!("{}", serde_json::to_string_pretty(&json!({ "probes": probes, "steps": steps }))?)?;
     Ok(())
 }

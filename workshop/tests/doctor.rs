@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         .both("a_loopback_resolver_is_told", a_loopback_resolver_is_told)
         .root("a_lesser_root_has_no_way_outside", a_lesser_root_has_no_way_outside)
         .user("without_user_namespaces_nothing_runs", without_user_namespaces_nothing_runs)
+        .both("a_reader_may_have_enough", a_reader_may_have_enough)
         .both("clean_removes_the_cache", clean_removes_the_cache)
         .both("a_clean_that_is_interrupted_leaves_no_half_layer", clean_that_is_interrupted)
         .both("clean_spares_a_running_container", clean_spares_a_running_container)
@@ -188,6 +189,21 @@ fn a_loopback_resolver_is_told(host: &Host) {
     host.elsewhere(&mut command, move || bind(own.to_str().unwrap(), "/etc/resolv.conf"));
     let (report, _) = report(&mut command);
     assert_eq!(probe(&report, "resolver")["state"], "note", "{report:#}");
+}
+
+fn a_reader_may_have_enough(host: &Host) {
+    let with = |option: &[&str]| {
+        let mut doctor = doctor(host);
+        doctor.args(option);
+        doctor
+    };
+    Outcome::assert_ends_unread(|| with(&[]));
+    Outcome::assert_ends_unread(|| with(&["--json"]));
+    Outcome::assert_ends_unread(|| with(&["--help"]));
+    // What is to be done is done to the end.
+    assert!(host.cache().exists());
+    Outcome::assert_ends_unread(|| with(&["--clean"]));
+    assert!(!host.cache().exists());
 }
 
 fn clean_removes_the_cache(host: &Host) {

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         .both("the_status_is_the_commands", the_status_is_the_commands)
         .both("what_failed_stands_out", what_failed_stands_out)
         .both("the_network_is_told", the_network_is_told)
+        .both("a_reader_may_have_enough", a_reader_may_have_enough)
         .both("a_step_that_is_none_is_refused", a_step_that_is_none_is_refused)
         .run()
 }
@@ -104,6 +105,11 @@ fn the_network_is_told(host: &Host) {
     assert!(text.contains("sendto(RTM_SETLINK)"), "the loopback is set up: {text}");
     assert_eq!(text.contains("RTM_NEWROUTE"), host.is_root(), "{text}");
     assert_eq!(text.contains("helper     execve("), host.is_root(), "nft: {text}");
+}
+
+/// The directory with what strace wrote is removed: the leak check looks.
+fn a_reader_may_have_enough(host: &Host) {
+    Outcome::assert_ends_unread(|| trace(host, &["v3-pidns", "true"]));
 }
 
 fn a_step_that_is_none_is_refused(host: &Host) {

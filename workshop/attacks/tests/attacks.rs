@@ -77,6 +77,7 @@ fn main() -> ExitCode {
         .user("what_takes_root_is_noted", what_takes_root_is_noted)
         .root("what_the_kernel_lacks_is_noted", what_the_kernel_lacks_is_noted)
         .both("its_own_program_stays_in_place", its_own_program_stays_in_place)
+        .both("a_reader_may_have_enough", a_reader_may_have_enough)
         .both("an_attack_that_is_none_is_refused", an_attack_that_is_none_is_refused);
     for (attack, told, calls) in CALLS {
         let name = format!("the_attacker_says_that_it_is_refused/{attack}");
@@ -295,6 +296,11 @@ fn its_own_program_stays_in_place(host: &Host) {
     let asked = outcome.stderr.lines().next().unwrap();
     assert!(asked.starts_with("build --quiet --package=v1-chroot "), "{asked}");
     assert!(asked.ends_with(" --package=v8-pause"), "{asked}");
+}
+
+fn a_reader_may_have_enough(host: &Host) {
+    Outcome::assert_ends_unread(|| attacks(host, &["rename-host"]));
+    Outcome::assert_ends_unread(|| attacks(host, &["--help"]));
 }
 
 fn an_attack_that_is_none_is_refused(host: &Host) {
