@@ -25,7 +25,7 @@ use anyhow::{Context, Result, bail, ensure};
 use v1_chroot::command_line::note;
 use v1_chroot::program;
 
-use crate::{directories, say};
+use crate::{STEPS, directories, say};
 use story::Line;
 
 /// What to trace.
@@ -83,7 +83,8 @@ fn program_of(step: &str) -> Result<PathBuf> {
     let checkout = directories::checkout()?;
     ensure!(
         !step.contains('/') && step.starts_with('v') && checkout.join(step).join("src").is_dir(),
-        "there is no step {step:?} (one of v1-chroot, v2-mountns, v3-pidns and so on)"
+        "there is no step {step:?} ({})",
+        advice(step)
     );
     if let Some(cargo) = env::var_os("CARGO") {
         let mut build = program::command(cargo).context("cannot run cargo")?;
@@ -95,6 +96,16 @@ fn program_of(step: &str) -> Result<PathBuf> {
     let program = own.with_file_name(step);
     ensure!(program.is_file(), "there is no {program:?} yet (cargo build -p {step})");
     Ok(program)
+}
+
+/// Which step is meant by a part of its name, or by its number with another name.
+fn advice(typed: &str) -> String {
+    let is_like = |step: &&&str| step.contains(typed) || typed.starts_with(&step[..2]);
+    let like: Vec<_> = STEPS.iter().filter(is_like).collect();
+    match like[..] {
+        [step] => format!("do you mean {step}?"),
+        _ => format!("one of {}", STEPS.join(", ")),
+    }
 }
 
 /// A directory for the records, of this user only, that goes with this value.

@@ -116,4 +116,8 @@ fn a_step_that_is_none_is_refused(host: &Host) {
     for name in ["v9-nothing", "testbed", "../v1-chroot", "/bin/sh"] {
         Outcome::of(&mut trace(host, &[name])).assert_refused(1, &["there is no step", name]);
     }
+    for (name, meant) in [("v3", "v3-pidns"), ("v8-pod", "v8-pause"), ("overlay", "v7-overlay")] {
+        let meant = format!("do you mean {meant}?");
+        Outcome::of(&mut trace(host, &[name])).assert_refused(1, &["no step", name, &meant]);
+    }
 }
