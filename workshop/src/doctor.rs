@@ -10,6 +10,7 @@
 //! | `files` | busybox, the cache, mounts, overlayfs, cgroups |
 //! | `namespaces` | a container of each step, up to execve(2) |
 //! | `network` | bridge, cables, address translation, resolver |
+//! | `tools` | what the pages of the book type |
 //! | `leftovers` | what earlier runs have left, and how to remove it |
 //! | `verdict` | what all that means for each step |
 
@@ -19,6 +20,7 @@ mod leftovers;
 mod machine;
 mod namespaces;
 mod network;
+mod tools;
 mod verdict;
 
 use std::process::ExitCode;
@@ -63,6 +65,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn probe_all() -> Vec<Finding> {
     let probes = [machine::probe_all, files::probe_all, namespaces::probe_all, network::probe_all];
     let mut findings: Vec<_> = probes.into_iter().flat_map(|probe| probe()).collect();
+    findings.push(tools::probe());
     findings.push(leftovers::probe());
     findings
 }
