@@ -98,13 +98,12 @@ fn program_of(step: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Which step is meant by a part of its name, or by its number with another name.
+/// Which step is meant: by a name with mistakes, by a part of it, or by its number alone.
 fn advice(typed: &str) -> String {
-    let is_like = |step: &&&str| step.contains(typed) || typed.starts_with(&step[..2]);
-    let like: Vec<_> = STEPS.iter().filter(is_like).collect();
-    match like[..] {
-        [step] => format!("do you mean {step}?"),
-        _ => format!("one of {}", STEPS.join(", ")),
+    let nearest = |typed| door::nearest(typed, STEPS.into_iter());
+    match nearest(typed).or_else(|| nearest(typed.get(..2)?)) {
+        Some(step) => format!("do you mean {step}?"),
+        None => format!("one of {}", STEPS.join(", ")),
     }
 }
 

@@ -261,6 +261,8 @@ fn what_cannot_be_done_is_one_line(host: &Host) {
     course.progress();
     course.workshop(&["check"]).assert_refused(1, &["which one?", "cargo workshop next"]);
     course.workshop(&["start", "no-such"]).assert_refused(1, &["no exercise", "no-such"]);
+    let mistaken = course.workshop(&["start", "lopback"]);
+    mistaken.assert_refused(1, &["no exercise \"lopback\" (do you mean loopback? "]);
     course.workshop(&["check", "zombies"]).assert_refused(1, &["workshop start zombies"]);
     course.workshop(&["reset", "zombies"]).assert_refused(1, &["nothing to reset"]);
     let elsewhere = host.dir("elsewhere");

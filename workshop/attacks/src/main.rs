@@ -95,7 +95,11 @@ fn run(args: &Args) -> Result<ExitCode> {
     let named = args.names.iter().map(|name| {
         attack::find(name).with_context(|| {
             let all: Vec<_> = ALL.iter().map(|attack| attack.id).collect();
-            format!("there is no attack {name:?} (one of {})", all.join(", "))
+            let advice = match door::nearest(name, all.iter().copied()) {
+                Some(id) => format!("do you mean {id}?"),
+                None => format!("one of {}", all.join(", ")),
+            };
+            format!("there is no attack {name:?} ({advice})")
         })
     });
     let attacks: Vec<&Attack> = match args.names.is_empty() {

@@ -319,4 +319,6 @@ fn a_reader_may_have_enough(host: &Host) {
 fn an_attack_that_is_none_is_refused(host: &Host) {
     Outcome::of(&mut attacks(host, &["tickle"]))
         .assert_refused(1, &["there is no attack \"tickle\"", "walk-out"]);
+    Outcome::of(&mut attacks(host, &["walkout"]))
+        .assert_refused(1, &["no attack \"walkout\" (do you mean walk-out?)"]);
 }
