@@ -98,7 +98,7 @@ const CONTENTS: &str = "SUMMARY.md";
 const CARGO: &str = "/home/learner/.cargo/bin";
 
 /// What the pages call that a small machine may lack, and where it comes from.
-const TOOLS: [(&str, &str); 14] = [
+pub const TOOLS: [(&str, &str); 14] = [
     ("jq", "jq"),
     ("pgrep", "procps"),
     ("ps", "procps"),

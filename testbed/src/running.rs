@@ -36,6 +36,28 @@ impl Outcome {
         }
     }
 
+    /// Runs a command whose stdout is a pipe that nobody reads any more, as behind `| head -0`; and
+    /// once more with its stderr there, too. It must end well, and say nothing.
+    #[track_caller]
+    pub fn assert_ends_unread(mut command: impl FnMut() -> Command) {
+        for is_stderr_there in [false, true] {
+            let (reader, writer) = io::pipe().expect("make a pipe");
+            drop(reader);
+            let mut command = command();
+            if is_stderr_there {
+                command.stderr(writer.try_clone().expect("copy a descriptor"));
+            } else {
+                command.stderr(Stdio::piped());
+            }
+            let child = command.stdin(Stdio::null()).stdout(writer).spawn();
+            let output = child.and_then(Child::wait_with_output);
+            let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said: Vec<_> = said.lines().filter(|line| !line.starts_with("Note: ")).collect();
+            assert_eq!((output.status.code(), said), (Some(0), vec![]), "{command:?}");
+        }
+    }
+
     /// The exit status. A launcher always has one: no signal may end it.
     #[track_caller]
     pub fn code(&self) -> i32 {

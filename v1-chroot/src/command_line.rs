@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use clap::error::ErrorKind;
 use nix::errno::Errno;
+use std::env;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
@@ -31,37 +32,64 @@ pub struct ContainerArgs {
 /// What is wrong with the command line, in one line; EISDIR if one of the three is a directory.
 pub fn parse<Args: Parser>() -> Result<Args> {
     caller::settle()?;
-    let error = match Args::try_parse() {
+    let error = match Args::try_parse_from(words::<Args>()) {
         Ok(args) => return Ok(args),
         Err(error) => error,
     };
     match error.kind() {
         ErrorKind::DisplayHelp => {
-            let place = rootfs::default_path().map(|path| path.display().to_string());
-            let place = place.unwrap_or_else(|error| format!("none: {}", one_line(&error)));
-            let help = format!(
-                "Default root directory: {place}\nWhat an error means: book/src/troubleshooting.md"
-            );
-            match Args::command().after_help(help).print_help() {
-                // Whoever reads (head, say) has seen enough.
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    return Err(error).context("cannot print the help");
-                }
-                _ => std::process::exit(0),
-            }
+            print_help(&error)?;
+            std::process::exit(0)
         }
         ErrorKind::DisplayVersion => error.exit(),
-        _ => {}
+        _ => Err(anyhow!("{}", explanation(&error))),
     }
-    // clap explains itself in paragraphs: the fault, perhaps tips, then the usage.
+}
+
+/// The words of the command line; `--help NAME` as `NAME --help`, if NAME is a subcommand. (To clap
+/// the first is the whole program's help, whatever follows.)
+fn words<Args: Parser>() -> Vec<OsString> {
+    let mut words: Vec<_> = env::args_os().collect();
+    if let [_, help, name] = &mut words[..]
+        && (help == "--help" || help == "-h")
+        && Args::command().find_subcommand(&*name).is_some()
+    {
+        std::mem::swap(help, name);
+    }
+    words
+}
+
+/// The page that clap has made, for the program or for a subcommand, and what is the same in all.
+fn print_help(page: &clap::Error) -> Result<()> {
+    let place = rootfs::default_path().map(|path| path.display().to_string());
+    let place = place.unwrap_or_else(|error| format!("none: {}", one_line(&error)));
+    let text = format!(
+        "{page}\nDefault root directory: {place}\n\
+         What an error means: book/src/troubleshooting.md\n"
+    );
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // Whoever reads (head, say) has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.context("cannot print the help"),
+    }
+}
+
+/// clap explains itself in paragraphs: the fault, perhaps tips, the usage. Here is one line.
+fn explanation(error: &clap::Error) -> String {
     let text = error.to_string();
-    let (text, _) = text.split_once("\n\nUsage:").unwrap_or((&text, ""));
+    let (text, rest) = text.split_once("\n\nUsage:").unwrap_or((&text, ""));
     let paragraphs = text.trim_start_matches("error: ").split("\n\n");
     let paragraphs: Vec<_> = paragraphs
         .map(|words| words.split_whitespace().collect::<Vec<_>>().join(" "))
         .filter(|words| !words.starts_with("For more information"))
         .collect();
-    Err(anyhow!("{} (see --help)", paragraphs.join("; ")))
+    // Who has left something out wants to see what to write.
+    let usage = match (error.kind(), rest.lines().next()) {
+        (ErrorKind::MissingRequiredArgument, Some(usage)) => format!("usage:{usage}; "),
+        _ => String::new(),
+    };
+    format!("{} ({usage}see --help)", paragraphs.join("; "))
 }
 
 /// Ends a launcher with the command's exit status, or with one line on stderr and 125, 126 or 127.

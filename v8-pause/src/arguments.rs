@@ -42,18 +42,28 @@ pub struct PodArgs {
 
 /// The arguments of `run`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  v8-pause run pod.yaml             until Ctrl-C, or until its containers have ended
+  v8-pause run /dev/stdin <pod.yaml
+")]
 pub struct RunArgs {
     /// Options of the pod.
     #[command(flatten)]
     pub options: PodArgs,
 
-    /// Pod manifest [default: the demo pod]
+    /// Pod manifest
     #[arg(value_name = "POD.yaml")]
-    pub pod: Option<PathBuf>,
+    pub pod: PathBuf,
 }
 
 /// The arguments of `exec`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  v8-pause exec 4711                    a shell in the first container of the pod
+  v8-pause exec 4711 -c web -- ps -ef   a command in the container web
+")]
 pub struct ExecArgs {
     /// The number that `run` has printed
     #[arg(value_name = "PAUSE_PID")]

@@ -25,7 +25,7 @@ fn run() -> Result<u8> {
     run_from_memory()?;
     match args.subcommand {
         None => run_pod(&Pod::read(demo::MANIFEST)?, args.demo, Some(demo::SHELL)),
-        Some(What::Run(args)) => run_pod(&manifest::read(args.pod.as_deref())?, args.options, None),
+        Some(What::Run(args)) => run_pod(&manifest::read(&args.pod)?, args.options, None),
         Some(What::Exec(args)) => enter::exec(&args),
     }
 }

@@ -9,7 +9,6 @@ pub mod quantity;
 mod variables;
 pub mod yaml;
 
-use crate::demo;
 use crate::manifest::names::Reference;
 use crate::manifest::yaml::{Fields, Node};
 use anyhow::{Context, Result};
@@ -360,13 +359,11 @@ fn exactly(node: &Node, word: &str) -> Result<()> {
     }
 }
 
-/// Reads the manifest in a file, or that of the demo pod. The file may be a FIFO or `/dev/stdin`,
-/// where somebody is still writing.
+/// Reads the manifest in a file. It may be a FIFO or `/dev/stdin`, where somebody is still writing.
 ///
 /// # Errors
 /// If it cannot be read, or something is wrong with it.
-pub fn read(path: Option<&Path>) -> Result<Pod> {
-    let Some(path) = path else { return Pod::read(demo::MANIFEST) };
+pub fn read(path: &Path) -> Result<Pod> {
     let file = File::open(path).with_context(|| format!("cannot read {path:?}"))?;
     let text =
         bounded::read(file, MAX_SIZE as u64).with_context(|| format!("cannot read {path:?}"))?;

@@ -175,7 +175,8 @@ fn try_lock(path: &Path) -> Result<Option<Flock<File>>> {
     }
 }
 
-/// The container of this name in a running pod; without a name its first one.
+/// The container of this name in a running pod; without a name its first one, and if it has others
+/// that is told.
 ///
 /// # Errors
 /// If there is no such pod, or no such container runs in it.
@@ -198,7 +199,15 @@ pub fn find(parent: &Path, pause: i32, container: Option<&str>) -> Result<Runnin
         serde_json::from_slice(&text).with_context(|| format!("cannot understand {path:?}"))?;
     let names: Vec<_> = record.containers.iter().map(|it| it.name.as_str()).collect();
     let found = match container {
-        None => record.containers.first(),
+        None => {
+            if let [first, _, ..] = &names[..] {
+                let all = names.join(", ");
+                note(format_args!(
+                    "took the container {first:?}, out of {all} (-c NAME takes another)"
+                ));
+            }
+            record.containers.first()
+        }
         Some(name) => record.containers.iter().find(|it| it.name == name),
     };
     found.cloned().with_context(|| {

@@ -29,6 +29,9 @@ use v6_cgroups::Cgroup;
 /// so we see them gone before pause, and cannot start them again.
 const DYING: Duration = Duration::from_millis(500);
 
+/// Who does not end within this time after being asked is waited for with a word about it.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// The exit status of who was ended by SIGKILL, as all are whose PID namespace ends.
 const KILLED: u8 = 137;
 
@@ -57,6 +60,8 @@ struct Stop {
     /// From here on containers are killed.
     deadline: Instant,
     was_killed: bool,
+    /// When to tell whom we wait for, unless that was told.
+    tell: Option<Instant>,
 }
 
 impl<'a> Supervisor<'a> {
@@ -130,6 +135,7 @@ impl<'a> Supervisor<'a> {
             self.take_signals()?;
             self.reap(policy)?;
             self.kill_if_late()?;
+            self.tell_if_waiting();
             self.console.take_if(|console| console.is_done());
         }
         let statuses = self.members.iter().filter_map(|member| member.status);
@@ -198,6 +204,7 @@ impl<'a> Supervisor<'a> {
     fn wait_for_events(&mut self) -> Result<()> {
         let due = self.members.iter().filter_map(|member| member.next_start);
         let killing = self.stop.filter(|stop| !stop.was_killed).map(|stop| stop.deadline);
+        let killing = killing.into_iter().chain(self.stop.and_then(|stop| stop.tell));
         let now = Instant::now();
         let left = due.chain(killing).map(|due| due.saturating_duration_since(now));
         let look = self.console.as_mut().map_or(Ok(None), Console::look)?;
@@ -256,7 +263,9 @@ impl<'a> Supervisor<'a> {
             stop.deadline = now;
             return Ok(());
         }
-        self.stop = Some(Stop { deadline: now + self.pod.grace_period, was_killed: false });
+        let deadline = now + self.pod.grace_period;
+        let tell = Some(now + SILENCE).filter(|tell| *tell < deadline);
+        self.stop = Some(Stop { deadline, was_killed: false, tell });
         for member in &mut self.members {
             member.next_start = None;
             if let Some(process) = &member.process {
@@ -280,6 +289,24 @@ impl<'a> Supervisor<'a> {
         children.into_iter().try_for_each(|child| child.kill(KILL))
     }
     // ANCHOR_END: stop
+
+    /// The grace period can be long, and a Ctrl-C that does nothing looks like a fault.
+    fn tell_if_waiting(&mut self) {
+        let now = Instant::now();
+        let Some(stop) = &mut self.stop else { return };
+        if stop.was_killed || stop.tell.take_if(|tell| *tell <= now).is_none() {
+            return;
+        }
+        let running = self.members.iter().filter(|member| member.process.is_some());
+        let names: Vec<_> = running.map(|member| member.container.name.as_str()).collect();
+        let left = stop.deadline.saturating_duration_since(now).as_secs();
+        if !names.is_empty() {
+            note(format_args!(
+                "waiting for {} to end, for at most {left} s (the next Ctrl-C kills what is left)",
+                names.join(", ")
+            ));
+        }
+    }
 
     /// Looks who has ended.
     fn reap(&mut self, policy: RestartPolicy) -> Result<()> {

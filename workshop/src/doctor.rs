@@ -10,6 +10,7 @@
 //! | `files` | busybox, the cache, mounts, overlayfs, cgroups |
 //! | `namespaces` | a container of each step, up to execve(2) |
 //! | `network` | bridge, cables, address translation, resolver |
+//! | `tools` | what the pages of the book type |
 //! | `leftovers` | what earlier runs have left, and how to remove it |
 //! | `verdict` | what all that means for each step |
 
@@ -19,6 +20,7 @@ mod leftovers;
 mod machine;
 mod namespaces;
 mod network;
+mod tools;
 mod verdict;
 
 use std::process::ExitCode;
@@ -26,6 +28,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::json;
 
+use crate::say;
 use finding::{Finding, State};
 use verdict::Verdict;
 
@@ -53,7 +56,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.json {
         print_json(&findings, &verdicts)?;
     } else {
-        print(&findings, &verdicts);
+        print(&findings, &verdicts)?;
     }
     let all_run = verdicts.iter().all(Verdict::runs);
     Ok(if all_run { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -62,26 +65,28 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn probe_all() -> Vec<Finding> {
     let probes = [machine::probe_all, files::probe_all, namespaces::probe_all, network::probe_all];
     let mut findings: Vec<_> = probes.into_iter().flat_map(|probe| probe()).collect();
+    findings.push(tools::probe());
     findings.push(leftovers::probe());
     findings
 }
 
-fn print(findings: &[Finding], verdicts: &[Verdict]) {
+fn print(findings: &[Finding], verdicts: &[Verdict]) -> Result<()> {
     for finding in findings {
-        println!("{:4}  {}: {}", finding.state.mark(), finding.name, finding.seen);
+        say!("{:4}  {}: {}", finding.state.mark(), finding.name, finding.seen)?;
         for (word, text) in [("why", &finding.cause), ("do", &finding.cure)] {
             if let Some(text) = text {
-                println!("      {word}: {text}");
+                say!("      {word}: {text}")?;
             }
         }
         if finding.state != State::Good {
-            println!("      read: {}", finding.page);
+            say!("      read: {}", finding.page)?;
         }
     }
-    println!();
+    say!()?;
     for verdict in verdicts {
-        println!("{verdict}");
+        say!("{verdict}")?;
     }
+    Ok(())
 }
 
 fn print_json(findings: &[Finding], verdicts: &[Verdict]) -> Result<()> {
@@ -109,6 +114,6 @@ fn print_json(findings: &[Finding], verdicts: &[Verdict]) -> Result<()> {
             })
         })
         .collect();
-    println!("{}", serde_json::to_string_pretty(&json!({ "probes": probes, "steps": steps }))?);
+    say!("{}", serde_json::to_string_pretty(&json!({ "probes": probes, "steps": steps }))?)?;
     Ok(())
 }

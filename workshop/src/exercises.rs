@@ -30,6 +30,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
+use crate::say;
 use exercise::{ALL, Exercise, find};
 use judge::judge;
 use progress::Progress;
@@ -87,7 +88,7 @@ pub fn list() -> Result<ExitCode> {
     for exercise in ALL {
         if exercise.step != step {
             step = exercise.step;
-            println!("{step}");
+            say!("{step}")?;
         }
         let current = progress.current() == Some(exercise.id);
         let mark = match (progress.has_passed(exercise.id), current) {
@@ -96,12 +97,12 @@ pub fn list() -> Result<ExitCode> {
             (false, false) => "",
         };
         let Exercise { id, minutes, title, .. } = exercise;
-        println!("  {mark:4}  {id:18} {minutes:2} min  {title}");
+        say!("  {mark:4}  {id:18} {minutes:2} min  {title}")?;
     }
     let passed = ALL.iter().filter(|exercise| progress.has_passed(exercise.id)).count();
-    println!("\n{passed} of {} done.", ALL.len());
+    say!("\n{passed} of {} done.", ALL.len())?;
     if passed < ALL.len() {
-        println!("Go on with: cargo workshop next");
+        say!("Go on with: cargo workshop next")?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -122,10 +123,10 @@ pub fn run(verb: &Verb) -> Result<ExitCode> {
         Verb::Judge { id, program } => {
             let exercise = find(id)?;
             if let Err(failed) = judge(exercise, program)? {
-                println!("{failed}");
+                say!("{failed}")?;
                 return Ok(ExitCode::FAILURE);
             }
-            println!("{}", verbs::passed_by_hand(exercise));
+            say!("{}", verbs::passed_by_hand(exercise))?;
         }
     }
     Ok(ExitCode::SUCCESS)

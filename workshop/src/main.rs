@@ -1,5 +1,11 @@
 //! The tools of the course that a learner needs, one subcommand each.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic when nobody reads: see workshop::output"
+)]
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

@@ -22,9 +22,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
+use v1_chroot::command_line::note;
 use v1_chroot::program;
 
-use crate::directories;
+use crate::{STEPS, directories, say};
 use story::Line;
 
 /// What to trace.
@@ -61,19 +62,20 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         "strace has seen nothing (may it trace? See /proc/sys/kernel/yama/ptrace_scope; a \
          container needs --cap-add SYS_PTRACE)"
     );
-    println!("\nHow {} has made the container:\n", args.step);
+    say!("\nHow {} has made the container:\n", args.step)?;
     for line in story::tell(&calls) {
-        print(&line);
+        print(&line)?;
     }
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, Into::into))
 }
 
-fn print(line: &Line) {
+fn print(line: &Line) -> Result<()> {
     let mark = if line.failed { "FAILED" } else { "" };
-    println!("{mark:6} {:10} {}", line.process, line.call);
+    say!("{mark:6} {:10} {}", line.process, line.call)?;
     if let Some(meaning) = line.meaning {
-        println!("{:18}{}  [{}; {}]", "", meaning.purpose, meaning.manual, meaning.chapter);
+        say!("{:18}{}  [{}; {}]", "", meaning.purpose, meaning.manual, meaning.chapter)?;
     }
+    Ok(())
 }
 
 /// The built program of a step: it lies beside ours. Cargo builds it, if cargo runs us.
@@ -81,7 +83,8 @@ fn program_of(step: &str) -> Result<PathBuf> {
     let checkout = directories::checkout()?;
     ensure!(
         !step.contains('/') && step.starts_with('v') && checkout.join(step).join("src").is_dir(),
-        "there is no step {step:?} (one of v1-chroot, v2-mountns, v3-pidns and so on)"
+        "there is no step {step:?} ({})",
+        advice(step)
     );
     if let Some(cargo) = env::var_os("CARGO") {
         let mut build = program::command(cargo).context("cannot run cargo")?;
@@ -93,6 +96,15 @@ fn program_of(step: &str) -> Result<PathBuf> {
     let program = own.with_file_name(step);
     ensure!(program.is_file(), "there is no {program:?} yet (cargo build -p {step})");
     Ok(program)
+}
+
+/// Which step is meant: by a name with mistakes, by a part of it, or by its number alone.
+fn advice(typed: &str) -> String {
+    let nearest = |typed| door::nearest(typed, STEPS.into_iter());
+    match nearest(typed).or_else(|| nearest(typed.get(..2)?)) {
+        Some(step) => format!("do you mean {step}?"),
+        None => format!("one of {}", STEPS.join(", ")),
+    }
 }
 
 /// A directory for the records, of this user only, that goes with this value.
@@ -111,7 +123,7 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let path: &Path = &self.0;
         if let Err(error) = fs::remove_dir_all(path) {
-            eprintln!("Note: left behind: {}: {error}", path.display());
+            note(format_args!("left behind: {}: {error}", path.display()));
         }
     }
 }

@@ -30,12 +30,12 @@ mod shortened;
 mod table;
 mod tree;
 
-use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use v1_chroot::command_line::note;
 
+use crate::output;
 use machine::Machine;
 
 /// What to look at.
@@ -61,12 +61,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => tree::draw(&Machine::look()?),
         Some(pid) => table::draw(pid)?,
     };
-    let mut stdout = io::stdout();
-    match stdout.write_all(picture.text.as_bytes()).and_then(|()| stdout.flush()) {
-        // Whoever reads (head, say) has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
-        result => result.context("cannot print")?,
-    }
+    output::print(picture.text)?;
     for text in picture.notes {
         note(format_args!("{text}"));
     }

@@ -29,9 +29,11 @@ fn main() -> ExitCode {
         .both("a_cache_with_noexec_is_told", a_cache_with_noexec_is_told)
         .both("without_pid_namespaces_two_steps_run", without_pid_namespaces_two_steps_run)
         .both("without_nft_there_is_no_way_outside", without_nft_there_is_no_way_outside)
+        .both("what_the_pages_type_is_looked_for", what_the_pages_type_is_looked_for)
         .both("a_loopback_resolver_is_told", a_loopback_resolver_is_told)
         .root("a_lesser_root_has_no_way_outside", a_lesser_root_has_no_way_outside)
         .user("without_user_namespaces_nothing_runs", without_user_namespaces_nothing_runs)
+        .both("a_reader_may_have_enough", a_reader_may_have_enough)
         .both("clean_removes_the_cache", clean_removes_the_cache)
         .both("a_clean_that_is_interrupted_leaves_no_half_layer", clean_that_is_interrupted)
         .both("clean_spares_a_running_container", clean_spares_a_running_container)
@@ -151,16 +153,38 @@ fn without_user_namespaces_nothing_runs(host: &Host) {
     assert_eq!(running(&report), [""; 0]);
 }
 
-fn without_nft_there_is_no_way_outside(host: &Host) {
-    let mut command = doctor(host);
-    host.elsewhere(&mut command, || {
-        for place in ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/bin/nft"] {
-            if Path::new(place).exists() {
-                bind("/dev/null", place)?;
+/// Where these programs are, there is something that cannot be executed.
+fn without(programs: &[&str]) -> std::io::Result<()> {
+    for program in programs {
+        for directory in ["/usr/sbin", "/sbin", "/usr/bin", "/bin"] {
+            let place = Path::new(directory).join(program);
+            if place.exists() {
+                bind("/dev/null", &place.to_string_lossy())?;
             }
         }
-        Ok(())
-    });
+    }
+    Ok(())
+}
+
+fn what_the_pages_type_is_looked_for(host: &Host) {
+    let mut command = doctor(host);
+    host.elsewhere(&mut command, || without(&["ps", "pgrep", "man", "curl"]));
+    let (report, is_well) = report(&mut command);
+    assert!(is_well, "every step runs: {report:#}");
+    let probe = probe(&report, "tools");
+    assert_eq!(probe["state"], "note", "{probe}");
+    let seen = probe["seen"].as_str().unwrap();
+    for told in ["ps (v1-chroot)", "pgrep (v1-chroot)", "man (introduction)", "curl (v5-netns)"] {
+        assert!(seen.contains(told), "no {told:?} in {seen}");
+    }
+    let cure = probe["cure"].as_str().unwrap();
+    let packages = ["curl", "man-db", "procps"].map(|package| cure.matches(package).count());
+    assert_eq!(packages, [1, 1, 1], "{cure}");
+}
+
+fn without_nft_there_is_no_way_outside(host: &Host) {
+    let mut command = doctor(host);
+    host.elsewhere(&mut command, || without(&["nft"]));
     let (report, is_well) = report(&mut command);
     assert!(is_well, "it still runs: {report:#}");
     assert_bad(&report, "bridge", "cannot run nft");
@@ -188,6 +212,21 @@ fn a_loopback_resolver_is_told(host: &Host) {
     host.elsewhere(&mut command, move || bind(own.to_str().unwrap(), "/etc/resolv.conf"));
     let (report, _) = report(&mut command);
     assert_eq!(probe(&report, "resolver")["state"], "note", "{report:#}");
+}
+
+fn a_reader_may_have_enough(host: &Host) {
+    let with = |option: &[&str]| {
+        let mut doctor = doctor(host);
+        doctor.args(option);
+        doctor
+    };
+    Outcome::assert_ends_unread(|| with(&[]));
+    Outcome::assert_ends_unread(|| with(&["--json"]));
+    Outcome::assert_ends_unread(|| with(&["--help"]));
+    // What is to be done is done to the end.
+    assert!(host.cache().exists());
+    Outcome::assert_ends_unread(|| with(&["--clean"]));
+    assert!(!host.cache().exists());
 }
 
 fn clean_removes_the_cache(host: &Host) {

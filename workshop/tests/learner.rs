@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use testbed::pace::slowed;
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         .both("what_does_not_compile_is_not_checked", what_does_not_compile_is_not_checked)
         .both("the_first_failure_is_told_in_plain_words", the_first_failure_is_told)
         .both("ctrl_c_ends_a_check", ctrl_c_ends_a_check)
+        .both("a_reader_may_have_enough", a_reader_may_have_enough)
         .both("progress_is_kept_by_id", progress_is_kept_by_id)
         .user("root_is_asked_for_where_it_is_needed", root_is_asked_for)
         .both("a_check_by_hand_says_how_to_note_it", a_check_by_hand)
@@ -60,10 +61,15 @@ impl Course<'_> {
         Course { host, directory }
     }
 
-    fn workshop(&self, arguments: &[&str]) -> Outcome {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.host.command(Path::new(BIN).join("workshop"));
         command.args(arguments).current_dir(&self.directory);
-        Outcome::of(command.env("CARGO", self.directory.join("cargo")))
+        command.env("CARGO", self.directory.join("cargo"));
+        command
+    }
+
+    fn workshop(&self, arguments: &[&str]) -> Outcome {
+        Outcome::of(&mut self.command(arguments))
     }
 
     fn file(&self, id: &str) -> PathBuf {
@@ -210,6 +216,28 @@ fn the_first_failure_is_told(host: &Host) {
     assert_eq!(outcome.code(), 1, "a program that says nothing for ever: {outcome:?}");
 }
 
+/// What is noted down is noted all the same.
+fn a_reader_may_have_enough(host: &Host) {
+    let course = Course::new(host);
+    let progress = course.progress();
+    course.program(CLOSES_THE_DOOR);
+    for words in [
+        &[][..],
+        &["list"],
+        &["next"],
+        &["start", "close-the-door"],
+        &["hint"],
+        &["check"],
+        &["solution"],
+        &["reset", "close-the-door", "--yes"],
+        &["--help"],
+    ] {
+        Outcome::assert_ends_unread(|| course.command(words));
+    }
+    let noted = fs::read_to_string(progress).unwrap();
+    assert!(noted.contains(" passed"), "{noted}");
+}
+
 fn progress_is_kept_by_id(host: &Host) {
     let course = Course::new(host);
     let progress = course.progress();
@@ -233,6 +261,8 @@ fn what_cannot_be_done_is_one_line(host: &Host) {
     course.progress();
     course.workshop(&["check"]).assert_refused(1, &["which one?", "cargo workshop next"]);
     course.workshop(&["start", "no-such"]).assert_refused(1, &["no exercise", "no-such"]);
+    let mistaken = course.workshop(&["start", "lopback"]);
+    mistaken.assert_refused(1, &["no exercise \"lopback\" (do you mean loopback? "]);
     course.workshop(&["check", "zombies"]).assert_refused(1, &["workshop start zombies"]);
     course.workshop(&["reset", "zombies"]).assert_refused(1, &["nothing to reset"]);
     let elsewhere = host.dir("elsewhere");

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         .both("the_status_is_the_commands", the_status_is_the_commands)
         .both("what_failed_stands_out", what_failed_stands_out)
         .both("the_network_is_told", the_network_is_told)
+        .both("a_reader_may_have_enough", a_reader_may_have_enough)
         .both("a_step_that_is_none_is_refused", a_step_that_is_none_is_refused)
         .run()
 }
@@ -106,8 +107,17 @@ fn the_network_is_told(host: &Host) {
     assert_eq!(text.contains("helper     execve("), host.is_root(), "nft: {text}");
 }
 
+/// The directory with what strace wrote is removed: the leak check looks.
+fn a_reader_may_have_enough(host: &Host) {
+    Outcome::assert_ends_unread(|| trace(host, &["v3-pidns", "true"]));
+}
+
 fn a_step_that_is_none_is_refused(host: &Host) {
     for name in ["v9-nothing", "testbed", "../v1-chroot", "/bin/sh"] {
         Outcome::of(&mut trace(host, &[name])).assert_refused(1, &["there is no step", name]);
+    }
+    for (name, meant) in [("v3", "v3-pidns"), ("v8-pod", "v8-pause"), ("overlay", "v7-overlay")] {
+        let meant = format!("do you mean {meant}?");
+        Outcome::of(&mut trace(host, &[name])).assert_refused(1, &["no step", name, &meant]);
     }
 }

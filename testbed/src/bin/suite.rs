@@ -3,8 +3,15 @@
 //! Of everything the trials that pass are counted, and compared with the least number that is
 //! committed, in `floor.txt`: a suite that has become shorter does not pass unseen.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic when nobody reads: see workshop::output"
+)]
+
 use std::env;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -19,7 +26,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("Error: {error:#}");
+            let _ = writeln!(io::stderr(), "Error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -67,20 +74,26 @@ fn compare_with_floor(passed: usize) -> Result<bool> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("floor.txt");
     let floors = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
     let kind = kind();
-    println!("\n{passed} trials have passed, of the whole suite, as {kind}");
+    say(format_args!("\n{passed} trials have passed, of the whole suite, as {kind}"))?;
     let Some(floor) = floor_of(&floors, &kind) else {
-        println!("(testbed/floor.txt has no number for this kind)");
+        say(format_args!("(testbed/floor.txt has no number for this kind)"))?;
         return Ok(true);
     };
     if passed < floor {
-        println!("too few: testbed/floor.txt has {floor}. Trials are gone, or were skipped");
+        say(format_args!(
+            "too few: testbed/floor.txt has {floor}. Trials are gone, or were skipped"
+        ))?;
     } else if passed > floor && env::var_os("BLESS").is_some() {
         let raised = raise_floor(&floors, &kind, passed);
         fs::write(&path, raised).with_context(|| format!("write {}", path.display()))?;
     } else if passed > floor {
-        println!("(testbed/floor.txt has {floor}. BLESS=1 cargo suite raises it)");
+        say(format_args!("(testbed/floor.txt has {floor}. BLESS=1 cargo suite raises it)"))?;
     }
     Ok(passed >= floor)
+}
+
+fn say(line: fmt::Arguments) -> Result<()> {
+    writeln!(io::stdout(), "{line}").context("write to stdout")
 }
 
 /// What the number of trials depends on: who runs them, and on which cgroups.

@@ -1,6 +1,7 @@
 //! How containers and pods end.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_command_that_is_not_there", a_command_that_is_not_there)
         .both("term_then_grace_then_kill", term_then_grace_then_kill)
         .both("asked_twice_it_ends_at_once", asked_twice_it_ends_at_once)
+        .both("who_waits_is_told_for_whom", who_waits_is_told_for_whom)
         .both("what_a_container_leaves_in_a_shared_pod_is_killed", what_a_container_leaves)
         .both("if_pause_dies_the_pod_ends", if_pause_dies_the_pod_ends)
         .both("a_killed_supervisor_takes_all_along", a_killed_supervisor_takes_all_along)
@@ -145,6 +147,34 @@ fn asked_twice_it_ends_at_once(host: &Host) {
     pod.running.signal(Signal::SIGINT);
     assert_eq!(pod.running.code(), 137);
     assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+/// Not at once: containers that end when they are asked need no word.
+fn who_waits_is_told_for_whom(host: &Host) {
+    let polite = "trap 'echo bye; exit 0' TERM; echo ready; while true; do sleep 0.05; done";
+    let deaf = "trap '' TERM; echo ready; while true; do sleep 0.05; done";
+    let spec = |all: &[(&str, &str)]| scripts("", all).replace("Seconds: 1", "Seconds: 50");
+    let start = |all: &[(&str, &str)]| {
+        let mut launcher = crate::pod::launcher(host, &spec(all));
+        launcher.stderr(std::process::Stdio::piped());
+        let mut pod = Pod::follow(host, &mut launcher);
+        all.iter().for_each(|_| assert!(pod.running.line().ends_with("ready")));
+        let stderr = pod.running.supervisor.stderr.take().unwrap();
+        pod.running.signal(Signal::SIGINT);
+        (pod, BufReader::new(stderr).lines().map(Result::unwrap))
+    };
+    let (mut pod, mut told) = start(&[("a", polite)]);
+    assert_eq!((told.next(), pod.running.code()), (None, 0));
+    let (mut pod, mut told) = start(&[("polite", polite), ("deaf", deaf)]);
+    let line = told.next().unwrap();
+    let seconds = line
+        .strip_prefix("Note: waiting for deaf to end, for at most ")
+        .and_then(|rest| rest.strip_suffix(" s (the next Ctrl-C kills what is left)"));
+    let seconds: u64 = seconds.and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("{line}"));
+    assert!((10..=49).contains(&seconds), "{line}");
+    pod.running.signal(Signal::SIGINT);
+    assert_eq!(pod.running.code(), 137);
+    assert_eq!(told.next(), None);
 }
 
 fn what_a_container_leaves(host: &Host) {

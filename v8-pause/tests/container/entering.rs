@@ -16,6 +16,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("exec_has_the_containers_environment", exec_has_the_containers_environment)
         .both("exec_does_not_believe_a_huge_environment", exec_does_not_believe_a_huge_environment)
         .both("exec_says_what_is_wrong", exec_says_what_is_wrong)
+        .both("exec_says_which_container_it_took", exec_says_which_container_it_took)
         .both("exec_reads_stdin", exec_reads_stdin)
         .both("exec_has_the_containers_null_device", exec_has_the_containers_null_device)
         .root("exec_is_the_containers_user", exec_is_the_containers_user)
@@ -186,6 +187,20 @@ fn exec_says_what_is_wrong(host: &Host) {
     exec(&[&pause, "-c", "c"]).assert_refused(125, &["does not run a container \"c\"", "a, b"]);
     pod.stop();
     exec(&[&pause]).assert_refused(125, &["no pod of yours", "running: none"]);
+}
+
+fn exec_says_which_container_it_took(host: &Host) {
+    let mut pod = Pod::start_ready(host, &scripts("", &[("a", SLEEP), ("b", SLEEP)]), 2);
+    let outcome = pod.exec(&["--", "true"]);
+    let told = "Note: took the container \"a\", out of a, b (-c NAME takes another)\n";
+    assert_eq!((outcome.code(), outcome.stderr.as_str()), (0, told), "{outcome:?}");
+    let outcome = pod.exec(&["-c", "a", "--", "true"]);
+    assert_eq!((outcome.code(), outcome.stderr.as_str()), (0, ""), "{outcome:?}");
+    pod.stop();
+    let mut pod = Pod::start_ready(host, &scripts("", &[("a", SLEEP)]), 1);
+    let outcome = pod.exec(&["--", "true"]);
+    assert_eq!((outcome.code(), outcome.stderr.as_str()), (0, ""), "{outcome:?}");
+    pod.stop();
 }
 
 fn exec_reads_stdin(host: &Host) {

@@ -18,6 +18,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_missing_host_path", a_missing_host_path)
         .user("another_user_needs_root", another_user_needs_root)
         .both("wrong_arguments", wrong_arguments)
+        .user("each_subcommand_has_a_page", each_subcommand_has_a_page)
 }
 
 fn a_wrong_manifest(host: &Host) {
@@ -107,6 +108,29 @@ fn wrong_arguments(host: &Host) {
     host.run(["walk"]).assert_refused(125, &["walk", "--help"]);
     host.run(["run", "--bogus"]).assert_refused(125, &["--bogus"]);
     host.run(["run", "a", "b"]).assert_refused(125, &["b"]);
+    // Not the demo pod, in which what one types would go nowhere.
+    host.run(["run"]).assert_refused(125, &["<POD.yaml>", "usage: v8-pause run <POD"]);
     let help = host.run(["--help"]);
     assert!(help.text().contains("exec") && help.text().contains("no sandbox"), "{help:?}");
+}
+
+/// However it is asked for: as users of clap ask, and as those of docker.
+fn each_subcommand_has_a_page(host: &Host) {
+    for (what, usage, example) in [
+        ("run", "Usage: v8-pause run [OPTIONS] <POD.yaml>", "v8-pause run pod.yaml"),
+        ("exec", "Usage: v8-pause exec [OPTIONS] <PAUSE_PID>", "v8-pause exec 4711 -c web -- ps"),
+    ] {
+        let ways: [&[&str]; 5] =
+            [&[what, "--help"], &[what, "-h"], &["help", what], &["--help", what], &["-h", what]];
+        for words in ways {
+            let help = host.run(words);
+            let text = help.text();
+            assert!(text.contains(usage) && text.contains(example), "{words:?}: {text}");
+            assert!(!text.contains("Commands:"), "{words:?}: {text}");
+            assert!(text.contains("troubleshooting.md"), "{words:?}: {text}");
+        }
+    }
+    for words in [&["help"][..], &["--help"], &["--help", "walk"]] {
+        assert!(host.run(words).text().contains("Commands:"), "{words:?}");
+    }
 }

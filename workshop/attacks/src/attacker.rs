@@ -10,11 +10,11 @@ mod kernel;
 mod network;
 mod processes;
 
-use std::fmt::Display;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
+use workshop::say;
 
 use super::attack;
 pub(crate) use files::{FROM_HERE, ITSELF, MARK};
@@ -81,12 +81,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         files::walk_out_of_chroot();
     }
     match (attack.attacker)(&Told(&args.told)) {
-        Ok(got) => answer(format_args!("got {got}")),
-        Err(errno) => answer(format_args!("errno {errno:?}")),
+        Ok(got) => say!("{ANSWER}got {got}")?,
+        Err(errno) => say!("{ANSWER}errno {errno:?}")?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn answer(text: impl Display) {
-    println!("{ANSWER}{text}");
 }

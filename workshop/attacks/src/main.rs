@@ -16,6 +16,12 @@
 //! That an attack fails says something only if it could have succeeded. So each is carried out on
 //! the host, too, without a container, by the same program: the positive control.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic when nobody reads: see workshop::output"
+)]
+
 mod attack;
 mod attacker;
 mod container;
@@ -28,15 +34,16 @@ mod trial;
 mod victim;
 
 use std::env;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use nix::unistd::geteuid;
+use v1_chroot::command_line::{note, report as complain};
 use v1_chroot::{program, rootfs};
-use workshop::{STEPS, directories};
+use workshop::{STEPS, directories, output};
 
 use attack::{Attack, Depends};
 use list::ALL;
@@ -88,7 +95,11 @@ fn run(args: &Args) -> Result<ExitCode> {
     let named = args.names.iter().map(|name| {
         attack::find(name).with_context(|| {
             let all: Vec<_> = ALL.iter().map(|attack| attack.id).collect();
-            format!("there is no attack {name:?} (one of {})", all.join(", "))
+            let advice = match door::nearest(name, all.iter().copied()) {
+                Some(id) => format!("do you mean {id}?"),
+                None => format!("one of {}", all.join(", ")),
+            };
+            format!("there is no attack {name:?} ({advice})")
         })
     });
     let attacks: Vec<&Attack> = match args.names.is_empty() {
@@ -107,42 +118,50 @@ fn run(args: &Args) -> Result<ExitCode> {
     let is_watched = io::stderr().is_terminal();
     let progress = |row: &Row| {
         if is_watched {
-            eprint!("\r\x1b[K{}", row.attack.id);
+            show(row.attack.id);
         }
     };
     let matrix = Matrix::carry_out(attacks, everybody, progress)?;
     if is_watched {
-        eprint!("\r\x1b[K");
+        show("");
     }
     match args.book {
-        true => print!("{}", report::for_book(&matrix)),
-        false => print!("{}", report::for_terminal(&matrix, !args.names.is_empty())),
+        true => output::print(report::for_book(&matrix))?,
+        false => output::print(report::for_terminal(&matrix, !args.names.is_empty()))?,
     }
     Ok(judge(&matrix, is_root))
+}
+
+/// Shows on the terminal how far we are, in place of what was shown before.
+fn show(id: &str) {
+    // A terminal that has hung up has nobody in front of it.
+    let _ = write!(io::stderr(), "\r\x1b[K{id}");
 }
 
 /// Complains about rows that prove nothing, or something else than the course says.
 fn judge(matrix: &Matrix, is_root: bool) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for claim in matrix.rows.iter().flat_map(Row::broken_claims) {
-        eprintln!("Error: {claim}");
+        complain(&claim);
         code = ExitCode::FAILURE;
     }
     for attack in matrix.unproven() {
         let id = attack.id;
         match attack.depends_on {
             _ if !is_root && attack.takes_root => {
-                eprintln!("Note: {id} proves nothing here: it takes root on the host, too");
+                note(format_args!("{id} proves nothing here: it takes root on the host, too"));
             }
             Some(Depends { who: Who::User, on, .. }) if !is_root => {
-                eprintln!("Note: {id} proves nothing here: {on} forbids it on the host, too");
+                note(format_args!("{id} proves nothing here: {on} forbids it on the host, too"));
             }
             _ if matrix.is_beyond_kernel(attack) => {
                 let what = attack.needs_kernel.map_or("it", |(what, _)| what);
-                eprintln!("Note: {id} proves nothing here: this kernel does not have {what}");
+                note(format_args!("{id} proves nothing here: this kernel does not have {what}"));
             }
             _ => {
-                eprintln!("Error: {id} proves nothing: it has not even succeeded on the host");
+                complain(&format_args!(
+                    "{id} proves nothing: it has not even succeeded on the host"
+                ));
                 code = ExitCode::FAILURE;
             }
         }

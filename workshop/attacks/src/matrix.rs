@@ -71,7 +71,10 @@ impl Row {
             }
             let claim = if is_claimed { "leaks" } else { "is stopped" };
             let (id, who, seen) = (self.attack.id, self.who.title(), cell.text());
-            Some(format!("{id} {claim} in {} {who}, they say; seen: {seen}", STEPS[index]))
+            Some(format!(
+                "{id} {claim} in {} {who}, says workshop/attacks/src/list.rs; seen: {seen}",
+                STEPS[index]
+            ))
         };
         self.steps.iter().enumerate().filter_map(broken).collect()
     }

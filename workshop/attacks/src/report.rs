@@ -10,6 +10,12 @@ use workshop::STEPS;
 /// How wide a cell is: the longest errno, and a space.
 const WIDTH: usize = 13;
 
+/// Marks of the table, as the book's page explains them.
+const MARKS: [(&str, &str); 2] = [
+    ("own", "the call succeeded, and what it reached is the container's own."),
+    ("refused", "the launcher did not start such a container, and said why."),
+];
+
 /// The short name of a step: v1.
 fn short(step: &str) -> &str {
     step.split('-').next().unwrap_or(step)
@@ -35,7 +41,21 @@ pub(super) fn for_terminal(matrix: &Matrix, with_words: bool) -> String {
             text += &line(row.attack.id, row.cells().map(Cell::text));
         }
     }
-    text
+    text + &legend(matrix)
+}
+
+/// What those marks mean that stand in the table and are no errno.
+fn legend(matrix: &Matrix) -> String {
+    let stands_there = |mark: &str| {
+        matrix
+            .rows
+            .iter()
+            .flat_map(Row::cells)
+            .any(|cell| *cell != Cell::Leaks && cell.text() == mark)
+    };
+    let marks = MARKS.iter().filter(|(mark, _)| stands_there(mark));
+    let lines: String = marks.map(|(mark, meaning)| format!("{mark}: {meaning}\n")).collect();
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 
 fn line<'a>(name: &str, cells: impl Iterator<Item = &'a str>) -> String {

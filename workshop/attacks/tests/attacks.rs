@@ -77,6 +77,8 @@ fn main() -> ExitCode {
         .user("what_takes_root_is_noted", what_takes_root_is_noted)
         .root("what_the_kernel_lacks_is_noted", what_the_kernel_lacks_is_noted)
         .both("its_own_program_stays_in_place", its_own_program_stays_in_place)
+        .user("a_mark_that_is_no_errno_is_explained", a_mark_is_explained)
+        .both("a_reader_may_have_enough", a_reader_may_have_enough)
         .both("an_attack_that_is_none_is_refused", an_attack_that_is_none_is_refused);
     for (attack, told, calls) in CALLS {
         let name = format!("the_attacker_says_that_it_is_refused/{attack}");
@@ -224,7 +226,9 @@ fn a_broken_claim_is_told(host: &Host) {
     let outcome = Outcome::of(wrong.arg("kill-process"));
     assert_eq!(outcome.code(), 1, "{outcome:?}");
     let complaints = outcome.complaints();
-    let expected = |who| format!("Error: kill-process is stopped in v3-pidns {who}, they say");
+    let expected = |who| {
+        format!("Error: kill-process is stopped in v3-pidns {who}, says workshop/attacks/src/list")
+    };
     assert_eq!(complaints.len(), 2, "{outcome:?}");
     assert!(complaints[0].starts_with(&expected("as root")), "{outcome:?}");
     assert!(complaints[1].starts_with(&expected("without root")), "{outcome:?}");
@@ -297,7 +301,24 @@ fn its_own_program_stays_in_place(host: &Host) {
     assert!(asked.ends_with(" --package=v8-pause"), "{asked}");
 }
 
+fn a_mark_is_explained(host: &Host) {
+    let explains = |attack: &str, mark: &str| {
+        let outcome = Outcome::of(&mut attacks(host, &[attack]));
+        let text = String::from_utf8_lossy(&outcome.stdout);
+        text.lines().any(|line| line.starts_with(mark))
+    };
+    assert!(explains("rename-host", "own: ") && !explains("rename-host", "refused: "));
+    assert!(explains("command-link", "refused: ") && !explains("command-link", "own: "));
+}
+
+fn a_reader_may_have_enough(host: &Host) {
+    Outcome::assert_ends_unread(|| attacks(host, &["rename-host"]));
+    Outcome::assert_ends_unread(|| attacks(host, &["--help"]));
+}
+
 fn an_attack_that_is_none_is_refused(host: &Host) {
     Outcome::of(&mut attacks(host, &["tickle"]))
         .assert_refused(1, &["there is no attack \"tickle\"", "walk-out"]);
+    Outcome::of(&mut attacks(host, &["walkout"]))
+        .assert_refused(1, &["no attack \"walkout\" (do you mean walk-out?)"]);
 }

@@ -7,7 +7,6 @@
 use std::convert::Infallible;
 use std::env;
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -16,11 +15,12 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::setsid;
 use v1_chroot::child::{Child, Event, Forked};
-use v1_chroot::command_line::{note, one_line};
+use v1_chroot::command_line::{note, one_line, report};
 use v1_chroot::exit_now;
 use v1_chroot::signals::hold_signals;
 use v2_mountns::{CloneFlags, private_mounts, unshare};
 use v3_pidns::{KILL, fork_into_pid_namespace};
+use workshop::output::NobodyReads;
 
 use super::programs::{Programs, is_root, stage, succeed};
 
@@ -104,12 +104,14 @@ pub fn run(programs: &Programs, work: impl FnOnce(&Place) -> Result<ExitCode>) -
     let place = Place::make_first()?;
     let passed_on = PassedOn::now();
     let signals = hold_signals()?;
-    io::stdout().flush().context("cannot write to stdout")?;
     let child = match Child::fork(&signals.taken)? {
         Forked::Parent(child) => child,
         Forked::Child(bound) => {
             let Err(error) = bound.and_then(|()| in_child(&place, mask, work));
-            eprintln!("Error: {}", one_line(&error));
+            if error.is::<NobodyReads>() {
+                exit_now(0);
+            }
+            report(&one_line(&error));
             exit_now(1);
         }
     };
@@ -186,7 +188,6 @@ fn in_child(
     }
     mask.thread_swap_mask(SigmaskHow::SIG_SETMASK).context("cannot set the signal mask")?;
     let status = work(place)?;
-    io::stdout().flush().context("cannot write to stdout")?;
     exit_now(u8::from(status != ExitCode::SUCCESS))
 }
 

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use workshop::say;
 
 use super::programs::{Programs, is_root, stage};
 use super::table::Table;
@@ -22,11 +23,11 @@ pub fn measure(programs: &Programs, runs: usize, table: &mut Table) -> Result<()
     }
     let back_to_back = cost(programs, runs, Duration::ZERO)?;
     let rested = cost(programs, 20, REST)?;
-    println!("a cgroup with three limits: {back_to_back:.2} ms, after a rest {rested:.2} ms");
-    println!(
+    say!("a cgroup with three limits: {back_to_back:.2} ms, after a rest {rested:.2} ms")?;
+    say!(
         "(On v2, who moves a process waits for every processor to notice: after a rest, a grace \
          period of the kernel. A thread that moves itself, as on v1, makes nobody wait.)\n"
-    );
+    )?;
     table.timed(FIGURE, back_to_back, 1.0, "ms");
     Ok(())
 }

@@ -3,6 +3,12 @@
 //! A figure that depends on the machine's speed is only shown. One that does not (system calls,
 //! number of crates) is a promise: when it is missed the exit status is 1, busy machine or not.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic when nobody reads: see workshop::output"
+)]
+
 #[cfg(target_arch = "x86_64")]
 mod before_main;
 mod builds;
@@ -32,6 +38,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
+use workshop::{output, say};
 
 use guard::Place;
 use programs::Programs;
@@ -94,7 +101,7 @@ fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> 
         programs.static_libc,
         programs.load
     );
-    println!("Measured {machine}.\n");
+    say!("Measured {machine}.\n")?;
 
     let mut table = Table::default();
     times::measure(programs, place, args.runs, &mut table)?;
@@ -111,7 +118,7 @@ fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> 
     if !args.no_builds {
         builds::measure(programs, place, &mut table)?;
     }
-    print!("{table}");
+    output::print(&table)?;
     if args.page {
         page::write(&programs.workspace, &machine, &table)?;
     }
@@ -124,9 +131,9 @@ fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> 
 fn grow(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> {
     let (caller, runs, load) = (programs.caller()?, growth::RUNS, &programs.load);
     let machine = format!("{caller}; each a median of {runs} runs; load before it: {load}");
-    println!("Measured {machine}.\n");
+    say!("Measured {machine}.\n")?;
     let curves = growth::measure(programs, place)?;
-    print!("{}", page::growth_table(&curves));
+    output::print(page::growth_table(&curves))?;
     if args.page {
         page::write_growth(&programs.workspace, &machine, &curves)?;
     }

@@ -17,6 +17,7 @@ use nix::mount::{MsFlags, mount};
 use v1_chroot::program;
 use v2_mountns::CloneFlags;
 use v5_netns::{Mode, Network, NetworkArgs, Subnet};
+use workshop::say;
 
 use super::namespaces::in_own;
 use super::programs::{Programs, find, is_root, stage, succeed};
@@ -104,7 +105,7 @@ fn attach(runs: usize, table: &mut Table) -> Result<()> {
         ip("netns del c")?;
     }
     let (ours, theirs) = (median_in_ms(&ours), median_in_ms(&theirs));
-    println!("network of a container, bridge there: {ours:.2} ms; nine ip commands {theirs:.2} ms");
+    say!("network of a container, bridge there: {ours:.2} ms; nine ip commands {theirs:.2} ms")?;
     table.timed("attach / nine ip commands", ours / theirs, 0.2, "");
     Ok(())
 }
@@ -117,7 +118,7 @@ fn start_beside_many(programs: &Programs, table: &mut Table) -> Result<()> {
     let crowd =
         (0..MANY).map(|_| Container::start(programs, "bridge")).collect::<Result<Vec<_>>>()?;
     let many = start_time(&mut start, 50)?;
-    println!("start to end, 1 container there: {few:.2} ms; {MANY} there: {many:.2} ms");
+    say!("start to end, 1 container there: {few:.2} ms; {MANY} there: {many:.2} ms")?;
     table.timed(&format!("start with {MANY} there / with 1 there"), many / few, 1.5, "");
     end_all(&crowd)
 }
@@ -154,18 +155,18 @@ fn published_port(programs: &Programs, table: &mut Table) -> Result<()> {
     for (name, port, forwarder) in [("slirp4netns", 8081, &slirp), ("pasta", 8082, &pasta)] {
         match forwarder {
             Ok(_) => ways.push((name, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))),
-            Err(error) => println!("{name} takes no part: {error:#}"),
+            Err(error) => say!("{name} takes no part: {error:#}")?,
         }
     }
 
     let mut figures = Vec::new();
-    println!("{:20} {:>9} {:>14}", "one connection", "GB/s", "round trip, us");
+    say!("{:20} {:>9} {:>14}", "one connection", "GB/s", "round trip, us")?;
     for (name, address) in ways {
         let figure = (throughput(address)?, round_trip(address)?);
-        println!("{name:20} {:>9.2} {:>14.1}", figure.0 / 1e9, figure.1);
+        say!("{name:20} {:>9.2} {:>14.1}", figure.0 / 1e9, figure.1)?;
         figures.push((name, figure));
     }
-    println!();
+    say!()?;
     drop((ours, other, slirp, another, pasta));
 
     let of = |name: &str| figures.iter().find(|(found, _)| *found == name).map(|(_, it)| *it);
@@ -233,7 +234,7 @@ fn start_server() -> Result<SocketAddr> {
 /// The other side of `bench --serve`: the same server, on port 80 of a container.
 pub fn serve_in_container() -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 80)).context("cannot listen")?;
-    println!("ready");
+    say!("ready")?;
     serve(&listener)
 }
 

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use v1_chroot::program;
+use workshop::say;
 
 use super::guard::Place;
 use super::network::{Container, in_own_network, wait_for};
@@ -108,7 +109,7 @@ fn memory_of_pause(watched: &Watched, work: &Path, table: &mut Table) -> Result<
     let (source, executable) = (work.join("pause.c"), work.join("pause"));
     fs::write(&source, include_str!("pause.c"))?;
     if let Err(error) = succeed(gcc.args(["-static", "-Os", "-o"]).arg(&executable).arg(&source)) {
-        println!("no program in C: {error:#}");
+        say!("no program in C: {error:#}")?;
         table.absent(figure, "at most 0.50", "gcc cannot link it statically");
         return Ok(());
     }
@@ -118,7 +119,7 @@ fn memory_of_pause(watched: &Watched, work: &Path, table: &mut Table) -> Result<
     child.kill()?;
     child.wait()?;
     let theirs = theirs?;
-    println!("pause, resident: {ours} kB (it has no C library); with glibc in it: {theirs} kB\n");
+    say!("pause, resident: {ours} kB (it has no C library); with glibc in it: {theirs} kB\n")?;
     table.timed(figure, ours as f64 / theirs as f64, 0.5, "");
     Ok(())
 }
@@ -149,7 +150,7 @@ fn start_times(
         drop(one);
     }
     let [pod, container] = [median_in_ms(&pods), median_in_ms(&ones)];
-    println!("--net {mode}: a pod of pause and two: {pod:.2} ms; one v7: {container:.2} ms");
+    say!("--net {mode}: a pod of pause and two: {pod:.2} ms; one v7: {container:.2} ms")?;
     let figure = format!("a pod of two / one v7, --net {mode}");
     table.timed(&figure, pod / container, 2.5, "");
     Ok(())
@@ -182,7 +183,7 @@ fn fifty(programs: &Programs, work: &Path, table: &mut Table) -> Result<()> {
     drop(pods);
     let ended = start.elapsed().as_secs_f64();
 
-    println!("{MANY} pods with a published port: up after {started:.2} s\n");
+    say!("{MANY} pods with a published port: up after {started:.2} s\n")?;
     let per_pod = memory as f64 / 1024.0 / MANY as f64;
     table.timed(&format!("memory of our processes, per pod of {MANY}"), per_pod, 3.0, "MB");
     table.counted(&format!("of {MANY} pods, without an answer on their port"), silent, 0);

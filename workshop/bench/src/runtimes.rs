@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use serde_json::{Value, json};
+use workshop::say;
 
 use super::payload::{DESCRIBE, Payload};
 use super::programs::{ENVIRONMENT, Programs, find, is_root, with_environment};
@@ -51,7 +52,7 @@ pub fn prepare(
     };
     let differences = stage.differences(&seen, ["v4-utsns", name]);
     if !differences.is_empty() {
-        println!("{name} and v4-utsns differ: {}", differences.join("; "));
+        say!("{name} and v4-utsns differ: {}", differences.join("; "))?;
     }
     write(&["true"])?;
     Ok(Ok(runtime))

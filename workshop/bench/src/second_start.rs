@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use workshop::say;
 
 use super::guard::Place;
 use super::layout::{self, Layer};
@@ -52,7 +53,7 @@ pub fn measure(programs: &Programs, place: &Place, runs: usize, table: &mut Tabl
     }
     let medians: Vec<f64> = times.iter().map(|times| median_in_ms(times)).collect();
     let [v6, one, many] = medians[..] else { return Ok(()) };
-    println!("start to end, ms: v6 {v6:.2}; v7 with 1 layer {one:.2}, with {MANY} {many:.2}\n");
+    say!("start to end, ms: v6 {v6:.2}; v7 with 1 layer {one:.2}, with {MANY} {many:.2}\n")?;
     for (figure, time) in figures.iter().zip([one, many]) {
         table.timed(figure, time - v6, 3.0, "ms");
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use v2_mountns::CloneFlags;
+use workshop::say;
 
 use super::guard::Place;
 use super::namespaces::in_own;
@@ -118,14 +119,14 @@ fn measure_here(programs: &Programs, place: &Place, runs: usize, table: &mut Tab
         match runtimes::prepare(name, programs, bundles.path(), &place.cgroup, &seen)? {
             Ok(command) => field.push(Contender::new(name, command)),
             Err(why) => {
-                println!("{name} takes no part: {why}");
+                say!("{name} takes no part: {why}")?;
                 absent.insert(name, why);
             }
         }
     }
     interleave(&mut field, runs)?;
     table.starts = OTHERS.map(|(name, does)| start(name, does, &field, &absent)).into();
-    print_times(&table.starts);
+    print_times(&table.starts)?;
     ratios(&field, &absent, table);
     Ok(())
 }
@@ -160,18 +161,18 @@ fn interleave(field: &mut [Contender], runs: usize) -> Result<()> {
     Ok(())
 }
 
-fn print_times(starts: &[Start]) {
-    println!("{:20} {:>9} {:>9}", "start to end, ms", "fastest", "median");
+fn print_times(starts: &[Start]) -> Result<()> {
+    say!("{:20} {:>9} {:>9}", "start to end, ms", "fastest", "median")?;
     for start in starts {
         if let Ok([fastest, median]) = &start.times {
-            println!("{:20} {fastest:>9.3} {median:>9.3}", start.name);
+            say!("{:20} {fastest:>9.3} {median:>9.3}", start.name)?;
         }
     }
-    println!("\nWhat each does, beside v4-utsns:");
+    say!("\nWhat each does, beside v4-utsns:")?;
     for start in starts {
-        println!("{:20} {}", start.name, start.does);
+        say!("{:20} {}", start.name, start.does)?;
     }
-    println!();
+    say!()
 }
 
 fn ratios(field: &[Contender], absent: &BTreeMap<&str, String>, table: &mut Table) {
@@ -253,11 +254,11 @@ fn pair_with_bwrap(programs: &Programs) -> Result<Result<Extras, String>> {
     if !differences.is_empty() {
         return Ok(Err(format!("not comparable: {}", differences.join("; "))));
     }
-    println!("v4-utsns and bwrap make the same: {}.", ours.summary());
+    say!("v4-utsns and bwrap make the same: {}.", ours.summary())?;
     if !extras.volumes.is_empty() {
-        println!("Added to v4-utsns for that: -v {}", extras.volumes.join(" -v "));
+        say!("Added to v4-utsns for that: -v {}", extras.volumes.join(" -v "))?;
     }
-    println!();
+    say!()?;
     Ok(Ok(extras))
 }
 

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use v1_chroot::program;
+use workshop::say;
 
 use super::content;
 use super::guard::Place;
@@ -86,7 +87,7 @@ fn compare(
     if find("umoci").is_some() {
         field.push(Contender::new(Program::Umoci));
     } else {
-        println!("umoci takes no part: it is not installed");
+        say!("umoci takes no part: it is not installed")?;
     }
     for _ in 0..ROUNDS {
         for contender in &mut field {
@@ -96,14 +97,14 @@ fn compare(
     }
 
     let megabytes = |size: fn(&Layer) -> u64| layers.iter().map(size).sum::<u64>() / 1_000_000;
-    println!("{name}, {} MB, {} MB unpacked", megabytes(|it| it.size), megabytes(|it| it.unpacked));
-    println!("{:20} {:>9} {:>9} {:>9}", "", "wall, s", "CPU, s", "peak, MB");
+    say!("{name}, {} MB, {} MB unpacked", megabytes(|it| it.size), megabytes(|it| it.unpacked))?;
+    say!("{:20} {:>9} {:>9} {:>9}", "", "wall, s", "CPU, s", "peak, MB")?;
     for it in &field {
         let [wall, cpu] = [it.median(|taken| taken.wall), it.median(|taken| taken.cpu)];
         let peak = it.peak() as f64 / 1024.0;
-        println!("{:20} {wall:>9.2} {cpu:>9.2} {peak:>9.1}", it.program.name());
+        say!("{:20} {wall:>9.2} {cpu:>9.2} {peak:>9.1}", it.program.name())?;
     }
-    println!();
+    say!()?;
 
     let wall = |program: Program| {
         let found = field.iter().find(|it| it.program == program);

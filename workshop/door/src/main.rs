@@ -6,10 +6,17 @@
 //! package that has the tool, this program becomes the tool. Nothing stands between the tool and
 //! whoever has started it: signals, the terminal and the exit status are the tool's.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic when nobody reads: see workshop::output"
+)]
+
 mod tools;
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
@@ -30,12 +37,26 @@ fn main() -> ExitCode {
     match words.as_slice() {
         [] => open(&COURSE, words),
         [word, tool, ..] if word == "help" => open_named(tool, vec!["--help".into()]),
-        [word, ..] if word == "help" || word == "--help" || word == "-h" => {
-            print!("{}", tools::help());
-            ExitCode::SUCCESS
-        }
+        [word, ..] if word == "help" || word == "--help" || word == "-h" => print_help(),
         [word, rest @ ..] => open_named(word, rest.to_vec()),
     }
+}
+
+fn print_help() -> ExitCode {
+    let mut stdout = io::stdout();
+    match stdout.write_all(tools::help().as_bytes()).and_then(|()| stdout.flush()) {
+        // Whoever reads (head, say) has seen enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            tell(&format!("Error: cannot print the help: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn tell(line: &str) {
+    // With stderr gone there is nobody to tell; the exit status still says it.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// The tool of this name, with these arguments.
@@ -44,7 +65,7 @@ fn open_named(word: &OsString, mut rest: Vec<OsString>) -> ExitCode {
     let Some(tool) = tools::find(&name) else {
         let meant = tools::nearest(&name).map(|it| format!("do you mean {it}? "));
         let meant = meant.unwrap_or_default();
-        eprintln!("Error: there is no tool {name:?} ({meant}cargo workshop --help lists all)");
+        tell(&format!("Error: there is no tool {name:?} ({meant}cargo workshop --help lists all)"));
         return ExitCode::from(USAGE);
     };
     if tool.package.has_several {
@@ -55,7 +76,7 @@ fn open_named(word: &OsString, mut rest: Vec<OsString>) -> ExitCode {
 
 fn open(package: &'static Package, arguments: Vec<OsString>) -> ExitCode {
     build_and_become(package, arguments).unwrap_or_else(|text| {
-        eprintln!("Error: {text}");
+        tell(&format!("Error: {text}"));
         ExitCode::FAILURE
     })
 }
@@ -106,7 +127,7 @@ fn build(package: &'static Package, was_built: bool) -> Result<ExitStatus, Strin
 
 fn announce(package: &Package) {
     let Package { name, takes, .. } = package;
-    eprintln!("Compiling {name} and all that it needs: up to {takes} on two cores.");
+    tell(&format!("Compiling {name} and all that it needs: up to {takes} on two cores."));
 }
 
 /// The checkout: cargo tells a program that it runs where its package lies.

@@ -72,26 +72,9 @@ pub(crate) fn help() -> String {
     text + "\nMore about one of them: cargo workshop TOOL --help\n"
 }
 
-/// The tool that is meant by a name with one or two mistakes.
+/// The tool that is meant by a name that is none.
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
-    let near = TOOLS.iter().map(|tool| (mistakes(name, tool.name), tool.name));
-    // With more, any short name would be any other.
-    near.filter(|(mistakes, tool)| *mistakes <= tool.len() / 3).min().map(|(_, tool)| tool)
-}
-
-/// How many letters have to be put in, taken out or changed to make the second word of the first.
-fn mistakes(typed: &str, meant: &str) -> usize {
-    // How many for what was typed so far, and for each beginning of what is meant.
-    let mut so_far: Vec<usize> = (0..=meant.chars().count()).collect();
-    for (index, letter) in typed.chars().enumerate() {
-        let mut next = vec![index + 1];
-        for (place, wanted) in meant.chars().enumerate() {
-            let changed = so_far[place] + usize::from(letter != wanted);
-            next.push(changed.min(so_far[place + 1] + 1).min(next[place] + 1));
-        }
-        so_far = next;
-    }
-    so_far[meant.chars().count()]
+    door::nearest(name, TOOLS.iter().map(|tool| tool.name))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 mod stages;
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         .user("the_end_of_the_tool_is_the_end", the_end_of_the_tool_is_the_end)
         .user("what_does_not_compile_is_not_started", what_does_not_compile_is_not_started)
         .user("help_says_what_the_tools_say", help_says_what_the_tools_say)
+        .user("a_reader_may_have_enough", a_reader_may_have_enough)
         .user("a_mistake_is_one_line", a_mistake_is_one_line)
         .run()
 }
@@ -159,6 +161,15 @@ fn help_says_what_the_tools_say(host: &Host) {
         all.push([program.to_owned()].into_iter().chain(about).collect());
     }
     assert_eq!(lines(&own), all);
+}
+
+fn a_reader_may_have_enough(host: &Host) {
+    let house = House::new(host);
+    Outcome::assert_ends_unread(|| house.door(&["--help"]));
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let unread = house.door(&["docter"]).stderr(writer).status().unwrap();
+    assert_eq!(unread.code(), Some(2), "{unread}");
 }
 
 fn a_mistake_is_one_line(host: &Host) {

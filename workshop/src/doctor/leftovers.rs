@@ -1,5 +1,6 @@
 //! What earlier runs have left, and how to remove it.
 
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ use super::network;
 use crate::STEPS;
 use crate::child::attempt;
 use crate::directories;
+use crate::output::NobodyReads;
+use crate::say;
 
 pub(super) fn probe() -> Finding {
     let name = "leftovers";
@@ -49,11 +52,19 @@ fn directories_of_checks() -> Vec<PathBuf> {
 pub(super) fn clean() -> Result<()> {
     for directory in directories_of_checks() {
         fs::remove_dir(&directory).with_context(|| format!("cannot remove {directory:?}"))?;
-        println!("removed {}", directory.display());
+        tell(format_args!("removed {}", directory.display()))?;
     }
     clean_bridge()?;
-    clean_cgroups();
+    clean_cgroups()?;
     clean_cache()
+}
+
+/// Says what was done. If nobody reads that, what is left is removed all the same.
+fn tell(text: fmt::Arguments) -> Result<()> {
+    match say!("{text}") {
+        Err(error) if error.is::<NobodyReads>() => Ok(()),
+        said => said,
+    }
 }
 
 /// The cgroups above those of step 6's containers: at the top of each hierarchy, or in our own
@@ -72,21 +83,22 @@ fn cgroups() -> Vec<PathBuf> {
 }
 
 /// Step 6 sweeps when it makes a cgroup, so one is made, and dropped.
-fn clean_cgroups() {
+fn clean_cgroups() -> Result<()> {
     let found = cgroups();
     if found.is_empty() {
-        return;
+        return Ok(());
     }
     let limits = Limits { pids_limit: Some(1000), ..Limits::default() };
     let swept = attempt(|| Cgroup::create(&limits).map(drop));
     for cgroup in found {
         let path = cgroup.display();
         match (&swept, cgroup.exists()) {
-            (_, false) => println!("removed the cgroup {path}"),
-            (Ok(()), true) => println!("left the cgroup {path}: a container is in it"),
-            (Err(error), true) => println!("left the cgroup {path}: {error}"),
+            (_, false) => tell(format_args!("removed the cgroup {path}"))?,
+            (Ok(()), true) => tell(format_args!("left the cgroup {path}: a container is in it"))?,
+            (Err(error), true) => tell(format_args!("left the cgroup {path}: {error}"))?,
         }
     }
+    Ok(())
 }
 
 fn clean_bridge() -> Result<()> {
@@ -94,15 +106,17 @@ fn clean_bridge() -> Result<()> {
         return Ok(());
     }
     if !geteuid().is_root() {
-        println!("left the bridge {BRIDGE}: it is root's (sudo -E cargo workshop doctor --clean)");
+        tell(format_args!(
+            "left the bridge {BRIDGE}: it is root's (sudo -E cargo workshop doctor --clean)"
+        ))?;
         return Ok(());
     }
     // A network of step 5 sweeps when it is dropped; the host's own needs nothing made first.
     let swept = attempt(|| Network::create(&network::arguments(Mode::Host)).map(drop));
     swept.map_err(|error| anyhow!(error)).context("cannot sweep the bridge")?;
     match if_nametoindex(BRIDGE) {
-        Ok(_) => println!("left the bridge {BRIDGE}: a container is connected to it"),
-        Err(_) => println!("removed the bridge {BRIDGE} with its table"),
+        Ok(_) => tell(format_args!("left the bridge {BRIDGE}: a container is connected to it"))?,
+        Err(_) => tell(format_args!("removed the bridge {BRIDGE} with its table"))?,
     }
     Ok(())
 }
@@ -116,7 +130,7 @@ fn clean_cache() -> Result<()> {
         remove_as_root(&doomed)?;
     }
     if !cache.exists() {
-        println!("there is no cache {}", cache.display());
+        tell(format_args!("there is no cache {}", cache.display()))?;
         return Ok(());
     }
     // Never remove a tree with something mounted in it: that would be removed too.
@@ -129,7 +143,7 @@ fn clean_cache() -> Result<()> {
     // All at once: a layer that is there is taken for a complete one.
     fs::rename(&cache, &doomed).with_context(|| format!("cannot rename {cache:?}"))?;
     remove_as_root(&doomed)?;
-    println!("removed {}", cache.display());
+    tell(format_args!("removed {}", cache.display()))?;
     Ok(())
 }
 

@@ -69,9 +69,11 @@ pub const ALL: &[Exercise] = &[
 /// If there is none.
 pub fn find(id: &str) -> Result<&'static Exercise> {
     let is_named = |exercise: &&Exercise| exercise.id == id || exercise.was.contains(&id);
-    ALL.iter()
-        .find(is_named)
-        .with_context(|| format!("there is no exercise {id:?} (cargo workshop lists them)"))
+    ALL.iter().find(is_named).with_context(|| {
+        let meant = door::nearest(id, ALL.iter().map(|exercise| exercise.id));
+        let meant = meant.map(|id| format!("do you mean {id}? ")).unwrap_or_default();
+        format!("there is no exercise {id:?} ({meant}cargo workshop lists them)")
+    })
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use v1_chroot::{exit_now, program, rootfs};
 use super::cgroup::CheckCgroup;
 use super::exercise::{ALL, Exercise};
 use super::host::Host;
+use crate::say;
 
 /// How the directory of a check is called, in the temporary directory; its process number follows.
 pub(crate) const CHECK_DIRECTORY: &str = "workshop-check-";
@@ -46,7 +47,7 @@ pub fn judge_as_root(exercise: &Exercise, judged: &Path) -> Result<Result<(), Ch
         let go_on = go_on.unwrap_or_default();
         format!("as root, in a shell of your own: {own} judge {} {judged}{go_on}", exercise.id)
     };
-    println!("The check makes a cgroup, which takes root: you may be asked for a password.");
+    say!("The check makes a cgroup, which takes root: you may be asked for a password.")?;
     let found = DOORS_TO_ROOT.iter().find_map(|(door, options)| {
         let root = program::command(door).ok()?;
         Some((door, options, root))

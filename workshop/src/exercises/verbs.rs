@@ -1,6 +1,6 @@
 //! What one can do with an exercise.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +10,7 @@ use super::exercise::{ALL, Exercise};
 use super::judge::{CheckFailed, judge_as_root};
 use super::progress::Progress;
 use super::source::{self, Variant};
-use crate::directories;
+use crate::{directories, output, say};
 
 pub(super) fn start(exercise: &'static Exercise) -> Result<()> {
     let desk = Desk::open()?;
@@ -23,20 +23,20 @@ pub(super) fn start(exercise: &'static Exercise) -> Result<()> {
     let mut progress = Progress::load()?;
     progress.set_current(exercise.id);
     progress.save()?;
-    println!("{}\n", source::text(exercise));
+    say!("{}\n", source::text(exercise))?;
     let Exercise { id, minutes, .. } = exercise;
-    println!("Your file:  {file}{}", if is_new { "" } else { " (as you left it)" });
-    println!("To read:    {chapter}");
-    println!("Time:       about {minutes} minutes");
-    println!("When you think it is right: cargo workshop check {id}");
-    println!("When you are stuck:         cargo workshop hint {id}");
+    say!("Your file:  {file}{}", if is_new { "" } else { " (as you left it)" })?;
+    say!("To read:    {chapter}")?;
+    say!("Time:       about {minutes} minutes")?;
+    say!("When you think it is right: cargo workshop check {id}")?;
+    say!("When you are stuck:         cargo workshop hint {id}")?;
     Ok(())
 }
 
 pub(super) fn check(exercise: &'static Exercise) -> Result<ExitCode> {
     let id = exercise.id;
     let Built::Program(program) = Desk::open()?.build(exercise)? else {
-        println!("{id}: does not compile yet. The compiler says why, above.");
+        say!("{id}: does not compile yet. The compiler says why, above.")?;
         return Ok(ExitCode::FAILURE);
     };
     match judge_as_root(exercise, &program)? {
@@ -44,14 +44,14 @@ pub(super) fn check(exercise: &'static Exercise) -> Result<ExitCode> {
             let mut progress = Progress::load()?;
             progress.set_passed(id);
             progress.save()?;
-            println!("{id}: passed.");
-            println!("Compare with ours: cargo workshop solution {id}");
-            println!("Go on with:        cargo workshop next");
+            say!("{id}: passed.")?;
+            say!("Compare with ours: cargo workshop solution {id}")?;
+            say!("Go on with:        cargo workshop next")?;
             Ok(ExitCode::SUCCESS)
         }
         Err(CheckFailed(text)) => {
-            println!("{id}: not yet.\n{text}\n");
-            println!("When you are stuck: cargo workshop hint {id}");
+            say!("{id}: not yet.\n{text}\n")?;
+            say!("When you are stuck: cargo workshop hint {id}")?;
             Ok(ExitCode::FAILURE)
         }
     }
@@ -71,12 +71,12 @@ pub(super) fn hint(exercise: &'static Exercise) -> Result<()> {
     let seen = progress.count_hint(exercise.id, exercise.hints.len());
     progress.save()?;
     for (number, hint) in (1..).zip(&exercise.hints[..seen]) {
-        println!("{number}. {hint}\n");
+        say!("{number}. {hint}\n")?;
     }
     let id = exercise.id;
     match exercise.hints.len() - seen {
-        0 => println!("That was the last one. The solution: cargo workshop solution {id}"),
-        left => println!("{left} more: cargo workshop hint {id}"),
+        0 => say!("That was the last one. The solution: cargo workshop solution {id}")?,
+        left => say!("{left} more: cargo workshop hint {id}")?,
     }
     Ok(())
 }
@@ -88,11 +88,11 @@ pub(super) fn reset(exercise: &'static Exercise, yes: bool) -> Result<()> {
         bail!("there is nothing to reset: {file:?} does not exist (cargo workshop start makes it)");
     }
     if !yes && !asks(&format!("Put the starter in place of {}?", file.display()))? {
-        println!("Nothing was changed.");
+        say!("Nothing was changed.")?;
         return Ok(());
     }
     let kept = desk.put_back(exercise)?;
-    println!("{} is the starter again. What was in it: {}", file.display(), kept.display());
+    say!("{} is the starter again. What was in it: {}", file.display(), kept.display())?;
     Ok(())
 }
 
@@ -101,8 +101,7 @@ fn asks(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!("this needs your yes, and there is no terminal to ask on (--yes says it)");
     }
-    print!("{question} [y/N] ");
-    std::io::stdout().flush().context("cannot ask")?;
+    output::print(format_args!("{question} [y/N] "))?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).context("cannot read your answer")?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -114,12 +113,10 @@ pub(super) fn solution(exercise: &'static Exercise) -> Result<()> {
     if !progress.has_passed(id) && !progress.has_asked_for_solution(id) {
         progress.set_asked_for_solution(id);
         progress.save()?;
-        println!(
-            "You have not passed {id} yet, and it is yours to find. If you mean it, ask again."
-        );
+        say!("You have not passed {id} yet, and it is yours to find. If you mean it, ask again.")?;
         return Ok(());
     }
-    print!("{}", source::cut(exercise.source, &Variant::Solution));
+    output::print(source::cut(exercise.source, &Variant::Solution))?;
     Ok(())
 }
 
@@ -131,7 +128,7 @@ pub(super) fn next() -> Result<()> {
     match later.iter().chain(earlier).find(|exercise| !progress.has_passed(exercise.id)) {
         Some(exercise) => start(exercise),
         None => {
-            println!("All {} are done.", ALL.len());
+            say!("All {} are done.", ALL.len())?;
             Ok(())
         }
     }
