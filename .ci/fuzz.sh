@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Random input for the readers of archives, manifests and options, each for FUZZ_SECONDS; and the
-# same readers with a bug put in, which must be found. Sourced by .ci/run.
+# Random input for the readers of archives, manifests and options, side by side for FUZZ_SECONDS;
+# and the same readers with a bug put in, which must be found. Sourced by .ci/run.
 
 CARGO_FUZZ=0.13.2
-FUZZ_SECONDS=${FUZZ_SECONDS:-30}
+FUZZ_SECONDS=${FUZZ_SECONDS:-45}
 FUZZ_TARGETS=(archive manifest options)
 
 fuzz_everything() {
@@ -27,12 +27,25 @@ fuzz_everything() {
         grep --max-count 1 --after-context 1 "panicked at" "$place/log"
         grep --quiet "$(seeded_message "$target")" "$place/log" ||
             fail "something else than the bug in fuzz/seeded/$target.patch was found"
+    done
+    bear_everything "$place"
+}
+
+# All three at once: there are two cores, and each fuzzer has one thread.
+bear_everything() {
+    local place=$1 target
+    local -A fuzzers=()
+    for target in "${FUZZ_TARGETS[@]}"; do
+        fuzz "$place/right" "$target" "$FUZZ_SECONDS" >"$place/$target.log" 2>&1 &
+        fuzzers[$target]=$!
+    done
+    for target in "${FUZZ_TARGETS[@]}"; do
         echo "$target:"
-        fuzz "$place/right" "$target" "$FUZZ_SECONDS" >"$place/log" 2>&1 || {
-            grep --after-context 3 --extended-regexp "panicked at|ERROR|Base64" "$place/log"
+        wait "${fuzzers[$target]}" || {
+            grep --after-context 3 --extended-regexp "panicked at|ERROR|Base64" "$place/$target.log"
             fail "the reader of $target does not bear every input"
         }
-        grep --extended-regexp "^Done|executed_units|exec_per_sec" "$place/log"
+        grep --extended-regexp "^Done|executed_units|exec_per_sec" "$place/$target.log"
     done
 }
 

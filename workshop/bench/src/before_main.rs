@@ -21,6 +21,9 @@ use crate::system_calls::{cpuid, traced};
 /// How often the time of one is taken.
 const TIMES: u32 = 2000;
 
+/// Its number, as the processor sees it.
+const UMASK: u64 = nix::libc::SYS_umask.cast_unsigned();
+
 /// Counts them in both builds of the step, and in what each contender starts at the end.
 pub fn count(programs: &Programs, table: &mut Table) -> Result<()> {
     let busybox = programs.busybox();
@@ -47,7 +50,7 @@ fn microseconds() -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / f64::from(TIMES)
 }
 
-/// Runs a program, instruction by instruction.
+/// Runs a program, instruction by instruction, until its main begins, or it has ended.
 fn questions(program: &Path, argument: &str) -> Result<u32> {
     let mut command: Command = programs::stage(program);
     command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null());
@@ -64,8 +67,15 @@ fn questions(program: &Path, argument: &str) -> Result<u32> {
         let registers = ptrace::getregs(pid).context("cannot read the registers")?;
         let next = ptrace::read(pid, registers.rip as ptrace::AddressType);
         // The two bytes of cpuid, 0F A2, the first of a little-endian word.
-        if next.is_ok_and(|word| word & 0xffff == 0xa20f) {
+        let is = |instruction| next.is_ok_and(|word| word & 0xffff == instruction);
+        if is(0xa20f) {
             count += 1;
+        }
+        // By umask(2) the main of a step begins (v1), and no start before it calls that: 0F 05.
+        if is(0x050f) && registers.rax == UMASK {
+            ptrace::kill(pid).context("cannot end what is traced")?;
+            waitpid(pid, None).with_context(|| format!("cannot wait for {pid}"))?;
+            return Ok(count);
         }
         ptrace::step(pid, None).context("cannot go on by one instruction")?;
     }
