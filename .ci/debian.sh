@@ -98,7 +98,8 @@ as_learner() {
     local root=$1 user=$2 script=$3
     inside "$root" setpriv --reuid "$user" --regid "$user" --init-groups --reset-env \
         bash -euo pipefail -c \
-        "export PATH=/opt/rust/bin:\$PATH CARGO_TERM_COLOR=never; cd ~/steps; $script"
+        "export PATH=/opt/rust/bin:\$PATH CARGO_TERM_COLOR=never CARGO_HOME=/home/learner/.cargo
+        cd ~/steps; $script"
 }
 
 # Nothing is compiled yet: when the doctor's first line comes, and when its last. (It compiles

@@ -5,9 +5,10 @@
 set -eu
 
 # A linker for Rust; what the containers call as root (nft); a busybox; what the pages type, and
-# the manual that they quote (section 2 is manpages-dev).
+# the manual that they quote (section 2 is manpages-dev); an editor for the exercises.
 packages='busybox-static ca-certificates conntrack curl gcc git hostname iproute2 iputils-ping jq
-    libc6-dev man-db manpages manpages-dev nftables passt procps strace sudo tcpdump util-linux'
+    less libc6-dev man-db manpages manpages-dev nano nftables passt procps strace sudo tcpdump
+    util-linux'
 
 install_packages() {
     # shellcheck disable=SC2086  # one word for each package

@@ -291,7 +291,7 @@ impl Told<'_> {
             }
             self.lines.push(blessed(&comparison));
         }
-        session.end().context(self.page.name.clone())
+        session.end(Some(COURSE)).context(self.page.name.clone())
     }
 
     /// The page with the lines that should stand there, as far as it was typed.

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -25,15 +25,21 @@ pub struct Outcome {
     pub stderr: String,
 }
 
-impl Outcome {
-    /// Runs a command to its end.
-    pub fn of(command: &mut Command) -> Outcome {
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+impl From<Output> for Outcome {
+    fn from(output: Output) -> Outcome {
         Outcome {
             status: output.status,
             stdout: output.stdout,
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+}
+
+impl Outcome {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Outcome {
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Outcome::from(output)
     }
 
     /// Runs a command whose stdout is a pipe that nobody reads any more, as behind `| head -0`; and

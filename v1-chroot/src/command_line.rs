@@ -1,6 +1,7 @@
 //! The command line that all steps share, and how a launcher ends: one line, one exit status.
 
 use crate::printable::as_one_line;
+use crate::signals::AskedToEnd;
 use crate::system_calls::exit_now;
 use crate::{caller, rootfs};
 use anyhow::{Context, Result, anyhow};
@@ -79,6 +80,10 @@ fn print_help(page: &clap::Error) -> Result<()> {
 fn explanation(error: &clap::Error) -> String {
     let text = error.to_string();
     let (text, rest) = text.split_once("\n\nUsage:").unwrap_or((&text, ""));
+    // Who has mistyped an option does not mean it as a word for the command.
+    let is_typo = text.contains("tip: a similar");
+    let is_useful = |line: &&str| !(is_typo && line.trim_start().starts_with("tip: to pass"));
+    let text = text.lines().filter(is_useful).collect::<Vec<_>>().join("\n");
     let paragraphs = text.trim_start_matches("error: ").split("\n\n");
     let paragraphs: Vec<_> = paragraphs
         .map(|words| words.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -125,7 +130,8 @@ fn print_line(line: &str) {
 /// An error with the exit status that it leads to.
 #[derive(Debug)]
 pub struct Failure {
-    /// 125: the launcher failed; 126: the command cannot be executed; 127: it is not there.
+    /// 125: the launcher failed; 126: the command cannot be executed; 127: it is not there; 128 and
+    /// the number of a signal: that one came before there was a container.
     pub code: u8,
     /// What was attempted, on what, the errno, and what to do about it.
     pub text: String,
@@ -153,10 +159,19 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl From<anyhow::Error> for Failure {
-    /// Any error is the launcher's own (125), unless it was a `Failure` to begin with.
+    /// Any error is the launcher's own (125), unless it was a `Failure` to begin with, or a signal.
     fn from(error: anyhow::Error) -> Failure {
-        error.downcast().unwrap_or_else(|error| Failure { code: 125, text: one_line(&error) })
+        error.downcast().unwrap_or_else(|error| {
+            let code = error.chain().find_map(asked_to_end).map_or(125, |signal| 128 + signal);
+            Failure { code, text: one_line(&error) }
+        })
     }
+}
+
+/// The number of the signal that asked this process to end, if that is the cause.
+fn asked_to_end(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    let AskedToEnd(signal) = cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()?;
+    u8::try_from(*signal as i32).ok()
 }
 
 /// What was attempted, on what, and why it failed, from the outermost context to the errno.

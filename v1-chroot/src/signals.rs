@@ -1,11 +1,13 @@
 //! Which signals a supervisor takes, which the command starts with, and the count of Ctrl-C.
 
-use crate::system_calls::default_action;
+use crate::system_calls::{default_action, pending_signals};
 use anyhow::{Context, Result, anyhow};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::unistd::read;
+use std::fmt;
+use std::io;
 use std::time::{Duration, Instant};
 
 /// The signals that a supervisor blocks and waits for instead: those that it passes on to its
@@ -39,6 +41,32 @@ pub fn hold_signals() -> Result<HeldSignals> {
     // The kernel tells us of a child's end by SIGCHLD, unless our caller had it ignored.
     default_action(Signal::SIGCHLD as i32).context("cannot reset SIGCHLD")?;
     Ok(HeldSignals { taken, ignored })
+}
+
+/// A signal that asks a process to end, and has come before there was a container to pass it on to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedToEnd(pub Signal);
+
+impl fmt::Display for AskedToEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} came meanwhile", self.0)
+    }
+}
+
+impl std::error::Error for AskedToEnd {}
+
+/// Whether such a signal is among those that are held. What takes long between [`hold_signals`] and
+/// the start of the container asks this again and again: else Ctrl-C would do nothing.
+///
+/// # Errors
+/// [`AskedToEnd`], in an error of std; those of sigpending(2): none is expected.
+pub fn check_not_asked_to_end() -> io::Result<()> {
+    let pending = pending_signals()?;
+    let to_end = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+    match to_end.into_iter().find(|signal| pending.contains(*signal)) {
+        Some(signal) => Err(io::Error::other(AskedToEnd(signal))),
+        None => Ok(()),
+    }
 }
 
 /// Those of the blocked signals that a supervisor has blocked itself: the rest was its caller.

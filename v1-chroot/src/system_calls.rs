@@ -92,6 +92,15 @@ pub(crate) fn wait_for_signal(set: &SigSet) -> nix::Result<SignalInfo> {
     }
 }
 
+/// sigpending(2): the signals that have come and are blocked.
+pub(crate) fn pending_signals() -> nix::Result<SigSet> {
+    let mut set = SigSet::empty();
+    let place: *mut libc::sigset_t = (&raw mut set).cast();
+    // SAFETY: a SigSet is a sigset_t (repr(transparent)), and the call writes no more than one.
+    Errno::result(unsafe { libc::sigpending(place) })?;
+    Ok(set)
+}
+
 /// pidfd_open(2): a descriptor for a process, which (unlike its number) is never given to another.
 pub(crate) fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
     // SAFETY: pidfd_open takes two integers and touches no memory of ours.

@@ -21,13 +21,15 @@ use pieces::Sender;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Duration;
 use v1_chroot::command_line::note;
 use v1_chroot::remove_tree;
+use v1_chroot::signals::check_not_asked_to_end;
 
 /// How an unfinished directory is called, behind the layer's name.
 const UNFINISHED: &str = "unfinished";
@@ -215,7 +217,7 @@ impl Unpacking<'_> {
         let (sender, pieces) = pieces::channel();
         thread::scope(|scope| {
             let reader = start(scope, move || self.decompress(sender))?;
-            let mut content = Digesting::new(pieces);
+            let mut content = Digesting::new(Interruptible(pieces));
             let unpacker = Unpacker::new(root, self.xattrs, allowance.for_layer());
             let unpacked = unpacker.unpack(&mut content);
             let unpacked = unpacked.and_then(|left_out| Ok((left_out, content.finish()?)));
@@ -231,9 +233,32 @@ impl Unpacking<'_> {
     /// Sends the decompressed archive to the other thread, and returns the digest of the file.
     fn decompress(&self, sender: Sender) -> Result<Digest> {
         let blob = self.progress.wrap_read(self.image.open_layer(self.layer)?);
-        let mut blob = Digesting::new(blob);
+        let mut blob = Digesting::new(Interruptible(blob));
         sender.send_all(&mut blob, self.layer.compression);
         blob.finish().context("cannot read it")
+    }
+}
+
+/// Ends with an error when Ctrl-C is pressed. (The signals are held: there is something to clean up.)
+struct Interruptible<R>(R);
+
+impl<R: Read> Read for Interruptible<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        check_not_asked_to_end()?;
+        self.0.read(buffer)
+    }
+}
+
+/// Locks a directory that perhaps another process has locked; ends with an error as above.
+fn lock_patiently(mut directory: File) -> io::Result<Flock<File>> {
+    loop {
+        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((unlocked, Errno::EAGAIN)) => directory = unlocked,
+            Err((_, errno)) => return Err(errno.into()),
+        }
+        check_not_asked_to_end()?;
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -259,8 +284,8 @@ fn lock_new(unfinished: &Path, finished: &Path) -> Result<Option<Flock<File>>> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             opened => opened.with_context(cannot)?,
         };
-        let lock = Flock::lock(directory, FlockArg::LockExclusive)
-            .map_err(|(_, errno)| anyhow!("cannot lock {unfinished:?}: {errno}"))?;
+        let lock =
+            lock_patiently(directory).with_context(|| format!("cannot lock {unfinished:?}"))?;
         // While we waited its owner may have finished it, or failed and removed it.
         let of_lock = lock.metadata().with_context(cannot)?;
         let of_path = match fs::metadata(unfinished) {

@@ -62,7 +62,7 @@ pub struct RunArgs {
 #[command(after_help = "\
 Examples:
   v8-pause exec 4711                    a shell in the first container of the pod
-  v8-pause exec 4711 -c web -- ps -ef   a command in the container web
+  v8-pause exec 4711 -c web -- ps -ef   a command in the container web (also without --)
 ")]
 pub struct ExecArgs {
     /// The number that `run` has printed
@@ -74,6 +74,6 @@ pub struct ExecArgs {
     pub container: Option<String>,
 
     /// Command to run in it, with its arguments [default: /bin/sh]
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }

@@ -83,11 +83,17 @@ impl<'a> Session<'a> {
         shell.run(entry, output, &outcome)
     }
 
-    /// Check that nothing runs any more in any of the shells.
-    pub fn end(self) -> Result<()> {
-        for shell in self.shells.values() {
+    /// Check that nothing runs any more in any of the shells, and that each is in `directory`, if
+    /// one is given: there the next page begins to type.
+    pub fn end(mut self, directory: Option<&str>) -> Result<()> {
+        for shell in self.shells.values_mut() {
             if shell.place != Place::Ready {
                 bail!("the page ends while `{}` runs: end it with `exit` or ^C", shell.typed);
+            }
+            let Some(directory) = directory else { continue };
+            let stands = shell.working_directory()?;
+            if stands != directory {
+                bail!("the page leaves a terminal in {stands}: type `cd -`");
             }
         }
         Ok(())
@@ -152,6 +158,12 @@ impl Shell {
             drop_echo(key, &mut lines);
         }
         Ok(lines)
+    }
+
+    fn working_directory(&mut self) -> Result<String> {
+        self.type_line("pwd")?;
+        let outcome = Outcome { inside: false, stays: None };
+        Ok(self.wait(&[], Some("pwd"), &outcome)?.join("\n"))
     }
 
     /// Type a line, if nothing was printed since the prompt.
@@ -419,7 +431,7 @@ mod tests {
                 wrong.push(format!("{}: {actual:?}", entry.line + 1));
             }
         }
-        session.end()?;
+        session.end(None)?;
         Ok(wrong)
     }
 

@@ -58,6 +58,8 @@ fn option_that_does_not_exist(host: &Host) {
     for option in ["--no-such-option", "-x", "--rootfss=/x"] {
         let outcome = host.run([option, "sh"]);
         outcome.assert_refused(125, &[option.split('=').next().unwrap(), "--help"]);
+        let is_typo = option.starts_with("--rootfs");
+        assert_eq!(outcome.stderr.contains("a similar argument exists: '--rootfs' (see"), is_typo);
     }
     assert!(!host.cache().exists());
 }

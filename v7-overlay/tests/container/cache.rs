@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tar::EntryType;
-use testbed::{Host, Suite};
+use testbed::pace::slowed;
+use testbed::running::{send, within};
+use testbed::{Host, Outcome, Suite};
 
 use crate::archive::{Archive, header};
 use crate::image::{Layout, base, layout};
@@ -21,6 +24,8 @@ pub fn add(suite: Suite) -> Suite {
         .both("two_processes_at_once", two_processes_at_once)
         .both("killed_while_unpacking", killed_while_unpacking)
         .long()
+        .both("a_signal_ends_the_unpacking", a_signal_ends_the_unpacking)
+        .both("a_signal_ends_the_wait_for_a_layer", a_signal_ends_the_wait)
         .both("one_bad_layer_among_many", one_bad_layer_among_many)
         .both("the_same_layer_twice", the_same_layer_twice)
 }
@@ -134,6 +139,47 @@ fn killed_while_unpacking(host: &Host) {
     assert_eq!(host.run(["--image", image.str(), "cat", "/l1/19999"]).text(), "19999\n");
     assert_eq!(unfinished(host), Vec::<PathBuf>::new());
     assert_eq!(cached(host).len(), 3);
+}
+
+/// Starts a container of the image, which the cache has not got, and waits for the unpacking.
+fn unpacking(host: &Host, image: &Layout) -> Child {
+    let child = start(host, image);
+    let has_begun = || unfinished(host).iter().any(|layer| layer.join("l0/1000").exists());
+    within(Duration::from_secs(10), "a layer is being unpacked", has_begun);
+    child
+}
+
+fn start(host: &Host, image: &Layout) -> Child {
+    let mut launcher = host.launcher();
+    launcher.args(["--image", image.str(), "cat", "/l0/7"]);
+    launcher.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// As Ctrl-C does. What was unpacked of the layer is removed, and nothing else is left.
+fn a_signal_ends_the_unpacking(host: &Host) {
+    let image = large(host, "image", 1, 60_000);
+    for (signal, name) in [(libc::SIGINT, "SIGINT"), (libc::SIGTERM, "SIGTERM")] {
+        let child = unpacking(host, &image);
+        send(child.id(), signal);
+        let outcome = Outcome::from(child.wait_with_output().unwrap());
+        outcome.assert_refused(128 + signal, &["cannot unpack", name, "came meanwhile"]);
+        assert_eq!(unfinished(host), Vec::<PathBuf>::new());
+    }
+}
+
+/// Another process has the layer, and does not come to an end.
+fn a_signal_ends_the_wait(host: &Host) {
+    let image = large(host, "image", 1, 60_000);
+    let first = unpacking(host, &image);
+    send(first.id(), libc::SIGSTOP);
+    let second = start(host, &image);
+    sleep(slowed(Duration::from_millis(500)));
+    send(second.id(), libc::SIGINT);
+    let outcome = Outcome::from(second.wait_with_output().unwrap());
+    send(first.id(), libc::SIGCONT);
+    outcome.assert_refused(130, &["cannot lock", "SIGINT came meanwhile"]);
+    let outcome = Outcome::from(first.wait_with_output().unwrap());
+    assert_eq!(outcome.code(), 0, "{outcome:?}");
 }
 
 fn one_bad_layer_among_many(host: &Host) {

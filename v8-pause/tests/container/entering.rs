@@ -196,6 +196,8 @@ fn exec_says_which_container_it_took(host: &Host) {
     assert_eq!((outcome.code(), outcome.stderr.as_str()), (0, told), "{outcome:?}");
     let outcome = pod.exec(&["-c", "a", "--", "true"]);
     assert_eq!((outcome.code(), outcome.stderr.as_str()), (0, ""), "{outcome:?}");
+    // As `docker exec` takes it, too; what begins with - behind a command is the command's.
+    assert_eq!(pod.exec(&["-c", "a", "sh", "-c", "exit 3"]).code(), 3);
     pod.stop();
     let mut pod = Pod::start_ready(host, &scripts("", &[("a", SLEEP)]), 1);
     let outcome = pod.exec(&["--", "true"]);

@@ -14,7 +14,10 @@ use v1_chroot::command_line::one_line;
 use v1_chroot::{become_root, rootfs};
 use v2_mountns::{private_mounts, unshare};
 
-use super::finding::{COMMAND_TROUBLE, Finding, IMAGE_TROUBLE, MOUNTS, ROOTLESS_TROUBLE, SETUP};
+use super::finding::{
+    CGROUP_PAGE, CGROUP_V1, COMMAND_TROUBLE, Finding, IMAGE_TROUBLE, MOUNTS, ROOTLESS_TROUBLE,
+    SETUP,
+};
 use super::machine::read;
 use crate::child::attempt;
 use crate::directories;
@@ -154,11 +157,12 @@ fn cgroups() -> Finding {
     } else {
         ("v1", PathBuf::from("/sys/fs/cgroup/memory"))
     };
+    let page = if kind == "v2" { CGROUP_PAGE } else { CGROUP_V1 };
     let may_write = access(&place, AccessFlags::W_OK);
     if may_write.is_ok() {
         return Finding::good(CGROUPS, format!("{kind}; you may make some"));
     }
-    let finding = Finding::note(CGROUPS, format!("{kind}; you may make none"));
+    let finding = Finding::note(CGROUPS, format!("{kind}; you may make none")).page(page);
     match (kind, geteuid().is_root()) {
         ("v2", false) => finding
             .because("a part of the tree must be handed over to you: delegation")

@@ -11,6 +11,8 @@ pub(super) const NETWORK_TROUBLE: &str = "book/src/troubleshooting.md#the-networ
 pub(super) const IMAGE_TROUBLE: &str = "book/src/troubleshooting.md#layers-and-images";
 pub(super) const ROOTLESS: &str = "book/src/root-without-root.md";
 pub(super) const MOUNTS: &str = "book/src/v2-mountns.md";
+pub(super) const CGROUP_PAGE: &str = "book/src/v6-cgroups.md";
+pub(super) const CGROUP_V1: &str = "book/src/v6-cgroups.md#v1-as-history";
 pub(super) const TERMINAL: &str = "book/src/v1-chroot.md";
 
 /// How serious it is.
