@@ -108,10 +108,14 @@ collect_tests() {
 
 # Prints a line for each binary: its crate, its path.
 build_static() {
-    local vm=$1
+    local vm=$1 stage
+    local -a packages=(--package testbed --package workshop)
+    for stage in v[0-9]-*; do
+        [[ -z $(vm_runs "$stage") && ${VM_RUNS:-} != *$stage* ]] || packages+=(--package "$stage")
+    done
     RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" \
         CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 \
-        cargo build --workspace --bins --test container --test book --test xray --locked \
+        cargo build "${packages[@]}" --bins --test container --test book --test xray --locked \
         --target-dir "$vm/build" --target "$(rustc --print host-tuple)" \
         --message-format json-render-diagnostics |
         sed --quiet 's|.*/\([^/]*\)/Cargo.toml".*"executable":"\([^"]*\)".*|\1 \2|p'
