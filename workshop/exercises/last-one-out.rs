@@ -8,7 +8,9 @@
 //!         --cgroup /sys/fs/cgroup sh -c 'sleep 100 & echo'
 //!     cat /sys/fs/cgroup/container/cgroup.procs
 //!
-//! What is in the cgroup is the container. Let it end, and then remove the cgroup.
+//! What is in the cgroup is the container. Let it end, and then remove the cgroup. (When that
+//! works, `cat` finds no such file. What a failed run has left keeps the next one from starting.
+//! When the sleep has ended, remove it: `sudo rmdir /sys/fs/cgroup/container`.)
 
 use anyhow::{Context, Result};
 use clap::Parser;

@@ -3,7 +3,7 @@
 //! An image lists its layers from the bottom to the top: each one changes what those before it
 //! have. The launcher below takes them in that order, above the rootfs:
 //!
-//!     mkdir /tmp/below /tmp/above; echo old > /tmp/below/page; echo new > /tmp/above/page
+//!     mkdir -p /tmp/below /tmp/above; echo old > /tmp/below/page; echo new > /tmp/above/page
 //!     cd exercises && cargo run -q --bin layer-order -- \
 //!         --layer /tmp/below --layer /tmp/above cat /page
 //!

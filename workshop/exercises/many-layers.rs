@@ -3,8 +3,8 @@
 //! The launcher below mounts every directory of one directory as a layer, the last name on top. It
 //! works with a few of them, and with long names it does not work with many:
 //!
-//!     for i in $(seq 1001 1100); do mkdir -p /tmp/layers/$i-$(printf %050d $i); done
-//!     cd exercises && cargo run -q --bin many-layers -- --layers /tmp/layers true
+//!     for i in $(seq 1001 1100); do mkdir -p /tmp/many/$i-$(printf %050d $i); done
+//!     cd exercises && cargo run -q --bin many-layers -- --layers /tmp/many true
 //!
 //! "ENOENT: No such file or directory", and all of them are there. mount(2) takes its options as
 //! one text, of which it reads a page, 4096 bytes: what is longer is cut without a word, here in

@@ -9,7 +9,8 @@
 //!         --cgroup /sys/fs/cgroup/mine --pids 5 sh -c 'cat | cat | cat | cat | cat | cat'
 //!     cat /sys/fs/cgroup/mine/pids.max
 //!
-//! All six start, and the file says "max". Let the limit hold, and let an error be one.
+//! All six start, and the file says "max". Let the limit hold, and let an error be one. (When it
+//! holds, the shell says "can't fork", and the file says 5.)
 
 use anyhow::{Context, Result};
 use clap::Parser;

@@ -7,7 +7,8 @@
 //!     cd exercises && cargo run -q --bin published-port -- httpd -f -p 80
 //!     curl http://127.0.0.1:8080/
 //!
-//! Open it.
+//! Open it. Then the answer is `404 Not Found`, and that is success: the server inside answers, and
+//! has no page yet.
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;

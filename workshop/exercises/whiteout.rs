@@ -3,7 +3,7 @@
 //! A layer of an image can delete a file of a layer below: it then has an empty file `.wh.NAME`,
 //! a mark for whoever unpacks it. overlayfs does not know that mark. Look:
 //!
-//!     mkdir /tmp/layer; touch /tmp/layer/.wh.etc
+//!     mkdir -p /tmp/layer; touch /tmp/layer/.wh.etc
 //!     cd exercises && cargo run -q --bin whiteout -- --layer /tmp/layer ls -A /
 //!
 //! The directory etc is still there, and so is the mark. Write what overlayfs understands, before

@@ -18,6 +18,7 @@ use testbed::{BIN, Host, Outcome, Suite};
 fn main() -> ExitCode {
     Suite::of_no_stage()
         .both("the_list_shows_how_far_one_is", the_list_shows_how_far_one_is)
+        .both("a_command_is_for_where_one_stands", a_command_is_for_where_one_stands)
         .both("work_is_never_overwritten", work_is_never_overwritten)
         .both("reset_asks_and_keeps", reset_asks_and_keeps)
         .both("hints_come_one_by_one", hints_come_one_by_one)
@@ -119,10 +120,31 @@ fn the_list_shows_how_far_one_is(host: &Host) {
     course.workshop(&["start", "enter-pod"]).text();
     let next = course.workshop(&["next"]);
     assert!(next.text().contains("cargo workshop check enter-pod"), "{next:?}");
+    let left = "Left out so far: exit-status and 15 more. `next` comes back to what is left out.\n";
+    assert!(next.text().ends_with(left), "{next:?}");
     let done = fs::read_to_string(&progress).unwrap() + "enter-pod passed\n";
     fs::write(&progress, done).unwrap();
     let next = course.workshop(&["next"]);
     assert!(next.text().contains("cargo workshop check exit-status"), "{next:?}");
+    assert!(!next.text().contains("Left out"), "{next:?}");
+}
+
+fn a_command_is_for_where_one_stands(host: &Host) {
+    let course = Course::new(host);
+    course.progress();
+    let from = |place: &str| {
+        let place = course.directory.join(place);
+        Outcome::of(course.command(&["start", "published-port"]).current_dir(place))
+    };
+    let command = "cargo run -q --bin published-port -- httpd";
+    let above = from("");
+    assert!(above.text().contains(&format!("\n    cd exercises && {command}")), "{above:?}");
+    let inside = from("exercises");
+    assert!(inside.text().contains(&format!("\n    {command}")), "{inside:?}");
+    let below = from("exercises/src/bin");
+    let path = course.directory.join("exercises");
+    let whole = format!("\n    cd {} && {command}", path.display());
+    assert!(below.text().contains(&whole), "{below:?}");
 }
 
 fn work_is_never_overwritten(host: &Host) {

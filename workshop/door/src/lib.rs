@@ -12,18 +12,26 @@ pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str> + Clone) ->
 }
 
 /// How many letters have to be put in, taken out or changed to make the second word of the first.
+/// Two letters side by side in the wrong order are one mistake.
 fn mistakes(typed: &str, meant: &str) -> usize {
-    // How many for what was typed so far, and for each beginning of what is meant.
-    let mut so_far: Vec<usize> = (0..=meant.chars().count()).collect();
-    for (index, letter) in typed.chars().enumerate() {
+    let [typed, meant] = [typed, meant].map(|word| word.chars().collect::<Vec<_>>());
+    // How many for each beginning of what was typed, and each beginning of what is meant.
+    let mut rows: Vec<Vec<usize>> = vec![(0..=meant.len()).collect()];
+    for (index, letter) in typed.iter().enumerate() {
+        let so_far = &rows[index];
         let mut next = vec![index + 1];
-        for (place, wanted) in meant.chars().enumerate() {
+        for (place, wanted) in meant.iter().enumerate() {
             let changed = so_far[place] + usize::from(letter != wanted);
-            next.push(changed.min(so_far[place + 1] + 1).min(next[place] + 1));
+            let mut fewest = changed.min(so_far[place + 1] + 1).min(next[place] + 1);
+            if index > 0 && place > 0 && [typed[index - 1], *letter] == [*wanted, meant[place - 1]]
+            {
+                fewest = fewest.min(rows[index - 1][place - 1] + 1);
+            }
+            next.push(fewest);
         }
-        so_far = next;
+        rows.push(next);
     }
-    so_far[meant.chars().count()]
+    rows[typed.len()][meant.len()]
 }
 
 #[cfg(test)]
@@ -38,5 +46,14 @@ mod tests {
             ["v3-pidns", "v7-overlay", "v3-pidns"]
         );
         assert_eq!(["", "ns", "v9", "none"].map(nearest), [None; 4]);
+    }
+
+    #[test]
+    fn two_letters_in_the_wrong_order_are_one_mistake() {
+        for (typed, meant) in [("strat", "start"), ("tsart", "start"), ("xrya", "xray")] {
+            assert_eq!(mistakes(typed, meant), 1, "{typed}");
+        }
+        assert_eq!(mistakes("ratst", "start"), 3, "not side by side");
+        assert_eq!(mistakes("", "start"), 5);
     }
 }

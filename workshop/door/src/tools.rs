@@ -83,9 +83,9 @@ mod tests {
 
     #[test]
     fn a_name_with_a_mistake_is_recognized() {
-        let meant = ["docter", "dcotor", "attack", "solutoin", "chek", "xrya"].map(nearest);
-        let tools = ["doctor", "doctor", "attacks", "solution", "check", ""];
-        assert_eq!(meant.map(Option::unwrap_or_default), tools);
+        let meant = ["docter", "dcotor", "attack", "solutoin", "chek", "xrya", "strat"];
+        let tools = ["doctor", "doctor", "attacks", "solution", "check", "xray", "start"];
+        assert_eq!(meant.map(nearest).map(Option::unwrap_or_default), tools);
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Desk {
         Ok(Desk { checkout: directories::checkout()? })
     }
 
-    fn directory(&self) -> PathBuf {
+    pub(super) fn directory(&self) -> PathBuf {
         self.checkout.join("exercises")
     }
 

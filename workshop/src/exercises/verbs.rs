@@ -1,6 +1,7 @@
 //! What one can do with an exercise.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -19,11 +20,12 @@ pub(super) fn start(exercise: &'static Exercise) -> Result<()> {
     let working = std::env::current_dir().unwrap_or_default();
     let [file, chapter] =
         [&file, &chapter].map(|path| path.strip_prefix(&working).unwrap_or(path).display());
+    let text = for_who_stands_in(&working, &desk.directory(), &source::text(exercise));
     let is_new = desk.lay_out(exercise)?;
     let mut progress = Progress::load()?;
     progress.set_current(exercise.id);
     progress.save()?;
-    say!("{}\n", source::text(exercise))?;
+    say!("{text}\n")?;
     let Exercise { id, minutes, .. } = exercise;
     say!("Your file:  {file}{}", if is_new { "" } else { " (as you left it)" })?;
     say!("To read:    {chapter}")?;
@@ -31,6 +33,18 @@ pub(super) fn start(exercise: &'static Exercise) -> Result<()> {
     say!("When you think it is right: cargo workshop check {id}")?;
     say!("When you are stuck:         cargo workshop hint {id}")?;
     Ok(())
+}
+
+/// The text of an exercise has commands for who stands in the checkout: they enter `exercises`.
+fn for_who_stands_in(working: &Path, exercises: &Path, text: &str) -> String {
+    const ENTER: &str = "cd exercises && ";
+    if exercises.parent() == Some(working) {
+        text.to_owned()
+    } else if exercises == working {
+        text.replace(ENTER, "")
+    } else {
+        text.replace(ENTER, &format!("cd {} && ", exercises.display()))
+    }
 }
 
 pub(super) fn check(exercise: &'static Exercise) -> Result<ExitCode> {
@@ -120,16 +134,34 @@ pub(super) fn solution(exercise: &'static Exercise) -> Result<()> {
     Ok(())
 }
 
-/// From the one that was begun last on, then from the start: who has skipped one is not held up.
+/// From the one that was begun last on, then from the start: who has skipped one is not held up,
+/// and is told.
 pub(super) fn next() -> Result<()> {
     let progress = Progress::load()?;
     let is_current = |exercise: &Exercise| progress.current() == Some(exercise.id);
     let (earlier, later) = ALL.split_at(ALL.iter().position(is_current).unwrap_or(0));
     match later.iter().chain(earlier).find(|exercise| !progress.has_passed(exercise.id)) {
-        Some(exercise) => start(exercise),
+        Some(exercise) => {
+            start(exercise)?;
+            say_what_is_left_out(exercise, &progress)
+        }
         None => {
             say!("All {} are done.", ALL.len())?;
             Ok(())
         }
     }
+}
+
+fn say_what_is_left_out(before: &Exercise, progress: &Progress) -> Result<()> {
+    let earlier = ALL.iter().take_while(|exercise| exercise.id != before.id);
+    let mut open = earlier.filter(|exercise| !progress.has_passed(exercise.id));
+    let Some(first) = open.next() else {
+        return Ok(());
+    };
+    let more = match open.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    say!("\nLeft out so far: {}{more}. `next` comes back to what is left out.", first.id)?;
+    Ok(())
 }
