@@ -239,7 +239,7 @@ impl Unpacking<'_> {
     }
 }
 
-/// Ends with an error when Ctrl-C is pressed. (The signals are held: there is something to clean up.)
+/// Ends with an error when Ctrl-C is pressed. (Signals are held: there is something to clean up.)
 struct Interruptible<R>(R);
 
 impl<R: Read> Read for Interruptible<R> {

@@ -169,7 +169,7 @@ fn a_signal_ends_the_unpacking(host: &Host) {
 
 /// Another process has the layer, and does not come to an end.
 fn a_signal_ends_the_wait(host: &Host) {
-    let image = large(host, "image", 1, 60_000);
+    let image = large(host, "image", 1, 20_000);
     let first = unpacking(host, &image);
     send(first.id(), libc::SIGSTOP);
     let second = start(host, &image);
