@@ -217,7 +217,7 @@ impl Unpacking<'_> {
         let (sender, pieces) = pieces::channel();
         thread::scope(|scope| {
             let reader = start(scope, move || self.decompress(sender))?;
-            let mut content = Digesting::new(Interruptible(pieces));
+            let mut content = Digesting::new(pieces);
             let unpacker = Unpacker::new(root, self.xattrs, allowance.for_layer());
             let unpacked = unpacker.unpack(&mut content);
             let unpacked = unpacked.and_then(|left_out| Ok((left_out, content.finish()?)));

@@ -203,10 +203,10 @@ impl<'a> Supervisor<'a> {
     /// Sleeps until a signal, output, or a time has come; prints the output.
     fn wait_for_events(&mut self) -> Result<()> {
         let due = self.members.iter().filter_map(|member| member.next_start);
-        let killing = self.stop.filter(|stop| !stop.was_killed).map(|stop| stop.deadline);
-        let killing = killing.into_iter().chain(self.stop.and_then(|stop| stop.tell));
+        let stopping = self.stop.filter(|stop| !stop.was_killed);
+        let stopping = stopping.into_iter().flat_map(|stop| [Some(stop.deadline), stop.tell]);
         let now = Instant::now();
-        let left = due.chain(killing).map(|due| due.saturating_duration_since(now));
+        let left = due.chain(stopping.flatten()).map(|due| due.saturating_duration_since(now));
         let look = self.console.as_mut().map_or(Ok(None), Console::look)?;
         let timeout = left.chain(look).min().map(|left| {
             PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)

@@ -5,6 +5,7 @@ use crate::image::Compression;
 use flate2::read::MultiGzDecoder;
 use std::io::{self, BufReader, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use v1_chroot::signals::check_not_asked_to_end;
 
 /// The size of a piece, in bytes.
 const PIECE: usize = 1 << 16;
@@ -60,6 +61,7 @@ impl Sender {
 impl Read for Pieces {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.position == self.piece.len() {
+            check_not_asked_to_end()?;
             let Ok(piece) = self.receiver.recv() else { return Ok(0) }; // there is no more
             self.piece = piece?;
             self.position = 0;
