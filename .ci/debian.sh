@@ -13,7 +13,7 @@ test_in_minimal_debian() {
     give_checkout "$root/home/learner"
     inside "$root" chown --recursive learner: /home/learner
     # Root takes what the learner has built.
-    inside "$root" ln --symbolic /home/learner/steps /home/learner/.cargo /root/
+    inside "$root" ln --symbolic /home/learner/steps /root/
 
     echo "--- as an ordinary user, without sudo"
     ask_the_doctor "$root" learner

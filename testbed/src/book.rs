@@ -40,14 +40,14 @@
 //! * A block that cannot be executed is ```` ```console,not-run ````, below a line
 //!   `<!-- not run: REASON -->`. `book/not-run.txt` has their number, which may only fall.
 //!
+//! Blocks in which root types are left out when the tests are not run by root; a page that calls
+//! a program that the machine lacks (`TOOLS`) is left out. Both are reported as skips.
+//!
 //! # The whole book, in order
 //!
 //! With `BOOK_MACHINE=DIRECTORY`, the root directory of a Debian with Rust, this source in
 //! `~learner/steps` and what "Setting up" installs, the pages are not typed alone but all of them,
 //! one after the other, in that machine, and once more on a second day (`in_order`).
-//!
-//! Blocks in which root types are left out when the tests are not run by root; a page that calls
-//! a program that the machine lacks (`TOOLS`) is left out. Both are reported as skips.
 //!
 //! # What else is checked
 //!
@@ -252,17 +252,14 @@ fn missing_tool(page: &Page) -> Option<(&'static str, &'static str)> {
 /// Type the whole page and compare, or rewrite it. Returns how many blocks were left out.
 fn execute(page: &Page, host: &Host, with_root: bool, bless: bool) -> Result<usize> {
     let transcript = Transcript::of(page, this_machine(with_root))?;
-    let mut told = Told { page, transcript: &transcript, report: String::new(), lines: Vec::new() };
+    let mut told = Told::nothing_of(page, &transcript);
     let outcome = told.type_all(&|shell| start_shell(host, shell));
     if bless {
         let lines = told.new_lines();
         rewrite(Path::new(WORKSPACE), page, &Page { name: page.name.clone(), lines })?;
         outcome?;
     } else {
-        if let Err(error) = outcome {
-            bail!("{}{error:#}", told.report);
-        }
-        ensure!(told.report.is_empty(), "{}", told.report);
+        told.agrees(outcome)?;
     }
     Ok(transcript.blocks_of_root)
 }
@@ -277,7 +274,20 @@ struct Told<'a> {
     lines: Vec<Vec<String>>,
 }
 
-impl Told<'_> {
+impl<'a> Told<'a> {
+    fn nothing_of(page: &'a Page, transcript: &'a Transcript) -> Told<'a> {
+        Told { page, transcript, report: String::new(), lines: Vec::new() }
+    }
+
+    /// An error if something else came out than the page says, or typing has ended early.
+    fn agrees(self, outcome: Result<()>) -> Result<()> {
+        if let Err(error) = outcome {
+            bail!("{}{error:#}", self.report);
+        }
+        ensure!(self.report.is_empty(), "{}", self.report);
+        Ok(())
+    }
+
     fn type_all(&mut self, start: &dyn Fn(ShellId) -> Result<Terminal>) -> Result<()> {
         let mut session = Session::new(self.page, self.transcript, start);
         for (index, entry) in self.transcript.entries.iter().enumerate() {

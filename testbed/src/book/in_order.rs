@@ -48,7 +48,8 @@ pub fn run_book(pages: &[Page], reading: Reading, host: &Host) {
         pages.push(exercises());
     }
     let report = |page| type_page(page, reading, &beginning).err();
-    let reports: Vec<String> = pages.iter().filter_map(report).collect();
+    let reports = pages.iter().filter_map(report).map(|error| format!("{error:#}"));
+    let reports: Vec<_> = reports.collect();
     drop((way_outside, memory));
     sethostname(&hostname).expect("give the host its name back");
     if !reports.is_empty() {
@@ -131,16 +132,12 @@ impl Beginning {
 }
 
 /// Type a page into terminals of its own. The error is a report of what does not agree.
-fn type_page(page: &Page, reading: Reading, beginning: &Beginning) -> Result<(), String> {
+fn type_page(page: &Page, reading: Reading, beginning: &Beginning) -> Result<()> {
     let machine = Machine { reading, ..this_machine(true) };
-    let mut transcript =
-        Transcript::of(page, machine).map_err(|error| format!("{}: {error:#}", page.name))?;
+    let mut transcript = Transcript::of(page, machine).with_context(|| page.name.clone())?;
     // Each of root's terminals has begun with it.
     transcript.entries.retain(|entry| entry.input != Input::Line(beginning.root.clone()));
-    let mut told = Told { page, transcript: &transcript, report: String::new(), lines: Vec::new() };
-    match told.type_all(&|shell| beginning.start(shell)) {
-        Ok(()) if told.report.is_empty() => Ok(()),
-        Ok(()) => Err(told.report),
-        Err(error) => Err(format!("{}{error:#}", told.report)),
-    }
+    let mut told = Told::nothing_of(page, &transcript);
+    let outcome = told.type_all(&|shell| beginning.start(shell));
+    told.agrees(outcome)
 }
