@@ -41,6 +41,9 @@ const TRACES: usize = 3;
 /// How often all calls that a row of the table is about are tried, until one needs it.
 const ROUNDS: usize = 5;
 
+/// Among how many trials the calls are shared at which a launcher is killed.
+const SHARES_OF_KILLS: usize = 4;
+
 /// Which faults a trial is about.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -82,28 +85,34 @@ fn add_trials(suite: Suite, name: &str, prepare: Prepare, add: Add) -> Suite {
     })
 }
 
-/// Adds a trial in which the launcher is killed at each of its calls: with a container that does
+/// Adds trials in which the launcher is killed at each of its calls: with a container that does
 /// not end by itself, then with one that does (`next`). The container must be gone within a second,
 /// and after a next start nothing may be left.
+///
+/// Most of the time goes by until all is gone, so the calls are shared among trials that run side
+/// by side.
 pub fn add_killed(suite: Suite, alive: Prepare, next: Prepare) -> Suite {
-    with_time(suite)
-        .both("killed_at_each_call", move |host| killed_at_each_call(host, alive, next))
-        .long()
+    (0..SHARES_OF_KILLS).fold(with_time(suite), |suite, share| {
+        let name = format!("killed_at_each_call_{}_of_{SHARES_OF_KILLS}", share + 1);
+        suite.both(name, move |host| killed_at_each_call(host, alive, next, share)).long()
+    })
 }
 
-fn killed_at_each_call(host: &Host, alive: Prepare, next: Prepare) {
+fn killed_at_each_call(host: &Host, alive: Prepare, next: Prepare, share: usize) {
     let (alive, next) = (alive(host), next(host));
     let bench = Bench::new(host, &next);
-    let started = tracer::run(&mut alive(), None);
+    let start = || tracer::run_until_it_waits(&alive);
+    let started = start();
     assert!(started.hung, "it has ended: {:?}", started.outcome);
     let mut tally = Tally::default();
-    let of_alive = always(&alive, points_of(&started));
+    let of_alive = always(&start, points_of(&started));
     for (starts, seen, calls) in
         [(&alive, &started, &of_alive), (&next, &bench.normal, &bench.always)]
     {
         let is_wanted = |point: &Point| is_whole() || point.count == 1;
         let is_ours = |point: &Point| point.process.starts_with("launcher");
-        for point in calls.iter().filter(|it| is_ours(it) && is_wanted(it)) {
+        let wanted = calls.iter().filter(|it| is_ours(it) && is_wanted(it));
+        for point in wanted.skip(share).step_by(SHARES_OF_KILLS) {
             let path = seen.calls.iter().find(|(other, _)| other == point);
             let path = path.map_or("", |(_, path)| path);
             tally.add(point, &format!("{path:?}:"), bench.try_to_kill(starts, point));
@@ -146,8 +155,8 @@ fn points_of(traced: &Traced) -> BTreeSet<Point> {
 
 /// Those of `seen` that are seen again each time. The others are made by chance: to wait for a lock
 /// that another thread has, to read a pipe in one piece more. They may not come again.
-fn always(starts: &Starts, seen: BTreeSet<Point>) -> BTreeSet<Point> {
-    (1..TRACES).fold(seen, |seen, _| &seen & &points_of(&tracer::run(&mut starts(), None)))
+fn always(trace: &dyn Fn() -> Traced, seen: BTreeSet<Point>) -> BTreeSet<Point> {
+    (1..TRACES).fold(seen, |seen, _| &seen & &points_of(&trace()))
 }
 
 fn with_time(suite: Suite) -> Suite {
@@ -220,9 +229,10 @@ impl<'a> Bench<'a> {
         }
         // The first start may differ from all others. (One thing is ours: the first thread of a
         // process makes the C library use two signals, which are ignored by children before.)
-        tracer::run(&mut starts(), None);
-        let normal = tracer::run(&mut starts(), None);
-        let always = always(starts, points_of(&normal));
+        let trace = || tracer::run(&mut starts(), None);
+        trace();
+        let normal = trace();
+        let always = always(&trace, points_of(&normal));
         let allowed = Allowed { own: host.owned(), ..Allowed::of(host) };
         let before = Snapshot::take(&allowed).expect("look at the host");
         Bench { starts, normal, always, allowed, before, has_exceptions: true }

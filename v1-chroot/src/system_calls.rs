@@ -6,14 +6,15 @@ use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
+use std::panic;
+use std::process::{self, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How long a thread that was joined may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// fork(2), for a process with one thread.
+/// fork(2), for a process with one thread. A panic ends the child there and then.
 ///
 /// A child of fork has only the thread that called it. A lock that another thread held at that
 /// moment (of the allocator, say) would stay locked in the child for ever. With one thread there is
@@ -34,7 +35,22 @@ pub(crate) fn fork() -> Result<ForkResult> {
         }
     }
     // SAFETY: this process has one thread (checked above), so the child may do whatever it likes.
-    unsafe { nix::unistd::fork() }.map_err(|errno| anyhow!("cannot fork: {errno}"))
+    let forked = unsafe { nix::unistd::fork() }.map_err(|errno| anyhow!("cannot fork: {errno}"))?;
+    if forked.is_child() {
+        abort_on_panic();
+    }
+    Ok(forked)
+}
+
+/// From now on a panic of this process does not unwind. The frames above a child's are its
+/// parent's: on the way through them the child would clean up, for the first of two times, what the
+/// parent still needs.
+fn abort_on_panic() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |what| {
+        tell(what);
+        process::abort();
+    }));
 }
 
 /// The threads of this process. A directory has two links and one more for each directory in it:

@@ -30,7 +30,10 @@ use crate::running::Outcome;
 /// How long a launcher may take before it is killed.
 const HANG: Duration = Duration::from_secs(4);
 
-/// The same if it is looked at: each of its calls then takes many of ours.
+/// How long one may take that shall not end, until it only waits.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// How long a launcher may take that is looked at: each of its calls then takes many of ours.
 const HANG_IF_LOOKED_AT: Duration = Duration::from_secs(30);
 
 /// What a thread's name ends with, that is not the first of its process.
@@ -75,6 +78,15 @@ pub(super) struct Traced {
     pub(super) descriptors: Descriptors,
 }
 
+impl Traced {
+    /// Whether the last call of the launcher waits for what others do.
+    fn is_waiting(&self) -> bool {
+        let last = self.calls.iter().rev().find(|(point, _)| point.process == "launcher");
+        let waits = ["rt_sigtimedwait", "poll", "ppoll", "epoll_wait", "epoll_pwait"];
+        last.is_some_and(|(point, _)| waits.contains(&&*point.call))
+    }
+}
+
 /// Why this machine lets nobody be traced, if so: a security module or a seccomp filter.
 /// Or the tracer does not know its processor.
 pub(super) fn refusal() -> Option<String> {
@@ -95,13 +107,21 @@ pub(super) fn refusal() -> Option<String> {
 
 /// Runs a launcher to its end. `point` gets the fault.
 pub(super) fn run(command: &mut Command, point: Option<(&Point, Fault)>) -> Traced {
-    run_and_look(command, point, None)
+    run_and_look(command, point, None, HANG)
+}
+
+/// Runs a launcher that does not end by itself, until all that it still does is to wait.
+pub(super) fn run_until_it_waits(starts: &dyn Fn() -> Command) -> Traced {
+    let traced =
+        [SETTLED, HANG].into_iter().map(|limit| run_and_look(&mut starts(), None, None, limit));
+    let settled = traced.into_iter().find(|it| !it.hung || it.is_waiting());
+    settled.expect("a launcher that waits for something in the end")
 }
 
 /// Runs a launcher to its end, and looks at its open descriptors at each of its calls. At that of
 /// this name something happens before.
 pub(super) fn look(command: &mut Command, at: Option<Moment>) -> Traced {
-    run_and_look(command, None, Some(at))
+    run_and_look(command, None, Some(at), HANG_IF_LOOKED_AT)
 }
 
 /// A call, by its name, and what happens while its process waits for it.
@@ -111,6 +131,7 @@ fn run_and_look(
     command: &mut Command,
     point: Option<(&Point, Fault)>,
     looks: Option<Option<Moment>>,
+    limit: Duration,
 ) -> Traced {
     let output = || File::options().read(true).write(true).create_new(true).open("/tmp/.traced");
     let [stdout, stderr] = [(); 2].map(|()| {
@@ -127,7 +148,6 @@ fn run_and_look(
     let launcher = command.spawn().expect("start the launcher");
     let launcher = Pid::from_raw(launcher.id().cast_signed());
     let mut tracer = Tracer::new(launcher, point, looks);
-    let limit = if looks.is_some() { HANG_IF_LOOKED_AT } else { HANG };
     let watch = Watch::over(&tracer.alive, limit);
     tracer.follow();
     let hung = watch.end();

@@ -103,6 +103,7 @@ fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> 
     );
     say!("Measured {machine}.\n")?;
 
+    let watched = pods::watch(programs, place)?;
     let mut table = Table::default();
     times::measure(programs, place, args.runs, &mut table)?;
     #[cfg(target_arch = "x86_64")]
@@ -113,7 +114,7 @@ fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> 
     limits::measure(programs, args.runs, &mut table)?;
     second_start::measure(programs, place, args.runs, &mut table)?;
     unpacking::measure(programs, place, args.layer, &mut table)?;
-    pods::measure(programs, place, args.runs, &mut table)?;
+    pods::measure(programs, place, args.runs, watched, &mut table)?;
     builds::count_crates(programs, &mut table)?;
     if !args.no_builds {
         builds::measure(programs, place, &mut table)?;

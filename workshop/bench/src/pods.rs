@@ -29,23 +29,57 @@ const FIRST_PORT: u16 = 18000;
 /// How long pause is watched.
 const WATCHED: Duration = Duration::from_secs(60);
 
+/// Starts the pod whose pause is watched, so that its minute goes by while all else is measured.
+///
+/// # Errors
+/// If it fails.
+pub fn watch(programs: &Programs, place: &Place) -> Result<Option<Watched>> {
+    if !is_root()? || missing_tool().is_some() {
+        return Ok(None);
+    }
+    let work = place.make("watched")?;
+    let containers = container("a", "echo ready; sleep 1000", None);
+    let manifest = write_manifest(work.path(), "watched", 0, &containers)?;
+    let mut pod = in_own_network(|| Pod::start(programs, "none", &manifest))?;
+    pod.wait_for_lines(1)?;
+    thread::sleep(Duration::from_secs(1)); // pause waits by then
+    let switches = context_switches(pod.pause)?;
+    Ok(Some(Watched { pod, since: Instant::now(), switches }))
+}
+
 /// Measures, if this is root: an ordinary user has no bridge.
 ///
 /// # Errors
 /// If a pod fails.
-pub fn measure(programs: &Programs, place: &Place, runs: usize, table: &mut Table) -> Result<()> {
-    let missing = ["ip", "nft"].into_iter().find(|name| find(name).is_none());
-    match missing {
-        _ if !is_root()? => table.absent("a pod", "-", "as root only"),
-        Some(name) => table.absent("a pod", "-", format!("there is no {name}")),
-        None => in_own_network(|| measure_here(programs, place, runs, table))?,
+pub fn measure(
+    programs: &Programs,
+    place: &Place,
+    runs: usize,
+    watched: Option<Watched>,
+    table: &mut Table,
+) -> Result<()> {
+    match (watched, missing_tool()) {
+        (Some(watched), _) => {
+            in_own_network(|| measure_here(programs, place, runs, watched, table))?;
+        }
+        (None, Some(name)) => table.absent("a pod", "-", format!("there is no {name}")),
+        (None, None) => table.absent("a pod", "-", "as root only"),
     }
     Ok(())
 }
 
-fn measure_here(programs: &Programs, place: &Place, runs: usize, table: &mut Table) -> Result<()> {
+fn missing_tool() -> Option<&'static str> {
+    ["ip", "nft"].into_iter().find(|name| find(name).is_none())
+}
+
+fn measure_here(
+    programs: &Programs,
+    place: &Place,
+    runs: usize,
+    watched: Watched,
+    table: &mut Table,
+) -> Result<()> {
     let work = place.make("pods")?;
-    let watched = watch(programs, work.path())?;
     memory_of_pause(&watched, work.path(), table)?;
     for mode in ["none", "bridge"] {
         start_times(programs, work.path(), mode, runs.min(100), table)?;
@@ -55,20 +89,10 @@ fn measure_here(programs: &Programs, place: &Place, runs: usize, table: &mut Tab
 }
 
 /// A pod that does nothing, and what its pause had done when we began to look.
-struct Watched {
+pub struct Watched {
     pod: Pod,
     since: Instant,
     switches: usize,
-}
-
-fn watch(programs: &Programs, work: &Path) -> Result<Watched> {
-    let manifest =
-        write_manifest(work, "watched", 0, &container("a", "echo ready; sleep 1000", None))?;
-    let mut pod = Pod::start(programs, "none", &manifest)?;
-    pod.wait_for_lines(1)?;
-    thread::sleep(Duration::from_secs(1)); // pause waits by then
-    let switches = context_switches(pod.pause)?;
-    Ok(Watched { pod, since: Instant::now(), switches })
 }
 
 impl Watched {
