@@ -163,7 +163,7 @@ fn start<'scope, T: Send + 'scope>(
     thread::Builder::new().spawn_scoped(scope, work).context("cannot start a thread")
 }
 
-/// What a thread returned. (One that panicked has ended the whole program: panic=abort.)
+/// What a thread returned. (What it panicked with, it has printed.)
 fn join<T>(result: thread::Result<Result<T>>) -> Result<T> {
     result.unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
 }
