@@ -219,12 +219,7 @@ impl Suite {
                 host_cgroups::sweep().expect("remove cgroups that a killed run has left");
             }
         }
-        let (mut trials, left_out) = self.trials(&runner);
-        if arguments.test_threads != Some(1) {
-            // What a step adds to the contract takes longer than the contract, and no thread should
-            // begin with the longest when the others are done.
-            trials.reverse();
-        }
+        let (trials, left_out) = self.trials(&runner);
         let conclusion = libtest_mimic::run(&arguments, trials);
         if extent::is_whole() {
             runner.report_longest();

@@ -178,11 +178,9 @@ fn who_waits_is_told_for_whom(host: &Host) {
 }
 
 fn what_a_container_leaves(host: &Host) {
-    let script = "setsid tail -f /dev/null & echo ready; read line < /v/fifo";
-    let spec = scripts(
-        &format!("{SHARED}  volumes: [{{name: v}}]\n"),
-        &[("b", "mkfifo /v/fifo; sleep 1000"), ("a", script)],
-    );
+    let script = "mkfifo /v/fifo; setsid tail -f /dev/null & echo ready; read line < /v/fifo";
+    let volumes = format!("{SHARED}  volumes: [{{name: v}}]\n");
+    let spec = scripts(&volumes, &[("b", "sleep 1000"), ("a", script)]);
     let spec = spec.replace("    command:", &format!("{VOLUME}    command:"));
     let mut pod = Pod::start(host, &spec);
     pod.running.expect_line("a | ready");
