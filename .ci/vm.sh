@@ -84,9 +84,6 @@ make_disk() {
 
 # The binaries, where every user can read them, and `runs`: who runs what, with which arguments.
 #
-# (With the tests' own way to panic, for all that both need is then compiled once. What a panic does
-# is nothing that this kernel decides.)
-#
 # Linked statically, at fixed addresses: emulated, a dynamic linker takes five times as long as all
 # the rest of a launcher (measured: a start of v4 in 145 ms with it, in 25 ms without).
 collect_tests() {
@@ -117,7 +114,7 @@ build_static() {
         [[ -z $(vm_runs "$stage") && ${VM_RUNS:-} != *$stage* ]] || packages+=(--package "$stage")
     done
     RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" \
-        CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_PANIC=unwind \
+        CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 \
         cargo build "${packages[@]}" --bins --test container --test book --test xray --locked \
         --target-dir "$vm/build" --target "$(rustc --print host-tuple)" \
         --message-format json-render-diagnostics |

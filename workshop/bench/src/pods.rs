@@ -29,13 +29,17 @@ const FIRST_PORT: u16 = 18000;
 /// How long pause is watched.
 const WATCHED: Duration = Duration::from_secs(60);
 
-/// Starts the pod whose pause is watched, so that its minute goes by while all else is measured.
+/// Starts the pod whose pause is watched, so that its minute goes by while all else is measured; or
+/// says why there can be no pods here. (An ordinary user has no bridge.)
 ///
 /// # Errors
 /// If it fails.
-pub fn watch(programs: &Programs, place: &Place) -> Result<Option<Watched>> {
-    if !is_root()? || missing_tool().is_some() {
-        return Ok(None);
+pub fn watch(programs: &Programs, place: &Place) -> Result<Result<Watched, String>> {
+    if !is_root()? {
+        return Ok(Err("as root only".to_owned()));
+    }
+    if let Some(name) = ["ip", "nft"].into_iter().find(|name| find(name).is_none()) {
+        return Ok(Err(format!("there is no {name}")));
     }
     let work = place.make("watched")?;
     let containers = container("a", "echo ready; sleep 1000", None);
@@ -44,10 +48,10 @@ pub fn watch(programs: &Programs, place: &Place) -> Result<Option<Watched>> {
     pod.wait_for_lines(1)?;
     thread::sleep(Duration::from_secs(1)); // pause waits by then
     let switches = context_switches(pod.pause)?;
-    Ok(Some(Watched { pod, since: Instant::now(), switches }))
+    Ok(Ok(Watched { pod, since: Instant::now(), switches }))
 }
 
-/// Measures, if this is root: an ordinary user has no bridge.
+/// Measures, if there is a pod to watch.
 ///
 /// # Errors
 /// If a pod fails.
@@ -55,21 +59,14 @@ pub fn measure(
     programs: &Programs,
     place: &Place,
     runs: usize,
-    watched: Option<Watched>,
+    watched: Result<Watched, String>,
     table: &mut Table,
 ) -> Result<()> {
-    match (watched, missing_tool()) {
-        (Some(watched), _) => {
-            in_own_network(|| measure_here(programs, place, runs, watched, table))?;
-        }
-        (None, Some(name)) => table.absent("a pod", "-", format!("there is no {name}")),
-        (None, None) => table.absent("a pod", "-", "as root only"),
+    match watched {
+        Ok(watched) => in_own_network(|| measure_here(programs, place, runs, watched, table))?,
+        Err(reason) => table.absent("a pod", "-", reason),
     }
     Ok(())
-}
-
-fn missing_tool() -> Option<&'static str> {
-    ["ip", "nft"].into_iter().find(|name| find(name).is_none())
 }
 
 fn measure_here(
