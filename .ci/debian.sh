@@ -151,7 +151,7 @@ run_tests() {
 }
 
 # All pages, one after the other, as the learner at a login shell; root by sudo. On two days: what
-# is in the home directory stays. (How: testbed/src/book/in_order.rs.)
+# is in the home directory stays. (How: support/testbed/src/book/in_order.rs.)
 type_the_book() {
     local root=$1 log=$BORROWED/book.log
     # As rustup leaves a home directory.

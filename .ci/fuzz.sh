@@ -17,16 +17,16 @@ fuzz_everything() {
     seeded=$(make_directory seeded)
     give_checkout "$seeded"
     for target in "${FUZZ_TARGETS[@]}"; do
-        patch --quiet --strip 0 --directory "$seeded/steps" <"fuzz/seeded/$target.patch"
+        patch --quiet --strip 0 --directory "$seeded/steps" <"support/fuzz/seeded/$target.patch"
     done
     build_fuzz_targets "$seeded/steps" "$place/seeded"
     for target in "${FUZZ_TARGETS[@]}"; do
         echo "$target, with a bug put in:"
         ! fuzz "$place/seeded" "$target" 120 >"$place/log" 2>&1 ||
-            fail "the bug in fuzz/seeded/$target.patch was not found"
+            fail "the bug in support/fuzz/seeded/$target.patch was not found"
         grep --max-count 1 --after-context 1 "panicked at" "$place/log"
         grep --quiet "$(seeded_message "$target")" "$place/log" ||
-            fail "something else than the bug in fuzz/seeded/$target.patch was found"
+            fail "something else than the bug in support/fuzz/seeded/$target.patch was found"
     done
     bear_everything "$place"
 }
@@ -63,7 +63,7 @@ seeded_message() {
 build_fuzz_targets() {
     local target
     mkdir "$2"
-    (cd "$1" && RUSTC_BOOTSTRAP=1 cargo fuzz build --sanitizer none \
+    (cd "$1" && RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir support/fuzz --sanitizer none \
         --target-dir "$CHECKOUT/target/fuzz")
     for target in "${FUZZ_TARGETS[@]}"; do
         cp "$CHECKOUT/target/fuzz/$(rustc --print host-tuple)/release/$target" "$2"
@@ -74,7 +74,7 @@ build_fuzz_targets() {
 fuzz() {
     local corpus
     corpus=$(make_directory corpus)
-    cp "$CHECKOUT/fuzz/seeds/$2"/* "$corpus"
+    cp "$CHECKOUT/support/fuzz/seeds/$2"/* "$corpus"
     [[ $2 != manifest ]] || cp "$CHECKOUT"/v8-pause/pods/* "$corpus"
     chown --recursive "$CI_USER:" "$corpus"
     as_user "$1/$2 $corpus -max_total_time=$3 -max_len=2000 -len_control=0 \

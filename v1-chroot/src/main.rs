@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use clap::Parser;
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+use launcher::{Child, become_root, exec, finish, parse};
+use v1_chroot::{ContainerArgs, enter_rootfs};
 
 /// Run a command with its own root directory
 #[derive(Parser)]

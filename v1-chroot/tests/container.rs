@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use std::env;
 use std::process::{Command, ExitCode};
 
+use launcher::Child;
 use testbed::{EXE, Host, Outcome, Stage, Suite, contract};
-use v1_chroot::Child;
 
 /// The first argument of a test binary that shall be a launcher with a bug.
 const PANICKING_CHILD: &str = "--panicking-child";

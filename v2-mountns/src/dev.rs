@@ -2,6 +2,7 @@
 
 use crate::{NewRoot, open_in, system_calls};
 use anyhow::{Context, Result, anyhow, ensure};
+use launcher::lookup;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag, openat};
 use nix::mount::{MsFlags, mount};
@@ -10,7 +11,6 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, fchdir, symlinkat};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use v1_chroot::lookup;
 
 /// The devices, with their numbers (the kernel's admin-guide/devices.txt).
 const DEVICES: [(&str, u64, u64); 6] = [

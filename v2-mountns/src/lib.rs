@@ -14,6 +14,8 @@ pub use volume::Volume;
 
 use crate::system_calls::{attach, clone_mounts, make_mount};
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::command_line::note;
+use launcher::{close_host_descriptors, lookup};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -21,8 +23,6 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{chdir, fchdir, getpid, pivot_root};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use v1_chroot::command_line::note;
-use v1_chroot::{close_host_descriptors, lookup};
 
 // ANCHOR: unshare
 /// unshare(2): gives this process new namespaces of the kinds in `kinds`.

@@ -4,6 +4,8 @@ use crate::place::find_or_make;
 use crate::{NewRoot, system_calls};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use launcher::command_line::one_line;
+use launcher::lookup;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::stat::{FileStat, SFlag, fstat};
@@ -12,8 +14,6 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-use v1_chroot::command_line::one_line;
-use v1_chroot::lookup;
 
 /// One `--volume HOST:CONTAINER[:ro]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

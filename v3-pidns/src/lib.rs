@@ -7,13 +7,13 @@
 mod system_calls;
 
 use anyhow::{Context, Result};
+use launcher::child::{Child, Event, Forked};
+use launcher::command_line::{one_line, report};
+use launcher::exit_now;
+use launcher::signals::taken_of;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::getppid;
-use v1_chroot::child::{Child, Event, Forked};
-use v1_chroot::command_line::{one_line, report};
-use v1_chroot::exit_now;
-use v1_chroot::signals::taken_of;
 use v2_mountns::{CloneFlags, unshare};
 
 // ANCHOR: fork_into_pid_namespace

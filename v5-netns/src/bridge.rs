@@ -18,13 +18,13 @@ use crate::netlink::{Link, Netlink, Route};
 use crate::subnet::Subnet;
 use crate::{forwarding, nat};
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::command_line::{note, one_line};
 use netlink_packet_route::route::RouteType;
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::net::Ipv4Addr;
-use v1_chroot::command_line::{note, one_line};
 
 /// The bridge. The links to the containers are called steps2, steps3 and so on.
 pub const BRIDGE: &str = "steps0";

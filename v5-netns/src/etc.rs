@@ -4,6 +4,8 @@
 //! launcher knows. So they lie in memory and are mounted over the container's own, as Docker does.
 
 use anyhow::{Context, Result};
+use launcher::bounded;
+use launcher::command_line::{note, one_line};
 use nix::fcntl::{OFlag, ResolveFlag, openat};
 use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::sys::stat::Mode;
@@ -13,8 +15,6 @@ use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use v1_chroot::bounded;
-use v1_chroot::command_line::{note, one_line};
 use v2_mountns::NewRoot;
 
 /// Where programs of the host find whom to ask for the address of a name.

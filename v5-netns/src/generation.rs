@@ -1,12 +1,12 @@
 //! The number of the ruleset: the kernel counts every change that anybody makes to its nft rules,
 //! so one question tells whether they are as they were.
 
+use launcher::command_line::errno_of;
 use netlink_packet_core::{NLM_F_REQUEST, NLMSG_ERROR, NetlinkBuffer, NlasIterator};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
 use std::io;
-use v1_chroot::command_line::errno_of;
 
 /// linux/netfilter/nf_tables.h, as the type of a message is built from a subsystem and its verb.
 const GET: u16 = message_type(libc::NFT_MSG_GETGEN);

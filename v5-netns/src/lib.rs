@@ -40,11 +40,11 @@ use crate::namespace::Namespace;
 use crate::netlink::Netlink;
 use crate::publish::{Listeners, Proxy};
 use anyhow::{Context, Result, bail};
+use launcher::command_line::note;
+use launcher::signals::hold_signals;
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 use std::net::Ipv4Addr;
-use v1_chroot::command_line::note;
-use v1_chroot::signals::hold_signals;
 use v2_mountns::NewRoot;
 
 /// `--net`, `--subnet` and `-p`, for the command lines of all steps from here on.

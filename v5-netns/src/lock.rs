@@ -1,6 +1,7 @@
 //! One at a time: whoever makes or removes the bridge holds this lock. (v8 has another like it.)
 
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::directories;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
@@ -9,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// The directory that is locked. It exists as long as somebody holds the lock or waits for it.
 ///
-/// In /run only root can make it, and nobody else can open it. (A lock that everybody can take
-/// would be a way for every user to keep containers from starting.)
-const DIRECTORY: &str = "/run/container-steps";
+/// Root's own, for a lock that everybody can take would be a way for every user to keep containers
+/// from starting.
+const DIRECTORY: &str = directories::RUNTIME_OF_ROOT;
 
 /// The lock, until the value is dropped or the process ends, in whatever way (flock(2)).
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use clap::Parser;
-use v1_chroot::{Child, ContainerArgs, become_root, exec, finish, parse, rootfs};
+use launcher::{Child, become_root, exec, finish, parse};
+use v1_chroot::ContainerArgs;
 use v2_mountns::volume::VolumeArgs;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
 use v3_pidns::fork_into_pid_namespace;

@@ -2,10 +2,10 @@
 
 use crate::bridge::BRIDGE;
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::program;
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::Stdio;
-use v1_chroot::program;
 
 /// The table. Nobody else's is touched, and to remove ours is one command.
 pub(crate) const TABLE: &str = "ip container-steps";

@@ -3,6 +3,7 @@
 //! `ip` is a program around one socket: it sends the kernel a message for each of its verbs and
 //! waits for the answer. So do we, without starting a process for each.
 
+use launcher::command_line::errno_of;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
@@ -21,7 +22,6 @@ use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
-use v1_chroot::command_line::errno_of;
 
 /// The index of the loopback device, in every network namespace.
 pub(crate) const LOOPBACK: u32 = 1;

@@ -3,6 +3,8 @@
 use crate::namespace::Namespace;
 use crate::proxy;
 use anyhow::{Context, Result, anyhow, ensure};
+use launcher::command_line::{one_line, report};
+use launcher::{Child, Forked, exit_now};
 use nix::errno::Errno;
 use nix::sys::prctl::set_name;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -15,8 +17,6 @@ use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::os::fd::AsRawFd;
-use v1_chroot::command_line::{one_line, report};
-use v1_chroot::{Child, Forked, exit_now};
 
 /// One `-p [IP:]HOST:CONTAINER`.
 #[derive(Clone, Debug, PartialEq, Eq)]

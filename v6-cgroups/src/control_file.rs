@@ -1,12 +1,12 @@
 //! Reads and writes the files of a cgroup.
 
+use launcher::command_line::errno_of;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use v1_chroot::command_line::errno_of;
 
 /// Opens a file of a cgroup *without* O_CREAT. For a file that is not there, the kernel says
 /// ENOENT then. With O_CREAT, as `std::fs::write` has it, it says EACCES, as if we needed more

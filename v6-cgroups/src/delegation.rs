@@ -6,11 +6,11 @@
 use crate::control_file;
 use crate::hierarchy::{Hierarchy, Kind, Version, Wanted};
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::command_line::note;
 use nix::errno::Errno;
 use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, access, mkdir};
 use std::path::{Path, PathBuf};
-use v1_chroot::command_line::note;
 
 /// The command that gives a user a cgroup of its own.
 const DELEGATE: &str = "systemd-run --user --scope -p Delegate=yes COMMAND";

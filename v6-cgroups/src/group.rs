@@ -8,6 +8,7 @@ use crate::control_file::{number_in, open_existing, read};
 use crate::delegation;
 use crate::hierarchy::{Hierarchies, Hierarchy, Kind, Version, Wanted};
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::command_line::{note, one_line};
 use nix::dir::{Dir, Entry, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat};
@@ -23,7 +24,6 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use v1_chroot::command_line::{note, one_line};
 
 /// The cgroup above those of all containers. It goes with the last of them.
 pub const PARENT: &str = "container-steps";

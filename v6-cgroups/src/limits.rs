@@ -4,10 +4,10 @@ use crate::control_file;
 use crate::group::Group;
 use crate::hierarchy::{Version, Wanted};
 use anyhow::{Result, bail};
+use launcher::command_line::note;
 use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
 use std::fs;
-use v1_chroot::command_line::note;
 
 /// `--memory`, `--cpus`, `--pids-limit` and `--stats`, for the command lines from here on.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -4,10 +4,10 @@ use crate::Cgroup;
 use crate::control_file::{self, number_in};
 use crate::hierarchy::Version;
 use anyhow::{Result, anyhow};
+use launcher::command_line::note;
 use nix::errno::Errno;
 use std::fmt::Write;
 use std::time::Duration;
-use v1_chroot::command_line::note;
 
 impl Cgroup {
     // ANCHOR: report

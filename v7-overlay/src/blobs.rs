@@ -2,13 +2,13 @@
 //! that.
 
 use anyhow::{Context, Result, bail, ensure};
+use launcher::bounded;
 use nix::fcntl::ResolveFlag;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
-use v1_chroot::bounded;
 
 /// More files than this are in no archive of an image.
 const MAX_FILES: usize = 10_000;

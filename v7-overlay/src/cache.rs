@@ -13,6 +13,9 @@ use crate::unpack::{Allowance, Unpacker};
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use launcher::command_line::note;
+use launcher::remove_tree;
+use launcher::signals::check_not_asked_to_end;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CpuSet, sched_getaffinity};
@@ -27,9 +30,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
-use v1_chroot::command_line::note;
-use v1_chroot::remove_tree;
-use v1_chroot::signals::check_not_asked_to_end;
 
 /// How an unfinished directory is called, behind the layer's name.
 const UNFINISHED: &str = "unfinished";

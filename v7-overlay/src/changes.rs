@@ -3,6 +3,8 @@
 use crate::lookup::{Lower, is_whiteout};
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result};
+use launcher::command_line::{errno_of, note};
+use launcher::printable;
 use nix::errno::Errno;
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
@@ -11,8 +13,6 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use v1_chroot::command_line::{errno_of, note};
-use v1_chroot::printable;
 
 /// As many bytes of paths as are listed: a container can make more files than fit into memory.
 const MAX_PATHS: usize = 64 << 20;

@@ -5,10 +5,10 @@ use crate::cache;
 use crate::image::{ContainerConfig, Image};
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow};
+use launcher::command_line::one_line;
+use launcher::directories;
 use std::fs;
 use std::path::{Path, PathBuf};
-use v1_chroot::command_line::one_line;
-use v1_chroot::rootfs;
 
 /// Where the layers of a container come from.
 #[derive(Debug)]
@@ -43,13 +43,13 @@ impl Layers {
                 Source::Directories(layers.iter().map(absolute).collect::<Result<_>>()?)
             }
         };
-        Ok(Layers { source, cache: rootfs::default_path() })
+        Ok(Layers { source, cache: directories::cache() })
     }
 
     /// A directory in the cache.
     pub(crate) fn cache(&self, name: &str) -> Result<PathBuf> {
         match &self.cache {
-            Ok(rootfs) => Ok(rootfs.with_file_name(name)),
+            Ok(cache) => Ok(cache.join(name)),
             Err(error) => Err(anyhow!("cannot use the cache: {}", one_line(error))),
         }
     }

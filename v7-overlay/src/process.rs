@@ -5,6 +5,8 @@ use crate::image::ContainerConfig;
 use crate::system_calls;
 use crate::users::Identity;
 use anyhow::{Context, Result, anyhow, ensure};
+use launcher::command;
+use launcher::lookup::open_in;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::prctl::set_pdeathsig;
@@ -17,12 +19,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use v1_chroot::command;
-use v1_chroot::lookup::open_in;
 use v2_mountns::place::find_or_make;
 
 // ANCHOR: exec_in_image
-/// [`v1_chroot::exec`] as an image wants it: its entry point and command, its environment, working
+/// [`launcher::exec`] as an image wants it: its entry point and command, its environment, working
 /// directory and user. To be called inside, after pivot_root: all of it is looked up in there.
 ///
 /// # Errors

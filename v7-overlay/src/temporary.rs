@@ -7,13 +7,13 @@
 
 use crate::cache::{make_closed, remove_dead};
 use anyhow::{Context, Result, anyhow};
+use launcher::remove_tree;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::utsname::uname;
 use nix::unistd::mkdtemp;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use v1_chroot::remove_tree;
 
 /// The first version of Linux whose tmpfs has `user.*` attributes.
 const FIRST: (u32, u32) = (6, 6);

@@ -19,6 +19,7 @@ pub use limits::Allowance;
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use attributes::Attributes;
+use launcher::remove_tree;
 use limits::Limited;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
@@ -34,7 +35,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use tar::EntryType;
-use v1_chroot::remove_tree;
 
 /// More entries than this are in no layer.
 const MAX_ENTRIES: usize = 2_000_000;

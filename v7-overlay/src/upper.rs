@@ -6,6 +6,8 @@ use crate::layers::Layers;
 use crate::temporary::{Temporary, tmpfs_has_user_attributes};
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use launcher::command_line::note;
+use launcher::{lookup, remove_tree};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, ResolveFlag};
 use nix::sys::statfs::{FsType, statfs};
@@ -17,8 +19,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use v1_chroot::command_line::note;
-use v1_chroot::{lookup, remove_tree};
 
 /// Where the writes go.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 //! (getpwnam(3) of our C library would do what the *host's* configuration says.)
 
 use anyhow::{Context, Result, bail, ensure};
+use launcher::bounded;
 use nix::fcntl::ResolveFlag;
 use nix::unistd::{Gid, Uid};
 use std::io::ErrorKind;
 use std::path::Path;
-use v1_chroot::bounded;
 
 /// Larger than this is no list of users.
 const MAX_SIZE: u64 = 8 << 20;

@@ -4,8 +4,11 @@ use crate::arguments::ExecArgs;
 use crate::console::{Console, Ends};
 use crate::hardening::harden;
 use crate::shared::{Namespaces, started};
-use crate::state::{Running, find, runtime_directory};
+use crate::state::{Running, find};
 use anyhow::{Context, Result, anyhow, ensure};
+use launcher::command_line::{errno_of, note, one_line};
+use launcher::signals::{Interrupts, hold_signals};
+use launcher::{Child, bounded, close_host_descriptors, directories};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, ResolveFlag};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,9 +20,6 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use v1_chroot::command_line::{errno_of, note, one_line};
-use v1_chroot::signals::{Interrupts, hold_signals};
-use v1_chroot::{Child, bounded, close_host_descriptors};
 use v2_mountns::CloneFlags;
 use v2_mountns::dev::replace_null;
 use v3_pidns::{KILL, fork_and_stand_between};
@@ -36,7 +36,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// # Errors
 /// If there is no such pod or container, or it cannot be entered.
 pub fn exec(args: &ExecArgs) -> Result<u8> {
-    let container = find(&runtime_directory()?, args.pause, args.container.as_deref())?;
+    let container = find(&directories::pods()?, args.pause, args.container.as_deref())?;
     let (console, ends) = Console::of_caller()?;
     let signals = signals()?; // what can fail, fails before the command runs
     let child = enter(&container, &args.command, ends)?;

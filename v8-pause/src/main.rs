@@ -1,7 +1,7 @@
 //! Step 8: a pod. `v8-pause --help` tells the subcommands.
 
 use anyhow::Result;
-use v1_chroot::{Child, become_root, finish, parse};
+use launcher::{Child, become_root, directories, finish, parse};
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
 use v3_pidns::{fork_and_stand_between, fork_into_pid_namespace};
 use v5_netns::{Network, NetworkArgs};
@@ -11,7 +11,7 @@ use v8_pause::arguments::{CommandLine, PodArgs, What};
 use v8_pause::output::{Ends, read_null};
 use v8_pause::pause::leave_terminal;
 use v8_pause::prepared::{Prepared, find_images, pod_cgroup, ports};
-use v8_pause::state::{State, runtime_directory};
+use v8_pause::state::State;
 use v8_pause::{
     Namespaces, Pause, Pod, Supervisor, demo, enter, harden, manifest, run_from_memory,
 };
@@ -32,7 +32,7 @@ fn run() -> Result<u8> {
 
 // ANCHOR: run_pod
 fn run_pod(pod: &Pod, args: PodArgs, shell: Option<&str>) -> Result<u8> {
-    let runtime = runtime_directory()?;
+    let runtime = directories::pods()?;
     let images = find_images(pod, args.images.as_deref())?;
     become_root()?;
     let publish = args.network.publish.into_iter().chain(ports(pod)).collect();

@@ -13,10 +13,10 @@ use crate::manifest::names::Reference;
 use crate::manifest::yaml::{Fields, Node};
 use anyhow::{Context, Result};
 use checks::{check_mounts, check_names, check_ports};
+use launcher::bounded;
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
-use v1_chroot::bounded;
 use v6_cgroups::limits::LEAST_MEMORY;
 use variables::{Room, Variables};
 

@@ -1,14 +1,14 @@
 //! What the containers print: each line with the container's name before it.
 
 use anyhow::{Context, Result};
+use launcher::command_line::{errno_of, note};
+use launcher::lookup::open_in;
 use nix::fcntl::{FcntlArg, OFlag, ResolveFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 use std::io::{self, ErrorKind, IsTerminal, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use v1_chroot::command_line::{errno_of, note};
-use v1_chroot::lookup::open_in;
 
 /// Colours of a terminal (console_codes(4)), one after the other for the containers.
 const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];

@@ -3,6 +3,8 @@
 use crate::hardening::{execute, give_up_all_capabilities, sealed};
 use crate::shared::Namespaces;
 use anyhow::{Context, Result};
+use launcher::child::children_of;
+use launcher::{Child, close_on_exec_from_3};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::mount::MsFlags;
 use nix::sys::signal::SigSet;
@@ -11,8 +13,6 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use v1_chroot::child::children_of;
-use v1_chroot::{Child, close_on_exec_from_3};
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
 use v3_pidns::{KILL, fork_into_pid_namespace};
 use v4_utsns::set_hostname;

@@ -5,18 +5,17 @@
 //! without a lock has no owner any more, and the next start removes it.
 
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::command_line::{note, one_line};
+use launcher::{bounded, remove_tree};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, ResolveFlag};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::env;
 use std::fs::{self, DirBuilder, DirEntry, File, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use v1_chroot::command_line::{note, one_line};
-use v1_chroot::{bounded, remove_tree, rootfs};
 use v5_netns::lock::Lock;
 
 /// A larger file is not one of ours: it names the containers of one manifest.
@@ -42,21 +41,6 @@ pub struct Running {
     pub user: Option<String>,
     /// When it was started (field 22 of proc_pid_stat(5)): its number may be another's by now.
     pub started: u64,
-}
-
-/// The runtime directory: /run for root, the user's own else. To be called before a process becomes
-/// root in a user namespace.
-///
-/// # Errors
-/// If there is no such directory.
-pub fn runtime_directory() -> Result<PathBuf> {
-    match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
-        _ if geteuid().is_root() => Ok("/run/container-steps".into()),
-        Some(directory) if directory.is_absolute() => Ok(directory.join("container-steps")),
-        // Not every way to become a user (su, say) makes a runtime directory. The cache is private
-        // too; what a crash leaves in it is swept by the next start.
-        _ => Ok(rootfs::default_path()?.with_file_name("pods")),
-    }
 }
 
 /// The directory of a pod. Dropped, it is removed.

@@ -9,13 +9,14 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use launcher::{Child, become_root, exec, finish, parse};
 //[ starter
 use nix::unistd::chroot;
 //[ solution
 use nix::unistd::{chdir, chroot};
 //]
 use std::path::Path;
-use v1_chroot::{Child, ContainerArgs, become_root, exec, finish, parse, rootfs};
+use v1_chroot::ContainerArgs;
 
 /// Run a command with its own root directory
 #[derive(Parser)]

@@ -10,10 +10,11 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use launcher::child::children_of;
+use launcher::{Child, become_root, exec, finish, parse};
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
-use v1_chroot::child::children_of;
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+use v1_chroot::{ContainerArgs, enter_rootfs};
 use v2_mountns::unshare;
 //[ solution
 use v3_pidns::{fork_and_stand_between, fork_into_pid_namespace};
@@ -73,10 +74,10 @@ fn run() -> Result<u8> {
         for namespace in &namespaces {
             setns(namespace, CloneFlags::empty()).context("cannot join a namespace")?;
         }
-        let taken = v1_chroot::signals::hold_signals()?.taken;
-        if let v1_chroot::Forked::Parent(child) = Child::fork(&taken)? {
+        let taken = launcher::signals::hold_signals()?.taken;
+        if let launcher::Forked::Parent(child) = Child::fork(&taken)? {
             child.reap()?;
-            v1_chroot::exit_now(0);
+            launcher::exit_now(0);
         }
         //]
         enter_rootfs(&rootfs)?;

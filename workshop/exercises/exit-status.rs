@@ -10,12 +10,11 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use launcher::{Child, Forked, become_root, exec, finish, parse};
 use nix::sys::signal::SigSet;
 use nix::sys::wait::{WaitStatus, waitpid};
 use std::path::Path;
-use v1_chroot::{
-    Child, ContainerArgs, Forked, become_root, enter_rootfs, exec, finish, parse, rootfs,
-};
+use v1_chroot::{ContainerArgs, enter_rootfs};
 
 /// Run a command with its own root directory
 #[derive(Parser)]

@@ -19,6 +19,8 @@ use anyhow::{Context, Result};
 use anyhow::Result;
 //]
 use clap::Parser;
+use launcher::signals::hold_signals;
+use launcher::{Child, Forked, become_root, exec, finish, parse};
 //[ solution
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::pause;
@@ -29,10 +31,7 @@ use nix::sched::{CloneFlags, unshare};
 //[ fault each-its-own
 //]
 use std::path::Path;
-use v1_chroot::signals::hold_signals;
-use v1_chroot::{
-    Child, ContainerArgs, Forked, become_root, enter_rootfs, exec, finish, parse, rootfs,
-};
+use v1_chroot::{ContainerArgs, enter_rootfs};
 
 /// Run a command several times in one PID namespace
 #[derive(Parser)]

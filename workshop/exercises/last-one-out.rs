@@ -14,6 +14,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use launcher::{Child, become_root, exec, finish, parse};
 //[ solution
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -36,7 +37,7 @@ use std::time::Duration;
 use std::fs;
 use std::path::{Path, PathBuf};
 //]
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+use v1_chroot::{ContainerArgs, enter_rootfs};
 
 /// Run a command in a cgroup of its own
 #[derive(Parser)]

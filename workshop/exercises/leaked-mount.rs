@@ -12,10 +12,11 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use launcher::{Child, become_root, exec, finish, parse};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use std::path::Path;
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+use v1_chroot::{ContainerArgs, enter_rootfs};
 
 /// Run a command with its own root directory and mounts
 #[derive(Parser)]

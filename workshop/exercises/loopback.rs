@@ -9,10 +9,11 @@
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use launcher::{Child, become_root, exec, finish, parse};
 use nix::sched::{CloneFlags, unshare};
 use std::path::Path;
 use std::process::Command;
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+use v1_chroot::{ContainerArgs, enter_rootfs};
 
 /// Run a command with its own root directory and network
 #[derive(Parser)]

@@ -12,6 +12,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use launcher::{Child, become_root, exec, finish, parse};
 use nix::mount::{MsFlags, mount};
 //[ starter
 use std::fs;
@@ -26,7 +27,7 @@ use std::env::set_current_dir;
 use std::fs;
 //]
 use std::path::{Path, PathBuf};
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+use v1_chroot::{ContainerArgs, enter_rootfs};
 use v2_mountns::{CloneFlags, private_mounts, unshare};
 
 /// Run a command in many layers

@@ -11,6 +11,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use launcher::{Child, become_root, exec, finish, parse};
 //[ starter
 use nix::mount::{MsFlags, mount};
 //[ solution
@@ -22,7 +23,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{chdir, pivot_root};
 use std::fs;
 use std::path::Path;
-use v1_chroot::{Child, ContainerArgs, become_root, exec, finish, parse, rootfs};
+use v1_chroot::ContainerArgs;
 use v2_mountns::private_mounts;
 
 /// Run a command with its own root directory and mounts

@@ -14,9 +14,10 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use launcher::{Child, become_root, exec, finish, parse};
 use std::fs;
 use std::path::{Path, PathBuf};
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+use v1_chroot::{ContainerArgs, enter_rootfs};
 
 /// Run a command that may have so many processes
 #[derive(Parser)]

@@ -12,6 +12,7 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
+use launcher::{Child, Forked, become_root, exec, finish, parse};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{SigSet, Signal};
 use std::convert::Infallible;
@@ -21,9 +22,7 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use v1_chroot::{
-    Child, ContainerArgs, Forked, become_root, enter_rootfs, exec, finish, parse, rootfs,
-};
+use v1_chroot::{ContainerArgs, enter_rootfs};
 
 /// Run a command with its own root directory and network, and a port that leads inside
 #[derive(Parser)]

@@ -11,16 +11,15 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+//[ solution
+use launcher::signals::hold_signals;
+use launcher::{Child, Forked, become_root, exec, finish, parse};
+//[ starter
+use launcher::{become_root, exec, finish, parse};
+//]
 use nix::sched::{CloneFlags, unshare};
 use std::path::Path;
-//[ solution
-use v1_chroot::signals::hold_signals;
-use v1_chroot::{
-    Child, ContainerArgs, Forked, become_root, enter_rootfs, exec, finish, parse, rootfs,
-};
-//[ starter
-use v1_chroot::{ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
-//]
+use v1_chroot::{ContainerArgs, enter_rootfs};
 
 /// Run a command with its own root directory and process numbers
 #[derive(Parser)]
@@ -39,8 +38,8 @@ fn run() -> Result<u8> {
     become_root()?;
     //[ starter
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
-    // YOUR TURN: v1_chroot::Child has a fork and a wait. Both want the signals that
-    // v1_chroot::signals::hold_signals has taken before: else wait never hears of the end.
+    // YOUR TURN: launcher::Child has a fork and a wait. Both want the signals that
+    // launcher::signals::hold_signals has taken before: else wait never hears of the end.
     start(&rootfs, &args.container)
     //[ solution
     let taken = hold_signals()?.taken;

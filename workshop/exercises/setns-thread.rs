@@ -11,6 +11,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use launcher::{exec, finish, parse};
 use nix::sched::{CloneFlags, setns};
 use std::ffi::OsString;
 use std::fs::File;
@@ -18,7 +19,6 @@ use std::fs::File;
 use std::thread;
 //[ solution
 //]
-use v1_chroot::{exec, finish, parse};
 
 /// Run a command in the UTS and network namespaces of a process
 #[derive(Parser)]

@@ -11,6 +11,7 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
+use launcher::{Child, become_root, exec, finish, parse};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
 use std::ffi::OsString;
@@ -18,7 +19,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+use v1_chroot::{ContainerArgs, enter_rootfs};
 
 /// The container that serves its root directory at port 80.
 const WEB: [&str; 6] = ["httpd", "-f", "-p", "80", "-h", "/"];

@@ -8,8 +8,9 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use launcher::{Child, become_root, exec, finish, parse};
 use nix::sched::{CloneFlags, unshare};
-use v1_chroot::{Child, ContainerArgs, become_root, enter_rootfs, exec, finish, parse, rootfs};
+use v1_chroot::{ContainerArgs, enter_rootfs};
 //[ starter
 use v4_utsns::set_hostname;
 //[ solution

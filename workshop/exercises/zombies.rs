@@ -11,6 +11,8 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use launcher::signals::hold_signals;
+use launcher::{Child, Forked, become_root, finish, parse};
 use nix::sched::{CloneFlags, unshare};
 //[ solution
 use nix::sys::signal::SigSet;
@@ -24,8 +26,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 //]
-use v1_chroot::signals::hold_signals;
-use v1_chroot::{Child, ContainerArgs, Forked, become_root, finish, parse, rootfs};
+use v1_chroot::ContainerArgs;
 use v2_mountns::{NewRoot, private_mounts};
 
 /// Run a command below a process 1 that reaps

@@ -4,10 +4,10 @@ use std::convert::Infallible;
 use std::fs::File;
 
 use anyhow::{Context, Result};
+use launcher::command_line::Failure;
+use launcher::{Child, exit_now};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::dup2_stderr;
-use v1_chroot::command_line::Failure;
-use v1_chroot::{Child, exit_now};
 
 /// How a child ended whose work is `work`: its exit status, or the error that it reported.
 ///
@@ -36,6 +36,6 @@ pub(crate) fn attempt(attempt: impl FnOnce() -> Result<()>) -> Result<(), String
         Ok(Ok(0)) => Ok(()),
         Ok(Ok(status)) => Err(format!("the attempt ended with exit status {status}")),
         Ok(Err(failure)) => Err(failure.text),
-        Err(error) => Err(v1_chroot::command_line::one_line(&error)),
+        Err(error) => Err(launcher::command_line::one_line(&error)),
     }
 }

@@ -8,7 +8,7 @@
 //! | [`xray`] | shows every container on the machine, and all about one process |
 //! | [`output`] | prints, as long as somebody reads |
 //! | [`child`] | tries something in a child process |
-//! | [`directories`] | where the checkout, the cache and the user's data are |
+//! | [`checkout()`] | where the course lies |
 //!
 //! A learner waits for the first build of these. So `attacks` and `bench` are packages of their
 //! own, above this one, and `cargo workshop` itself is another, `door`, which depends on nothing.
@@ -22,16 +22,19 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use launcher::command_line::{one_line, report};
 use output::NobodyReads;
-use v1_chroot::command_line::{one_line, report};
 
+mod checkout;
 pub mod child;
-pub mod directories;
 pub mod doctor;
 pub mod exercises;
+mod mounts;
 pub mod output;
 pub mod trace;
 pub mod xray;
+
+pub use checkout::checkout;
 
 /// The programs of the steps, in their order.
 pub const STEPS: [&str; 8] = [

@@ -22,10 +22,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
-use v1_chroot::command_line::note;
-use v1_chroot::program;
+use launcher::command_line::note;
+use launcher::program;
 
-use crate::{STEPS, directories, say};
+use crate::{STEPS, checkout, say};
 use story::Line;
 
 /// What to trace.
@@ -80,7 +80,7 @@ fn print(line: &Line) -> Result<()> {
 
 /// The built program of a step: it lies beside ours. Cargo builds it, if cargo runs us.
 fn program_of(step: &str) -> Result<PathBuf> {
-    let checkout = directories::checkout()?;
+    let checkout = checkout()?;
     ensure!(
         !step.contains('/') && step.starts_with('v') && checkout.join(step).join("src").is_dir(),
         "there is no step {step:?} ({})",

@@ -33,7 +33,7 @@ mod tree;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use v1_chroot::command_line::note;
+use launcher::command_line::note;
 
 use crate::output;
 use machine::Machine;

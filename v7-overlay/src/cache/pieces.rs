@@ -3,9 +3,9 @@
 
 use crate::image::Compression;
 use flate2::read::MultiGzDecoder;
+use launcher::signals::check_not_asked_to_end;
 use std::io::{self, BufReader, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use v1_chroot::signals::check_not_asked_to_end;
 
 /// The size of a piece, in bytes.
 const PIECE: usize = 1 << 16;

@@ -310,7 +310,7 @@ fn changes_without_a_bottom(host: &Host) {
     let text = str::from_utf8(&outcome.stdout).unwrap();
     assert!(text.starts_with("A /a\nA /a/a\nA /a/a/a\n") && text.ends_with("/a/a\nA /b\n"));
     assert!(outcome.stderr.contains("not complete") && outcome.stderr.len() < 1000);
-    v1_chroot::remove_tree(&upper).unwrap();
+    launcher::remove_tree(&upper).unwrap();
 }
 
 fn changes_come_after_a_failure_too(host: &Host) {

@@ -12,7 +12,7 @@ fn of_container(more: &str) -> String {
 
 #[track_caller]
 fn told(text: &str) -> String {
-    v1_chroot::command_line::one_line(&Pod::read(text).unwrap_err())
+    launcher::command_line::one_line(&Pod::read(text).unwrap_err())
 }
 
 #[test]

@@ -5,12 +5,12 @@ use crate::prepared::Prepared;
 use crate::shared::{Namespaces, started};
 use crate::state::Running;
 use anyhow::Result;
+use launcher::Child;
+use launcher::child::children_of;
+use launcher::command_line::{errno_of, note, one_line};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
-use v1_chroot::Child;
-use v1_chroot::child::children_of;
-use v1_chroot::command_line::{errno_of, note, one_line};
 use v3_pidns::KILL;
 use v6_cgroups::Cgroup;
 

@@ -40,10 +40,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
+use launcher::command_line::{note, report as complain};
+use launcher::program;
 use nix::unistd::geteuid;
-use v1_chroot::command_line::{note, report as complain};
-use v1_chroot::{program, rootfs};
-use workshop::{STEPS, directories, output};
+use workshop::{STEPS, checkout, output};
 
 use attack::{Attack, Depends};
 use list::ALL;
@@ -177,7 +177,7 @@ fn build() -> Result<()> {
     };
     let mut build = program::command(cargo).context("cannot run cargo")?;
     build.args(["build", "--quiet"]).args(STEPS.map(|step| format!("--package={step}")));
-    build.current_dir(directories::checkout()?);
+    build.current_dir(checkout()?);
     ensure!(build.status().context("cannot run cargo")?.success(), "the steps do not build");
     Ok(())
 }

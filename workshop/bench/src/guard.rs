@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, anyhow};
+use launcher::child::{Child, Event, Forked};
+use launcher::command_line::{note, one_line, report};
+use launcher::exit_now;
+use launcher::signals::hold_signals;
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::setsid;
-use v1_chroot::child::{Child, Event, Forked};
-use v1_chroot::command_line::{note, one_line, report};
-use v1_chroot::exit_now;
-use v1_chroot::signals::hold_signals;
 use v2_mountns::{CloneFlags, private_mounts, unshare};
 use v3_pidns::{KILL, fork_into_pid_namespace};
 use workshop::output::NobodyReads;
@@ -193,7 +193,7 @@ fn in_child(
 
 /// The layers of the benchmark's images go to its own directory.
 fn cover_cache(place: &Place) -> Result<()> {
-    let cache = workshop::directories::cache()?.join("layers");
+    let cache = launcher::directories::cache()?.join("layers");
     for directory in [&cache, &place.layers()] {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {directory:?}"))?;
     }

@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use launcher::program;
 use serde_json::{Value, json};
-use v1_chroot::program;
 use v7_overlay::digest::{Digest, Digesting};
 
 use super::programs::succeed;

@@ -13,8 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use launcher::program;
 use nix::mount::{MsFlags, mount};
-use v1_chroot::program;
 use v2_mountns::CloneFlags;
 use v5_netns::{Mode, Network, NetworkArgs, Subnet};
 use workshop::say;

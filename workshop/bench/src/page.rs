@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use v1_chroot::program;
+use launcher::program;
 
 use super::growth::Curve;
 use super::picture;

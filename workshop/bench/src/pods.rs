@@ -9,9 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use launcher::program;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use v1_chroot::program;
 use workshop::say;
 
 use super::guard::Place;
@@ -301,7 +301,7 @@ impl Pod {
         let mut sum = 0;
         let mut processes = vec![self.pid()?];
         while let Some(pid) = processes.pop() {
-            processes.extend(v1_chroot::child::children_of(pid)?);
+            processes.extend(launcher::child::children_of(pid)?);
             let program = fs::read_link(format!("/proc/{pid}/exe"))?;
             if !program.ends_with("bin/busybox") {
                 sum += number_after(&format!("/proc/{pid}/smaps_rollup"), "Pss:")?;

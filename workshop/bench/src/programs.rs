@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use v1_chroot::program;
-
-use workshop::directories;
+use launcher::program;
 
 /// The environment that every contender's command gets: what a step sets, no more.
 pub const ENVIRONMENT: [(&str, &str); 3] = [
@@ -48,7 +46,7 @@ impl Programs {
     pub fn build() -> Result<Self> {
         let load = fs::read_to_string("/proc/loadavg").context("cannot read /proc/loadavg")?;
         let load = load.split(' ').next().unwrap_or_default().to_owned();
-        let workspace = directories::checkout()?;
+        let workspace = workshop::checkout()?;
         let target = workspace.join("target");
 
         let mut ordinary = cargo(&workspace)?;
@@ -66,7 +64,7 @@ impl Programs {
             pod: install(&target, &target.join("release/v8-pause"), "dynamic")?,
             static_libc,
             load,
-            rootfs: v1_chroot::rootfs::default_path()?,
+            rootfs: launcher::directories::rootfs()?,
             workspace,
         };
         succeed(Command::new(&programs.dynamic).arg("true"))?;

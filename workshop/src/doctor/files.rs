@@ -5,13 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use launcher::command_line::one_line;
+use launcher::{become_root, directories};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::CloneFlags;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access, geteuid};
-use v1_chroot::command_line::one_line;
-use v1_chroot::{become_root, rootfs};
 use v2_mountns::{private_mounts, unshare};
 
 use super::finding::{
@@ -20,7 +20,6 @@ use super::finding::{
 };
 use super::machine::read;
 use crate::child::attempt;
-use crate::directories;
 
 /// Names that the verdicts refer to.
 pub(super) const ROOTFS: &str = "rootfs";
@@ -44,7 +43,7 @@ pub(super) fn probe_all() -> Vec<Finding> {
 /// Made as by the first start of a step, busybox included.
 fn busybox_rootfs() -> Finding {
     let made = attempt(|| rootfs::prepare(None).map(drop));
-    let place = rootfs::default_path().map(|path| path.display().to_string()).unwrap_or_default();
+    let place = directories::rootfs().map(|path| path.display().to_string()).unwrap_or_default();
     Finding::of_attempt(ROOTFS, &format!("busybox, in {place}"), made).page(SETUP)
 }
 
@@ -178,7 +177,7 @@ fn cgroups() -> Finding {
 
 /// A program that something calls.
 fn program(name: &'static str, package: &str, who: &str) -> Finding {
-    match v1_chroot::program::find(name) {
+    match launcher::program::find(name) {
         Ok(path) => Finding::good(name, path.display().to_string()),
         Err(_) => Finding::note(name, "not installed")
             .because(format!("needed for: {who}"))

@@ -6,9 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::{become_root, remove_tree};
 use nix::net::if_::if_nametoindex;
 use nix::unistd::geteuid;
-use v1_chroot::{become_root, remove_tree};
 use v5_netns::{BRIDGE, Mode, Network};
 use v6_cgroups::{Cgroup, Limits, PARENT};
 
@@ -16,7 +16,7 @@ use super::finding::{Finding, SETUP};
 use super::network;
 use crate::STEPS;
 use crate::child::attempt;
-use crate::directories;
+use crate::mounts::mounts_below;
 use crate::output::NobodyReads;
 use crate::say;
 
@@ -123,7 +123,7 @@ fn clean_bridge() -> Result<()> {
 
 /// Removes the cache, unless a container has its root in there. The next start makes it anew.
 fn clean_cache() -> Result<()> {
-    let cache = directories::cache()?;
+    let cache = launcher::directories::cache()?;
     // One that was interrupted has left this.
     let doomed = cache.with_extension("removed");
     if doomed.exists() {
@@ -134,7 +134,7 @@ fn clean_cache() -> Result<()> {
         return Ok(());
     }
     // Never remove a tree with something mounted in it: that would be removed too.
-    if let Some(mount) = directories::mounts_below(&cache)?.first() {
+    if let Some(mount) = mounts_below(&cache)?.first() {
         bail!("cannot remove {cache:?}: something is mounted on {mount:?} (umount it first)");
     }
     if let Some(user) = user_of(&cache)? {

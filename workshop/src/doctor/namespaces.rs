@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
+use launcher::{become_root, directories, exec};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::unistd::{geteuid, sethostname};
-use v1_chroot::{become_root, enter_rootfs, exec, rootfs};
+use v1_chroot::enter_rootfs;
 use v2_mountns::{NewRoot, private_mounts, unshare};
 use v3_pidns::fork_into_pid_namespace;
 
@@ -46,7 +47,7 @@ pub(super) fn probe_all() -> Vec<Finding> {
 
 /// Tries something with the rootfs, if there is one; that there is none is another probe's finding.
 fn in_rootfs(name: &'static str, works: &str, work: impl FnOnce(&Path) -> Result<()>) -> Finding {
-    match rootfs::default_path() {
+    match directories::rootfs() {
         Ok(rootfs) if rootfs.join("bin/busybox").is_file() => {
             Finding::of_attempt(name, works, attempt(|| work(&rootfs)))
         }

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use anyhow::Result;
+use launcher::become_root;
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::unistd::geteuid;
-use v1_chroot::become_root;
 use v2_mountns::{private_mounts, unshare};
 use v5_netns::{Mode, Network, NetworkArgs, Subnet};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use launcher::program;
 use nix::unistd::geteuid;
-use v1_chroot::program;
 
 use super::finding::Finding;
 

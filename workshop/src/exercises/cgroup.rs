@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use v1_chroot::command_line::note;
+use launcher::command_line::note;
 use v6_cgroups::hierarchy::{Hierarchies, Version, Wanted};
 
 use super::judge::CHECK_DIRECTORY;

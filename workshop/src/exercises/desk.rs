@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use v1_chroot::program;
+use launcher::program;
 
 use super::exercise::Exercise;
 use super::source::{Variant, cut};
-use crate::directories;
+use crate::checkout;
 
 /// The manifest of a package with programs of learners, in a directory of the checkout.
 pub const MANIFEST: &str = include_str!("../../exercises/manifest.toml");
@@ -46,7 +46,7 @@ pub(super) enum Built {
 impl Desk {
     /// Finds its place. Nothing is made yet.
     pub(super) fn open() -> Result<Desk> {
-        Ok(Desk { checkout: directories::checkout()? })
+        Ok(Desk { checkout: checkout()? })
     }
 
     pub(super) fn directory(&self) -> PathBuf {

@@ -15,11 +15,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use launcher::become_root;
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::sys::signal::SigSet;
 use nix::unistd::{sethostname, setsid};
-use v1_chroot::become_root;
 use v2_mountns::{private_mounts, unshare};
 use v3_pidns::fork_into_pid_namespace;
 

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::command_line::{Failure, note};
+use launcher::{exit_now, program};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::geteuid;
-use v1_chroot::command_line::{Failure, note};
-use v1_chroot::{exit_now, program, rootfs};
 
 use super::cgroup::CheckCgroup;
 use super::exercise::{ALL, Exercise};

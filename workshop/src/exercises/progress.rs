@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::exercise::find;
-use crate::directories;
+use launcher::directories;
 
 const CURRENT: &str = "current";
 const PASSED: &str = "passed";

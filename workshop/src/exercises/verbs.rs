@@ -11,12 +11,12 @@ use super::exercise::{ALL, Exercise};
 use super::judge::{CheckFailed, judge_as_root};
 use super::progress::Progress;
 use super::source::{self, Variant};
-use crate::{directories, output, say};
+use crate::{checkout, output, say};
 
 pub(super) fn start(exercise: &'static Exercise) -> Result<()> {
     let desk = Desk::open()?;
     let file = desk.file_of(exercise);
-    let chapter = directories::checkout()?.join(format!("book/src/{}.md", exercise.step));
+    let chapter = checkout()?.join(format!("book/src/{}.md", exercise.step));
     let working = std::env::current_dir().unwrap_or_default();
     let [file, chapter] =
         [&file, &chapter].map(|path| path.strip_prefix(&working).unwrap_or(path).display());

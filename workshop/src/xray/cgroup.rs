@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use v1_chroot::printable;
+use launcher::printable;
 use v6_cgroups::hierarchy::{Hierarchies, Hierarchy, Version};
 
 /// What a file says; none if there is no such file, or no limit in it.

@@ -3,11 +3,11 @@
 use std::iter;
 
 use anyhow::{Context, Result};
-use v1_chroot::printable;
+use launcher::printable;
 
 use super::process::Directory;
 use super::shortened::shortened;
-use crate::directories::unescape;
+use crate::mounts::unescape;
 
 /// Overlay's options name all layers.
 const MOST_OF_SOURCE: usize = 100;

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 
+use launcher::command_line::errno_of;
+use launcher::{bounded, printable};
 use nix::fcntl::{OFlag, open, openat, readlinkat};
 use nix::sys::stat::Mode;
-use v1_chroot::command_line::errno_of;
-use v1_chroot::{bounded, printable};
 
 /// As much of a command line as is read: it may have megabytes.
 const MOST_OF_COMMAND: u64 = 4096;

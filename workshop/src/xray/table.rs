@@ -3,8 +3,8 @@
 use std::iter;
 
 use anyhow::{Context, Result, bail};
+use launcher::command_line::one_line;
 use nix::errno::Errno;
-use v1_chroot::command_line::one_line;
 
 use super::machine::{Machine, Process};
 use super::namespaces::{Namespaces, inode_of};

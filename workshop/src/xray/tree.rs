@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter;
 
+use launcher::printable;
 use nix::unistd::geteuid;
-use v1_chroot::printable;
 
 use super::Picture;
 use super::machine::{Contained, Machine, Process};

@@ -3,13 +3,13 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use launcher::command_line::errno_of;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, pause};
-use v1_chroot::command_line::errno_of;
 
 use super::Told;
 use crate::system_calls;

@@ -6,10 +6,10 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use launcher::command_line::errno_of;
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::ftruncate;
-use v1_chroot::command_line::errno_of;
 
 use super::Told;
 use super::files::read;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use launcher::command_line::errno_of;
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::mount::{MntFlags, umount2};
@@ -16,7 +17,6 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::chroot;
-use v1_chroot::command_line::errno_of;
 
 use super::Told;
 use crate::system_calls;

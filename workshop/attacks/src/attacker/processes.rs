@@ -4,11 +4,11 @@ use std::fs;
 use std::io::IoSliceMut;
 use std::path::Path;
 
+use launcher::command_line::errno_of;
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
-use v1_chroot::command_line::errno_of;
 
 use super::Told;
 use super::files::read;

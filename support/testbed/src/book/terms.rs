@@ -87,7 +87,9 @@ fn problems_of_entry(entry: &Entry, order: &[&Page]) -> Result<Vec<String>> {
         }
     }
     match (EVERYDAY.contains(&word.as_str()), early.is_empty()) {
-        (true, true) => found.push(format!("testbed/src/book/terms.rs: {word:?} needs no excuse")),
+        (true, true) => {
+            found.push(format!("support/testbed/src/book/terms.rs: {word:?} needs no excuse"))
+        }
         (true, false) => {}
         (false, _) => found.append(&mut early),
     }

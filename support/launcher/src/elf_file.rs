@@ -25,7 +25,7 @@ const MAX_NAME: usize = 4096;
 pub(crate) const START: usize = 1024;
 
 /// An ELF file, opened.
-pub(crate) struct ElfFile {
+pub struct ElfFile {
     file: File,
     start: Vec<u8>,
     header: FileHeader<AnyEndian>,
@@ -33,7 +33,7 @@ pub(crate) struct ElfFile {
 
 impl ElfFile {
     /// Reads the file header of `path`; `None` if it has none that makes sense.
-    pub(crate) fn open(path: &Path) -> io::Result<Option<ElfFile>> {
+    pub fn open(path: &Path) -> io::Result<Option<ElfFile>> {
         let file = bounded::open(path, ResolveFlag::empty())?;
         let start = read(&file, 0, START)?;
         let header = parse(&start);
@@ -41,12 +41,12 @@ impl ElfFile {
     }
 
     /// Machine and word size: the same for two files if one machine runs both.
-    pub(crate) fn architecture(&self) -> (u16, Class) {
+    pub fn architecture(&self) -> (u16, Class) {
         (self.header.e_machine, self.header.class)
     }
 
     /// The dynamic loader that it asks for; `None` if it is static.
-    pub(crate) fn loader(&self) -> io::Result<Option<PathBuf>> {
+    pub fn loader(&self) -> io::Result<Option<PathBuf>> {
         loader_of(&self.file, &self.start, &self.header)
     }
 }
@@ -59,7 +59,7 @@ fn parse(start: &[u8]) -> Option<FileHeader<AnyEndian>> {
 /// The dynamic loaders that the kernel could start for a file that begins with `start`: it looks at
 /// the first four bytes, and at the machine. What else the file says of itself, such as its word
 /// size or version, it does not ask (fs/binfmt_elf.c). So here both word sizes are tried.
-pub(crate) fn loaders(file: &File, start: &[u8]) -> io::Result<Vec<PathBuf>> {
+pub fn loaders(file: &File, start: &[u8]) -> io::Result<Vec<PathBuf>> {
     let Some(tail) = start.get(EI_NIDENT..).filter(|_| start.starts_with(&ELFMAGIC)) else {
         return Ok(Vec::new());
     };

@@ -1,7 +1,7 @@
 //! A place in a rootfs, and what is to stand there. No step follows a symbolic link.
 
-use crate::command_line::errno_of;
 use anyhow::{Context, Result, anyhow};
+use launcher::command_line::errno_of;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag};
 use nix::fcntl::{openat, openat2, readlinkat, renameat};

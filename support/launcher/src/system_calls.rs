@@ -163,7 +163,7 @@ pub(crate) unsafe fn close_all_but(kept: RawFd) -> nix::Result<()> {
 ///
 /// Not signal(2) of the C library, which refuses 32 and 33: it keeps them for itself, and its
 /// posix_spawn(3) gives them to new programs (such as us) ignored.
-pub(crate) fn default_action(signal: i32) -> nix::Result<()> {
+pub fn default_action(signal: i32) -> nix::Result<()> {
     // The kernel's structure: handler, flags, restorer, mask. All zero, in whatever order the
     // architecture has them, is SIG_DFL without flags and with an empty mask.
     let action = [0_u64; 4];

@@ -102,7 +102,7 @@ impl Place {
     fn make() -> Place {
         // Hostile archives, and code that may be wrong: not with the rights of root.
         assert!(!nix::unistd::geteuid().is_root(), "run this as an ordinary user");
-        v1_chroot::become_root().expect("a user namespace");
+        launcher::become_root().expect("a user namespace");
         let base = std::env::temp_dir().join(format!("fuzz-archive-{}", std::process::id()));
         fs::create_dir_all(base.join("outside")).expect("make a directory");
         fs::write(base.join("outside/kept"), "kept").expect("write a file");
@@ -148,7 +148,7 @@ fuzz_target!(
         let bytes = archive(input);
         let unpacker = Unpacker::new(root, Xattrs::User, Allowance::new(1 << 20));
         if let Err(error) = unpacker.unpack(bytes.as_slice()) {
-            let told = v1_chroot::command_line::one_line(&error).to_string();
+            let told = launcher::command_line::one_line(&error).to_string();
             assert!(!told.chars().any(char::is_control), "more than a line of text: {told:?}");
         }
         assert_eq!(beside_the_layer(&place.base), place.before, "something outside has changed");

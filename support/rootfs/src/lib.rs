@@ -6,19 +6,17 @@
 //! The containers are root in there, so nothing in it may be trusted: a link in place of `/bin`
 //! could lead us anywhere on the host. Every step below follows no symbolic link.
 
+pub mod busybox;
 mod place;
 
-use crate::busybox;
-use crate::command_line::one_line;
-use crate::remove_tree;
-use crate::system_calls::default_action;
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::command_line::one_line;
+use launcher::system_calls::default_action;
+use launcher::{directories, remove_tree};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::stat::{FileStat, Mode, lstat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{User, geteuid, getuid};
 use place::{Place, is_directory, is_file, mode, time};
-use std::env;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -68,32 +66,11 @@ pub fn prepare(chosen: Option<&Path>) -> Result<PathBuf> {
     if let Some(directory) = chosen {
         return check(directory);
     }
-    let rootfs = default_path()?;
+    let rootfs = directories::rootfs()?;
     if !is_complete(&rootfs) {
         make_complete(&rootfs)?;
     }
     Ok(rootfs)
-}
-
-/// Where the busybox rootfs lies: in /var/cache for root, in the user's cache directory else.
-///
-/// # Errors
-/// If this user has no home directory.
-pub fn default_path() -> Result<PathBuf> {
-    let caches = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
-        _ if geteuid().is_root() => PathBuf::from("/var/cache"),
-        Some(directory) if directory.is_absolute() => directory,
-        _ => home()?.join(".cache"),
-    };
-    Ok(caches.join("container-steps/rootfs"))
-}
-
-fn home() -> Result<PathBuf> {
-    if let Some(home) = env::var_os("HOME").filter(|home| !home.is_empty()) {
-        return Ok(home.into());
-    }
-    let user = User::from_uid(getuid()).context("cannot read the user database")?;
-    Ok(user.context("no home directory: HOME is not set, and the user has no entry")?.dir)
 }
 
 /// The user's own rootfs, as an absolute path.

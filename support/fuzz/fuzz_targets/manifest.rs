@@ -7,7 +7,7 @@ use v8_pause::Pod;
 
 fuzz_target!(|text: &str| {
     let Err(error) = Pod::read(text) else { return };
-    let told = v1_chroot::command_line::one_line(&error).to_string();
+    let told = launcher::command_line::one_line(&error).to_string();
     assert!(!told.chars().any(char::is_control), "more than a line of text: {told:?}");
     assert!(told.contains("line ") || told == "it is empty", "no line is named: {told:?}");
 });

@@ -29,7 +29,7 @@ pub fn problems(pages: &[Page], workspace: &Path) -> Result<Vec<String>> {
         }
         found.extend(problems_of_links(page, pages, workspace)?);
     }
-    for (path, anchor) in anchors_of_stages(workspace)? {
+    for (path, anchor) in anchors_of_steps(workspace)? {
         if !used.contains(&(path.clone(), anchor.clone())) {
             let path = path.strip_prefix(workspace)?.display();
             found.push(format!("{path}: no page includes the anchor {anchor:?}"));
@@ -106,9 +106,9 @@ fn anchor_of<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
 }
 
 /// Every anchor in the sources of the steps.
-fn anchors_of_stages(workspace: &Path) -> Result<Vec<(PathBuf, String)>> {
+fn anchors_of_steps(workspace: &Path) -> Result<Vec<(PathBuf, String)>> {
     let mut anchors = Vec::new();
-    for directory in stage_directories(&fs::canonicalize(workspace)?)? {
+    for directory in step_crates(&fs::canonicalize(workspace)?)? {
         for path in rust_files(&directory)? {
             let text = fs::read_to_string(&path)?;
             let names = text.lines().filter_map(|line| anchor_of(line, "ANCHOR"));
@@ -119,16 +119,26 @@ fn anchors_of_stages(workspace: &Path) -> Result<Vec<(PathBuf, String)>> {
     Ok(anchors)
 }
 
-/// The crates of the steps: `v1-chroot` and so on.
-pub(super) fn stage_directories(workspace: &Path) -> Result<Vec<PathBuf>> {
+/// The crates of which the steps are made: `v1-chroot` and so on, and what carries them.
+pub(super) fn step_crates(workspace: &Path) -> Result<Vec<PathBuf>> {
+    let is_step = |name: &str| name.starts_with('v') && name.contains('-');
+    let is_carrier = |name: &str| !["testbed", "fuzz"].contains(&name);
+    let mut crates = directories(workspace, is_step)?;
+    crates.extend(directories(&workspace.join("support"), is_carrier)?);
+    Ok(crates)
+}
+
+/// The directories in `parent` whose names are wanted, in their order.
+fn directories(parent: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
     let mut directories = Vec::new();
-    for entry in fs::read_dir(workspace)? {
+    for entry in fs::read_dir(parent)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with('v') && name.contains('-') && path.is_dir() {
+        if is_wanted(&name) && path.is_dir() {
             directories.push(path);
         }
     }
+    directories.sort();
     Ok(directories)
 }
 

@@ -76,18 +76,20 @@ fn compare_with_floor(passed: usize) -> Result<bool> {
     let kind = kind();
     say(format_args!("\n{passed} trials have passed, of the whole suite, as {kind}"))?;
     let Some(floor) = floor_of(&floors, &kind) else {
-        say(format_args!("(testbed/floor.txt has no number for this kind)"))?;
+        say(format_args!("(support/testbed/floor.txt has no number for this kind)"))?;
         return Ok(true);
     };
     if passed < floor {
         say(format_args!(
-            "too few: testbed/floor.txt has {floor}. Trials are gone, or were skipped"
+            "too few: support/testbed/floor.txt has {floor}. Trials are gone, or were skipped"
         ))?;
     } else if passed > floor && env::var_os("BLESS").is_some() {
         let raised = raise_floor(&floors, &kind, passed);
         fs::write(&path, raised).with_context(|| format!("write {}", path.display()))?;
     } else if passed > floor {
-        say(format_args!("(testbed/floor.txt has {floor}. BLESS=1 cargo suite raises it)"))?;
+        say(format_args!(
+            "(support/testbed/floor.txt has {floor}. BLESS=1 cargo suite raises it)"
+        ))?;
     }
     Ok(passed >= floor)
 }

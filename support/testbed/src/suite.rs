@@ -230,7 +230,9 @@ impl Suite {
             report_left_out(left_out);
         }
         if unknown_skips > 0 && env::var_os("CI").is_some_and(|value| value == "true") {
-            println!("CI=true, and {unknown_skips} skips are not in testbed/known-skips.txt");
+            println!(
+                "CI=true, and {unknown_skips} skips are not in support/testbed/known-skips.txt"
+            );
             return ExitCode::from(101);
         }
         conclusion.exit_code()
@@ -482,7 +484,7 @@ fn try_user_namespace() -> io::Result<()> {
 fn find_busybox() -> Result<PathBuf> {
     if env::var_os("BUSYBOX").is_some_and(|path| !path.is_empty()) {
         // It is used or refused; nothing is fetched that would need a place.
-        return v1_chroot::busybox::find_or_fetch(Path::new("/"));
+        return rootfs::busybox::find_or_fetch(Path::new("/"));
     }
     let beside_binaries = binaries()?.with_file_name("tmp").join("busybox-for-tests");
     let cache = if fs::create_dir_all(&beside_binaries).is_ok() {
@@ -496,7 +498,7 @@ fn find_busybox() -> Result<PathBuf> {
     // Two test binaries may be started at the same moment.
     let lock = fs::File::create(cache.join("lock"))?;
     let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
-    v1_chroot::busybox::find_or_fetch(&cache)
+    rootfs::busybox::find_or_fetch(&cache)
 }
 
 /// Whether the list knows this skip for this kind of runner.

@@ -4,12 +4,10 @@
 //! none and is a Debian or Ubuntu, the package is fetched with the system's own package manager
 //! and unpacked in our cache. Nothing is installed, and root is not needed.
 
-use crate::bounded;
-use crate::command_line::{note, one_line};
-use crate::elf_file::ElfFile;
-use crate::program;
-use crate::remove_tree;
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::command_line::{note, one_line};
+use launcher::elf_file::ElfFile;
+use launcher::{bounded, program, remove_tree};
 use nix::fcntl::ResolveFlag;
 use std::env;
 use std::fs;

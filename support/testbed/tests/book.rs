@@ -1,5 +1,5 @@
 //! Every console block of the book is executed, every derived block is compared.
-//! The rules for the pages are in `testbed/src/book.rs`.
+//! The rules for the pages are in `support/testbed/src/book.rs`.
 
 use std::env;
 use std::path::Path;
@@ -19,7 +19,8 @@ fn main() -> Result<ExitCode> {
     if env::args().nth(1).is_some_and(|argument| argument == "--probe") {
         return Ok(Suite::of_no_stage().run()); // in a host, where the book is elsewhere
     }
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
+    let workspace =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("no workspace")?;
     let mut book = Book::read(workspace)?;
     // The suite starts this program again for each page, with an argument of its own.
     let is_first =

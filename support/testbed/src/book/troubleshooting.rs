@@ -7,13 +7,13 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::page::Page;
-use super::sources::{find, headings, rust_files, stage_directories};
+use super::sources::{find, headings, rust_files, step_crates};
 
 const PAGE: &str = "troubleshooting.md";
 
 /// All mentions that lead nowhere, in either direction, one line each.
 pub fn problems(pages: &[Page], workspace: &Path) -> Result<Vec<String>> {
-    let mut crates = stage_directories(workspace)?;
+    let mut crates = step_crates(workspace)?;
     let mut errors = String::new();
     let mut found = Vec::new();
     for directory in &crates {

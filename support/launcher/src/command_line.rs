@@ -3,7 +3,7 @@
 use crate::printable::as_one_line;
 use crate::signals::AskedToEnd;
 use crate::system_calls::exit_now;
-use crate::{caller, rootfs};
+use crate::{caller, directories};
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -12,19 +12,6 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
-
-/// Options of every step.
-#[derive(Debug, clap::Args)]
-pub struct ContainerArgs {
-    /// Root directory of the container [default: a busybox rootfs, made on first use]
-    #[arg(long, value_name = "DIR")]
-    pub rootfs: Option<PathBuf>,
-
-    /// Command to run in the container, with its arguments [default: /bin/sh]
-    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
-    pub command: Vec<OsString>,
-}
 
 /// Reads the command line, and settles what else the caller has left to us: umask, stdin, stdout
 /// and stderr. `--help` is printed here and ends the program.
@@ -62,7 +49,7 @@ fn words<Args: Parser>() -> Vec<OsString> {
 
 /// The page that clap has made, for the program or for a subcommand, and what is the same in all.
 fn print_help(page: &clap::Error) -> Result<()> {
-    let place = rootfs::default_path().map(|path| path.display().to_string());
+    let place = directories::rootfs().map(|path| path.display().to_string());
     let place = place.unwrap_or_else(|error| format!("none: {}", one_line(&error)));
     let text = format!(
         "{page}\nDefault root directory: {place}\n\

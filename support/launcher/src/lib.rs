@@ -1,0 +1,53 @@
+//! What every careful launcher of processes needs before it can have an idea.
+//!
+//! The steps are the course; this is what carries them, "skip on first reading". No module here
+//! knows what a container is. One module for each concern:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`command_line`] | options, one-line errors, exit status 125 |
+//! | `caller` | what the caller has left to us: umask, stdin, stdout, stderr |
+//! | [`directories`] | where everything lies that outlives a process: cache, running pods |
+//! | [`program`] | finds the programs that a launcher starts |
+//! | [`rootless`] | root without root: a user namespace |
+//! | [`child`] | fork, wait, pass on signals |
+//! | [`signals`] | which ones, and which the command starts with |
+//! | [`terminal`] | who may read the terminal, and whether it is still there |
+//! | [`lookup`] | names that lead nowhere but into the root directory |
+//! | `executable` | what execve(2) is about to look up: interpreters too |
+//! | [`elf_file`] | programs in the ELF format: for which machine, with which interpreter |
+//! | [`command`] | execve(2) of the command: environment, PATH, 126 and 127 |
+//! | [`bounded`] | reads what others wrote: no more than so much, and without waiting |
+//! | [`remove_tree`] | removes what others have filled, however deep |
+//! | [`printable()`] | what others have named, fit for a terminal |
+//! | [`system_calls`] | those that nix does not offer: all `unsafe` of this crate |
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "Containers are made of Linux system calls. On macOS use Lima, on Windows WSL 2: see README.md."
+);
+
+pub mod bounded;
+mod caller;
+pub mod child;
+pub mod command;
+pub mod command_line;
+pub mod directories;
+pub mod elf_file;
+mod executable;
+pub mod lookup;
+mod printable;
+pub mod program;
+mod removal;
+pub mod rootless;
+pub mod signals;
+pub mod system_calls;
+pub mod terminal;
+
+pub use child::{Child, Forked, close_host_descriptors};
+pub use command::exec;
+pub use command_line::{finish, parse};
+pub use printable::printable;
+pub use removal::remove_tree;
+pub use rootless::become_root;
+pub use system_calls::{close_on_exec_from_3, exit_now};

@@ -1,0 +1,16 @@
+//! The options of this step, which all later ones have too.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Options of every step.
+#[derive(Debug, clap::Args)]
+pub struct ContainerArgs {
+    /// Root directory of the container [default: a busybox rootfs, made on first use]
+    #[arg(long, value_name = "DIR")]
+    pub rootfs: Option<PathBuf>,
+
+    /// Command to run in the container, with its arguments [default: /bin/sh]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+}
