@@ -53,7 +53,7 @@ bear_everything() {
 seeded_message() {
     case $1 in
         archive) echo "something outside has changed" ;;
-        manifest) echo "panicked at .*/v8-pause/src/manifest/variables.rs" ;;
+        manifest) echo "panicked at .*/support/manifest/src/variables.rs" ;;
         options) echo "panicked at .*/v5-netns/src/publish.rs" ;;
     esac
 }

@@ -1,7 +1,7 @@
 //! The options of this step.
 
-use crate::users::Digits;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use launcher::users::Digits;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;

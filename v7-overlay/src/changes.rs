@@ -1,8 +1,8 @@
 //! What a container added, changed and deleted, read from its upper directory: `--changes`.
 
 use crate::lookup::{Lower, is_whiteout};
-use crate::xattrs::Xattrs;
 use anyhow::{Context, Result};
+use image::xattrs::Xattrs;
 use launcher::command_line::{errno_of, note};
 use launcher::printable;
 use nix::errno::Errno;

@@ -1,10 +1,10 @@
 //! Which directories the layers are: those of an image, the user's own, or one rootfs.
 
 use crate::arguments::OverlayArgs;
-use crate::cache;
-use crate::image::{ContainerConfig, Image};
-use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow};
+use image::cache;
+use image::xattrs::Xattrs;
+use image::{ContainerConfig, Image};
 use launcher::command_line::one_line;
 use launcher::directories;
 use std::fs;

@@ -9,42 +9,27 @@
 //! | [`arguments`] | the options |
 //! | [`layers`] | which directories the layers are: `--image`, `--layer` or a rootfs |
 //! | [`upper`] | the directory that takes the writes, in memory or `--upper` |
-//! | [`handover`] | how a file that the child has opened comes to the supervisor |
 //! | `temporary` | the same on disk, for older kernels without root (skip on first reading) |
 //! | `changes` | what a container added, changed and deleted: `--changes` |
 //! | [`lookup`] | what the lower layers show at a path, as overlayfs finds it |
-//! | [`image`] | what an image is: index, manifest, configuration, layers |
-//! | [`blobs`] | where the files of an image are: in a directory or in a tar archive |
-//! | [`digest`] | a name that is a checksum, and the reader that checks it |
-//! | `cache` | every layer unpacked once, complete or not at all |
-//! | [`unpack`] | from a tar archive to a directory, whatever the archive tries |
 //! | [`process`] | how an image wants its command to be run: user, directory, environment |
 
 pub mod arguments;
-pub mod blobs;
-mod cache;
 mod changes;
-pub mod digest;
-pub mod handover;
-pub mod image;
 pub mod layers;
 pub mod lookup;
 pub mod process;
 mod system_calls;
 mod temporary;
-pub mod unpack;
 pub mod upper;
-mod users;
-pub mod xattrs;
 
 pub use arguments::{OverlayArgs, ProcessArgs};
 pub use layers::Layers;
 pub use process::exec_in_image;
-pub use users::{Digits, number_of_user};
 
 use crate::upper::Upper;
-use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use image::xattrs::Xattrs;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::unistd::fchdir;

@@ -1,8 +1,8 @@
 //! What the lower layers show at a path, as overlayfs looks it up: from the top layer down, until
 //! one of them has the last word.
 
-use crate::xattrs::Xattrs;
 use anyhow::{Context, Result};
+use image::xattrs::Xattrs;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, Metadata};

@@ -1,12 +1,12 @@
 //! How the command is run: what the image wants, and what the command line says otherwise.
 
 use crate::arguments::ProcessArgs;
-use crate::image::ContainerConfig;
 use crate::system_calls;
-use crate::users::Identity;
 use anyhow::{Context, Result, anyhow, ensure};
+use image::ContainerConfig;
 use launcher::command;
 use launcher::lookup::open_in;
+use launcher::users::Identity;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::prctl::set_pdeathsig;

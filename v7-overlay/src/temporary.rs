@@ -5,8 +5,8 @@
 //! somebody has to remove them: we do at the end, and the next start does it for those who were
 //! killed. A lock tells the living from the dead.
 
-use crate::cache::{make_closed, remove_dead};
 use anyhow::{Context, Result, anyhow};
+use image::cache::{make_closed, remove_dead};
 use launcher::remove_tree;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::utsname::uname;

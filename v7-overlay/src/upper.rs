@@ -1,12 +1,12 @@
 //! The upper directory: where the writes of a container go.
 
 use crate::arguments::OverlayArgs;
-use crate::handover::{receive_descriptor, send_descriptor};
 use crate::layers::Layers;
 use crate::temporary::{Temporary, tmpfs_has_user_attributes};
-use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use image::xattrs::Xattrs;
 use launcher::command_line::note;
+use launcher::handover::{receive_descriptor, send_descriptor};
 use launcher::{lookup, remove_tree};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, ResolveFlag};

@@ -23,6 +23,7 @@ pub use ends::{Ends, NewTerminal};
 use crate::system_calls;
 use anyhow::{Context, Result, anyhow};
 use flow::{Flow, Step};
+use launcher::handover::receive_descriptor;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::PollFd;
@@ -33,7 +34,6 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
-use v7_overlay::handover::receive_descriptor;
 
 /// The signals that tell of the terminal: its window has another size; it may be ours again.
 const SIGNALS: [Signal; 2] = [Signal::SIGWINCH, Signal::SIGCONT];

@@ -6,8 +6,10 @@ use crate::hardening::harden;
 use crate::shared::{Namespaces, started};
 use crate::state::{Running, find};
 use anyhow::{Context, Result, anyhow, ensure};
+use image::ContainerConfig;
 use launcher::command_line::{errno_of, note, one_line};
 use launcher::signals::{Interrupts, hold_signals};
+use launcher::users::{Digits, number_of_user};
 use launcher::{Child, bounded, close_host_descriptors, directories};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, ResolveFlag};
@@ -24,8 +26,7 @@ use v2_mountns::CloneFlags;
 use v2_mountns::dev::replace_null;
 use v3_pidns::{KILL, fork_and_stand_between};
 use v6_cgroups::enter_that_of;
-use v7_overlay::image::ContainerConfig;
-use v7_overlay::{Digits, ProcessArgs, exec_in_image, number_of_user};
+use v7_overlay::{ProcessArgs, exec_in_image};
 
 /// How long who hears that the terminal is gone may take to end.
 const GRACE: Duration = Duration::from_secs(1);

@@ -8,7 +8,6 @@
 //! | [`pause`] | starts pause, in new namespaces of its own |
 //! | [`shared`] | the namespaces of a process, as files, and how to enter them |
 //! | [`arguments`] | the command line |
-//! | [`manifest`] | reads a Kubernetes Pod |
 //! | [`prepared`] | from a container in the manifest to what the seven steps want to know |
 //! | [`supervisor`] | starts, restarts and stops the containers of a pod |
 //! | [`output`] | what they print, with their names before it |
@@ -23,7 +22,6 @@ pub mod console;
 pub mod demo;
 pub mod enter;
 pub mod hardening;
-pub mod manifest;
 pub mod output;
 pub mod pause;
 pub mod prepared;
@@ -33,7 +31,6 @@ pub mod supervisor;
 mod system_calls;
 
 pub use hardening::{harden, run_from_memory};
-pub use manifest::Pod;
 pub use pause::Pause;
 pub use shared::Namespaces;
 pub use supervisor::Supervisor;

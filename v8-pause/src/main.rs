@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use launcher::{Child, become_root, directories, finish, parse};
+use manifest::Pod;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
 use v3_pidns::{fork_and_stand_between, fork_into_pid_namespace};
 use v5_netns::{Network, NetworkArgs};
@@ -12,9 +13,7 @@ use v8_pause::output::{Ends, read_null};
 use v8_pause::pause::leave_terminal;
 use v8_pause::prepared::{Prepared, find_images, pod_cgroup, ports};
 use v8_pause::state::State;
-use v8_pause::{
-    Namespaces, Pause, Pod, Supervisor, demo, enter, harden, manifest, run_from_memory,
-};
+use v8_pause::{Namespaces, Pause, Supervisor, demo, enter, harden, run_from_memory};
 
 fn main() {
     finish(run())

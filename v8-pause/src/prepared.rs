@@ -1,16 +1,21 @@
 //! From a container in the manifest to what the seven steps want to know.
 
-use crate::manifest::{Container, Pod, Source};
 use crate::state::State;
 use anyhow::{Context, Result};
+use image::ContainerConfig;
+use launcher::users::Digits;
+use manifest::{Container, Pod, Source};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use v2_mountns::Volume;
 use v5_netns::Publish;
+use v6_cgroups::limits::LEAST_MEMORY;
 use v6_cgroups::{Cgroup, Limits};
-use v7_overlay::image::ContainerConfig;
-use v7_overlay::{Digits, Layers, Overlay, OverlayArgs, ProcessArgs};
+use v7_overlay::{Layers, Overlay, OverlayArgs, ProcessArgs};
+
+/// What a manifest may ask for, v6 gives.
+const _: () = assert!(manifest::LEAST_MEMORY == LEAST_MEMORY);
 
 /// A container, ready to be started as often as need be.
 #[derive(Debug)]

@@ -14,8 +14,8 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use tar::{EntryType, Header};
-use v7_overlay::unpack::{Allowance, Unpacker};
-use v7_overlay::xattrs::Xattrs;
+use image::unpack::{Allowance, Unpacker};
+use image::xattrs::Xattrs;
 
 /// Kind, path, target, mode and content of an entry.
 const RECORD: usize = 5;

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use v8_pause::Pod;
+use manifest::Pod;
 
 fuzz_target!(|text: &str| {
     let Err(error) = Pod::read(text) else { return };

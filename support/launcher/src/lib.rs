@@ -13,6 +13,8 @@
 //! | [`child`] | fork, wait, pass on signals |
 //! | [`signals`] | which ones, and which the command starts with |
 //! | [`terminal`] | who may read the terminal, and whether it is still there |
+//! | [`handover`] | how a file that a child has opened comes to its parent |
+//! | [`users`] | users and groups by name, as the container's own lists have them |
 //! | [`lookup`] | names that lead nowhere but into the root directory |
 //! | `executable` | what execve(2) is about to look up: interpreters too |
 //! | [`elf_file`] | programs in the ELF format: for which machine, with which interpreter |
@@ -35,6 +37,7 @@ pub mod command_line;
 pub mod directories;
 pub mod elf_file;
 mod executable;
+pub mod handover;
 pub mod lookup;
 mod printable;
 pub mod program;
@@ -43,6 +46,7 @@ pub mod rootless;
 pub mod signals;
 pub mod system_calls;
 pub mod terminal;
+pub mod users;
 
 pub use child::{Child, Forked, close_host_descriptors};
 pub use command::exec;

@@ -1,9 +1,13 @@
 //! The system calls that `nix` does not offer as safe functions: all `unsafe` of this crate.
 
 use anyhow::{Result, anyhow, bail};
+use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::{ForkResult, Pid};
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::panic;
@@ -213,4 +217,23 @@ pub(crate) fn clear_inheritable_capabilities() -> nix::Result<()> {
 pub fn exit_now(status: u8) -> ! {
     // SAFETY: _exit takes an integer, and does not return.
     unsafe { libc::_exit(status.into()) }
+}
+
+/// recvmsg(2): takes the descriptor that a message in the socket carries (unix(7), SCM_RIGHTS).
+///
+/// # Errors
+/// EAGAIN if there is no message.
+pub fn receive_descriptor(socket: impl AsFd) -> nix::Result<OwnedFd> {
+    let mut byte = [0];
+    let mut bytes = [IoSliceMut::new(&mut byte)];
+    let mut space = cmsg_space!([i32; 1]);
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_fd().as_raw_fd(), &mut bytes, Some(&mut space), flags)?;
+    let mut rights = message.cmsgs()?.filter_map(|control| match control {
+        ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
+        _ => None,
+    });
+    let descriptor = rights.next().ok_or(Errno::EBADMSG)?;
+    // SAFETY: the kernel has just made this descriptor for us; there is space for one only.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

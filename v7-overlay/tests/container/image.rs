@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use image::digest::Digest;
 use serde_json::{Value, json};
 use testbed::Host;
-use v7_overlay::digest::Digest;
 
 use crate::archive::{Archive, gzip};
 

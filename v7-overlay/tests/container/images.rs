@@ -5,10 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use image::digest::Digest;
 use serde_json::{Value, json};
 use tar::EntryType;
 use testbed::{Host, Suite};
-use v7_overlay::digest::Digest;
 
 use crate::archive::{Archive, gzip, header};
 use crate::image::{INDEX, LAYER, Layout, architecture, base, layout, named};

@@ -3,6 +3,7 @@
 use super::outer::Outer;
 use crate::system_calls;
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::handover::send_descriptor;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::pty::Winsize;
@@ -13,7 +14,6 @@ use nix::unistd::{Uid, dup2_stderr, dup2_stdin, dup2_stdout, setfsuid, setsid};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
-use v7_overlay::handover::send_descriptor;
 
 /// Where pseudo-terminals are made, in a container (pts(4)).
 const PTMX: &str = "/dev/pts/ptmx";

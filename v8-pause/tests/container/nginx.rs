@@ -10,12 +10,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use image::digest::Digest;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::stat::{Mode, umask};
 use serde_json::json;
 use testbed::running::within;
 use testbed::{Host, Suite};
-use v7_overlay::digest::Digest;
 
 use crate::pod::{Pod, get};
 

@@ -5,9 +5,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use image::digest::{Digest, Digesting};
 use launcher::program;
 use serde_json::{Value, json};
-use v7_overlay::digest::{Digest, Digesting};
 
 use super::programs::succeed;
 

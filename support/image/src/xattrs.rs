@@ -22,7 +22,7 @@ impl Xattrs {
     /// Those that this process can set. (That the mount succeeds says nothing: without `userxattr`
     /// it does so in a user namespace too, and fails later, at the first directory that replaces a
     /// deleted one.)
-    pub(crate) fn of_this_process() -> Result<Xattrs> {
+    pub fn of_this_process() -> Result<Xattrs> {
         let namespace = fs::read_link("/proc/self/ns/user")
             .context("cannot tell which user namespace this is")?;
         let is_initial = namespace == Path::new(INITIAL_USER_NAMESPACE);
@@ -31,7 +31,7 @@ impl Xattrs {
 
     /// Options for mount(2). The features that are switched off make an upper directory that can
     /// only be read together with the very same lower ones. (`userxattr` switches them off itself.)
-    pub(crate) fn mount_options(self) -> &'static str {
+    pub fn mount_options(self) -> &'static str {
         match self {
             Xattrs::Trusted => "redirect_dir=off,metacopy=off,index=off",
             Xattrs::User => "userxattr",
@@ -46,12 +46,12 @@ impl Xattrs {
     }
 
     /// Marks a directory opaque: what lower layers have in it is not shown.
-    pub(crate) fn set_opaque(self, directory: &Path) -> nix::Result<()> {
+    pub fn set_opaque(self, directory: &Path) -> nix::Result<()> {
         set_xattr(directory, self.opaque().as_ref(), b"y")
     }
 
     /// Whether a directory is marked opaque.
-    pub(crate) fn is_opaque(self, directory: &Path) -> nix::Result<bool> {
+    pub fn is_opaque(self, directory: &Path) -> nix::Result<bool> {
         let mut value = [0; 1];
         match get_xattr(directory, self.opaque().as_ref(), &mut value) {
             Ok(length) => Ok(length == 1 && value == *b"y"),

@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
@@ -38,7 +38,7 @@ const UNFINISHED: &str = "unfinished";
 const WORTH_A_BAR: u64 = 8 << 20;
 
 /// The directories of an image's layers below `cache`, the first one on top.
-pub(crate) fn unpacked(
+pub fn unpacked(
     image: &Image,
     cache: &Path,
     xattrs: Xattrs,
@@ -92,14 +92,14 @@ fn name_of(layer: &Layer, xattrs: Xattrs) -> String {
 
 /// Makes the directory of the layers. Nobody else may enter the cache: a layer has set-user-ID
 /// programs in it, of whatever age.
-pub(crate) fn make_closed(cache: &Path) -> Result<()> {
+pub fn make_closed(cache: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(cache);
     made.and_then(|()| fs::set_permissions(cache, Permissions::from_mode(0o700)))
         .with_context(|| format!("cannot make {cache:?} (another place: XDG_CACHE_HOME)"))
 }
 
 /// Removes what processes that were killed have left: directories `of_interest` without a lock.
-pub(crate) fn remove_dead(parent: &Path, of_interest: impl Fn(&Path) -> bool) -> Result<()> {
+pub fn remove_dead(parent: &Path, of_interest: impl Fn(&Path) -> bool) -> Result<()> {
     for entry in fs::read_dir(parent).with_context(|| format!("cannot read {parent:?}"))? {
         let path = entry.with_context(|| format!("cannot read {parent:?}"))?.path();
         if !of_interest(&path) {
@@ -213,7 +213,12 @@ impl Unpacking<'_> {
     // ANCHOR: unpack
     /// Two threads: one reads, checks and decompresses, the other makes files of what comes out.
     fn unpack(&self, directory: &Path, allowance: &Allowance) -> Result<usize> {
-        let root = crate::open(directory)?.into();
+        let root = File::options()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+            .open(directory)
+            .with_context(|| format!("cannot open {directory:?}"))?
+            .into();
         let (sender, pieces) = pieces::channel();
         thread::scope(|scope| {
             let reader = start(scope, move || self.decompress(sender))?;

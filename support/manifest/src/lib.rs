@@ -9,20 +9,22 @@ pub mod quantity;
 mod variables;
 pub mod yaml;
 
-use crate::manifest::names::Reference;
-use crate::manifest::yaml::{Fields, Node};
+use crate::names::Reference;
+use crate::yaml::{Fields, Node};
 use anyhow::{Context, Result};
 use checks::{check_mounts, check_names, check_ports};
 use launcher::bounded;
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
-use v6_cgroups::limits::LEAST_MEMORY;
 use variables::{Room, Variables};
 
 /// How many bytes a manifest may have, also with its aliases and variables expanded: as many as the
 /// API server takes in a request.
 const MAX_SIZE: usize = 3 << 20;
+
+/// The least limit of memory, in bytes: no program starts with much less.
+pub const LEAST_MEMORY: u64 = 6 << 20;
 
 /// A pod.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 //!
 //! (getpwnam(3) of our C library would do what the *host's* configuration says.)
 
+use crate::bounded;
 use anyhow::{Context, Result, bail, ensure};
-use launcher::bounded;
 use nix::fcntl::ResolveFlag;
 use nix::unistd::{Gid, Uid};
 use std::io::ErrorKind;
@@ -25,18 +25,23 @@ pub enum Digits {
 
 /// Who a command runs as.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) user: Uid,
-    pub(crate) group: Gid,
+pub struct Identity {
+    /// The user.
+    pub user: Uid,
+    /// The first group.
+    pub group: Gid,
     /// Other groups, as /etc/group lists them for the user.
-    pub(crate) more_groups: Vec<Gid>,
+    pub more_groups: Vec<Gid>,
     /// The home directory, if the user has an entry.
-    pub(crate) home: Option<String>,
+    pub home: Option<String>,
 }
 
 impl Identity {
     /// Looks up `USER` or `USER:GROUP` in the container that this process is in.
-    pub(crate) fn look_up(text: &str, digits: Digits) -> Result<Identity> {
+    ///
+    /// # Errors
+    /// If there is no such user or group, or the lists cannot be read.
+    pub fn look_up(text: &str, digits: Digits) -> Result<Identity> {
         Identity::find(text, digits, &read("/etc/passwd")?, &read("/etc/group")?)
             .with_context(|| format!("cannot run as user {text:?}"))
     }

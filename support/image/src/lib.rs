@@ -1,0 +1,23 @@
+//! OCI images as data: found, read, checked, unpacked, kept.
+//!
+//! Whatever is in an image comes from a stranger. It has a limit, it is looked up without power,
+//! and its checksums are compared before anybody uses it.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `image` | what an image is: index, manifest, configuration, layers |
+//! | [`blobs`] | where the files of an image are: in a directory or in a tar archive |
+//! | [`digest`] | a name that is a checksum, and the reader that checks it |
+//! | [`cache`] | every layer unpacked once, complete or not at all |
+//! | [`unpack`] | from a tar archive to a directory, whatever the archive tries |
+//! | [`xattrs`] | the attributes in which overlayfs keeps its marks, with root and without |
+
+pub mod blobs;
+pub mod cache;
+pub mod digest;
+mod image;
+mod system_calls;
+pub mod unpack;
+pub mod xattrs;
+
+pub use image::{Compression, ContainerConfig, Image, Layer};
