@@ -8,6 +8,7 @@
 //! | [`command_line`] | options, one-line errors, exit status 125 |
 //! | `caller` | what the caller has left to us: umask, stdin, stdout, stderr |
 //! | [`directories`] | where everything lies that outlives a process: cache, running pods |
+//! | [`locked_directory`] | a directory with an owner, and how the next start finds what has none |
 //! | [`program`] | finds the programs that a launcher starts |
 //! | [`rootless`] | root without root: a user namespace |
 //! | [`child`] | fork, wait, pass on signals |
@@ -38,6 +39,7 @@ pub mod directories;
 pub mod elf_file;
 mod executable;
 pub mod handover;
+pub mod locked_directory;
 pub mod lookup;
 mod printable;
 pub mod program;
