@@ -5,15 +5,13 @@
 //! somebody has to remove them: we do at the end, and the next start does it for those who were
 //! killed. A lock tells the living from the dead.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use image::cache::{make_closed, remove_dead};
+use launcher::locked_directory::LockedDirectory;
 use launcher::remove_tree;
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::utsname::uname;
-use nix::unistd::mkdtemp;
-use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 /// The first version of Linux whose tmpfs has `user.*` attributes.
 const FIRST: (u32, u32) = (6, 6);
@@ -35,8 +33,7 @@ fn version(release: &str) -> Option<(u32, u32)> {
 /// A directory that goes with this value.
 #[derive(Debug)]
 pub(crate) struct Temporary {
-    path: PathBuf,
-    _lock: Flock<File>,
+    locked: LockedDirectory,
 }
 
 impl Temporary {
@@ -45,28 +42,17 @@ impl Temporary {
     pub(crate) fn create(parent: &Path) -> Result<Temporary> {
         make_closed(parent)?;
         remove_dead(parent, |_| true)?;
-        loop {
-            let made = mkdtemp(&parent.join("XXXXXX"));
-            let path = made.map_err(|errno| anyhow!("cannot write to {parent:?}: {errno}"))?;
-            // It may have been taken for a dead one, before it was locked.
-            let Ok(opened) = File::open(&path) else { continue };
-            let lock = Flock::lock(opened, FlockArg::LockExclusive)
-                .map_err(|(_, errno)| anyhow!("cannot lock {path:?}: {errno}"))?;
-            let inode = lock.metadata().with_context(|| format!("cannot look at {path:?}"))?.ino();
-            if fs::metadata(&path).is_ok_and(|found| found.ino() == inode) {
-                return Ok(Temporary { path, _lock: lock });
-            }
-        }
+        Ok(Temporary { locked: LockedDirectory::make_in(parent)? })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.locked.path()
     }
 
     /// Removes all that is in it.
     pub(crate) fn empty(&self) -> Result<()> {
-        let cannot = || format!("cannot empty {:?}", self.path);
-        for entry in fs::read_dir(&self.path).with_context(cannot)? {
+        let cannot = || format!("cannot empty {:?}", self.path());
+        for entry in fs::read_dir(self.path()).with_context(cannot)? {
             remove_tree(&entry.with_context(cannot)?.path())?;
         }
         Ok(())
@@ -76,7 +62,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         // What stays is no harm: the next container removes it.
-        let _ = remove_tree(&self.path);
+        let _ = remove_tree(self.path());
     }
 }
 

@@ -7,9 +7,10 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use image::xattrs::Xattrs;
 use launcher::command_line::note;
 use launcher::handover::{receive_descriptor, send_descriptor};
+use launcher::locked_directory::{Attempt, LockedDirectory};
 use launcher::{lookup, remove_tree};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, ResolveFlag};
+use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::statfs::{FsType, statfs};
 use nix::unistd::geteuid;
 use std::ffi::OsString;
@@ -46,7 +47,7 @@ struct Kept {
     /// same mount, and not in the upper directory itself: it is beside it.
     work: PathBuf,
     /// Two overlays with one upper directory would spoil each other.
-    _lock: Flock<File>,
+    _lock: LockedDirectory,
 }
 
 impl Upper {
@@ -147,16 +148,13 @@ impl Kept {
             Err(error) => return Err(error).with_context(cannot),
         }
         let directory = fs::canonicalize(directory).with_context(cannot)?;
-        let opened = File::open(&directory).with_context(cannot)?;
         ensure!(
-            opened.metadata().with_context(cannot)?.is_dir(),
+            fs::metadata(&directory).with_context(cannot)?.is_dir(),
             "{}: it is no directory",
             cannot()
         );
-        let lock = match Flock::lock(opened, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => lock,
-            Err((_, Errno::EWOULDBLOCK)) => bail!("{}: a container is using it", cannot()),
-            Err((_, errno)) => bail!("cannot lock {directory:?}: {errno}"),
+        let Attempt::Taken(lock) = LockedDirectory::try_take(AT_FDCWD, &directory)? else {
+            bail!("{}: a container is using it", cannot());
         };
         let (Some(parent), Some(name)) = (directory.parent(), directory.file_name()) else {
             bail!("{}: it has no directory around it", cannot());

@@ -4,19 +4,18 @@
 //! Whoever made a pod holds a lock on its directory, which ends with the process. So a directory
 //! without a lock has no owner any more, and the next start removes it.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use launcher::command_line::{note, one_line};
+use launcher::locked_directory::{Attempt, LockedDirectory, Turn, without_owner};
 use launcher::{bounded, remove_tree};
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, ResolveFlag};
+use nix::fcntl::{AT_FDCWD, ResolveFlag};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::fs::{self, DirBuilder, DirEntry, File, Permissions};
+use std::fs::{self, DirBuilder, DirEntry, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use v5_netns::lock::Lock;
 
 /// A larger file is not one of ours: it names the containers of one manifest.
 const MAX_STATE: u64 = 8 << 20;
@@ -48,7 +47,7 @@ pub struct Running {
 pub struct State {
     parent: PathBuf,
     path: PathBuf,
-    _lock: Flock<File>,
+    _lock: LockedDirectory,
     is_gone: Cell<bool>,
 }
 
@@ -61,14 +60,15 @@ impl State {
         if let Some(above) = parent.parent() {
             fs::create_dir_all(above).with_context(|| format!("cannot make {above:?}"))?;
         }
-        let _nobody_else = Lock::take_on(parent)?;
-        sweep(parent)?;
+        let turn = Turn::take(parent)?;
+        sweep(parent, &turn)?;
         let path = parent.join(pause.to_string());
         DirBuilder::new()
             .mode(0o700)
             .create(&path)
             .with_context(|| format!("cannot make {path:?}"))?;
-        let lock = try_lock(&path)?.with_context(|| format!("cannot lock {path:?}"))?;
+        let locked = LockedDirectory::try_take(AT_FDCWD, &path)?.taken();
+        let lock = locked.with_context(|| format!("somebody else has locked {path:?}"))?;
         Ok(State { parent: parent.to_owned(), path, _lock: lock, is_gone: Cell::new(false) })
     }
 
@@ -114,7 +114,7 @@ impl Drop for State {
         if matches!(self.parent.try_exists(), Ok(false)) {
             return; // somebody was faster
         }
-        let removed = Lock::take_on(&self.parent).and_then(|_nobody_else| remove_tree(&self.path));
+        let removed = Turn::take(&self.parent).and_then(|_turn| remove_tree(&self.path));
         if let Err(error) = removed {
             note(format_args!("left behind: {}", one_line(&error)));
         }
@@ -123,15 +123,19 @@ impl Drop for State {
 
 /// Removes the directories of pods whose owner is dead. Nothing is mounted in them: a container's
 /// mounts are in its own mount namespace.
-fn sweep(parent: &Path) -> Result<()> {
-    for path in entries(parent)? {
-        if let Ok(Some(_no_owner)) = try_lock(&path)
-            && let Err(error) = remove_tree(&path)
-        {
+fn sweep(parent: &Path, turn: &Turn) -> Result<()> {
+    for dead in without_owner(turn, is_of_a_pod)?.flatten() {
+        if let Err(error) = remove_tree(&parent.join(dead.path())) {
             note(format_args!("a dead pod has left something: {}", one_line(&error)));
         }
     }
     Ok(())
+}
+
+/// Whether this is the name of a pod's directory: a number.
+fn is_of_a_pod(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.parse::<i32>().is_ok())
 }
 
 /// The directories of pods; none if nobody has made their parent.
@@ -142,21 +146,12 @@ fn entries(parent: &Path) -> Result<Vec<PathBuf>> {
         result => result.with_context(cannot)?,
     };
     let entries = entries.collect::<io::Result<Vec<_>>>().with_context(cannot)?;
-    let is_number = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.parse::<i32>().is_ok())
-    };
-    Ok(entries.iter().map(DirEntry::path).filter(is_number).collect())
+    Ok(entries.iter().map(DirEntry::path).filter(|path| is_of_a_pod(path)).collect())
 }
 
-/// Locks a directory; `None` if somebody else has it.
-fn try_lock(path: &Path) -> Result<Option<Flock<File>>> {
-    let directory = File::open(path).with_context(|| format!("cannot open {path:?}"))?;
-    match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(Some(lock)),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, errno)) => Err(anyhow!("cannot lock {path:?}: {errno}")),
-    }
+/// Whether the pod of this directory runs: then its owner has the lock.
+fn is_running(path: &Path) -> Result<bool> {
+    Ok(matches!(LockedDirectory::try_take(AT_FDCWD, path)?, Attempt::Busy))
 }
 
 /// The container of this name in a running pod; without a name its first one, and if it has others
@@ -166,11 +161,10 @@ fn try_lock(path: &Path) -> Result<Option<Flock<File>>> {
 /// If there is no such pod, or no such container runs in it.
 pub fn find(parent: &Path, pause: i32, container: Option<&str>) -> Result<Running> {
     let path = parent.join(pause.to_string());
-    let is_there = path.try_exists().with_context(|| format!("cannot look at {path:?}"))?;
-    if !is_there || try_lock(&path)?.is_some() {
+    if !is_running(&path)? {
         let others: Vec<_> = entries(parent)?
             .iter()
-            .filter(|path| matches!(try_lock(path), Ok(None)))
+            .filter(|path| matches!(is_running(path), Ok(true)))
             .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
             .collect();
         let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };

@@ -14,22 +14,22 @@ use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use launcher::command_line::note;
+use launcher::locked_directory::{LockedDirectory, without_owner};
 use launcher::remove_tree;
 use launcher::signals::check_not_asked_to_end;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CpuSet, sched_getaffinity};
+use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use pieces::Sender;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
-use std::time::Duration;
 
 /// How an unfinished directory is called, behind the layer's name.
 const UNFINISHED: &str = "unfinished";
@@ -98,17 +98,15 @@ pub fn make_closed(cache: &Path) -> Result<()> {
         .with_context(|| format!("cannot make {cache:?} (another place: XDG_CACHE_HOME)"))
 }
 
-/// Removes what processes that were killed have left: directories `of_interest` without a lock.
+/// Removes what processes that were killed have left: directories `of_interest` without an owner.
+///
+/// # Errors
+/// If the directory cannot be read, or what is dead cannot be removed.
 pub fn remove_dead(parent: &Path, of_interest: impl Fn(&Path) -> bool) -> Result<()> {
-    for entry in fs::read_dir(parent).with_context(|| format!("cannot read {parent:?}"))? {
-        let path = entry.with_context(|| format!("cannot read {parent:?}"))?.path();
-        if !of_interest(&path) {
-            continue;
-        }
-        let Ok(directory) = File::open(&path) else { continue }; // its owner has just renamed it
-        if let Ok(_lock) = Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-            remove_tree(&path)?;
-        }
+    let opened = File::open(parent).with_context(|| format!("cannot read {parent:?}"))?;
+    // What cannot be opened is not ours, and stops nobody.
+    for dead in without_owner(&opened, of_interest)?.flatten() {
+        remove_tree(&parent.join(dead.path()))?;
     }
     Ok(())
 }
@@ -254,51 +252,23 @@ impl<R: Read> Read for Interruptible<R> {
     }
 }
 
-/// Locks a directory that perhaps another process has locked; ends with an error as above.
-fn lock_patiently(mut directory: File) -> io::Result<Flock<File>> {
-    loop {
-        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(lock),
-            Err((unlocked, Errno::EAGAIN)) => directory = unlocked,
-            Err((_, errno)) => return Err(errno.into()),
-        }
-        check_not_asked_to_end()?;
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// Makes and locks the directory in which a layer is unpacked, empty; `None` if the layer is
 /// finished.
-fn lock_new(unfinished: &Path, finished: &Path) -> Result<Option<Flock<File>>> {
+fn lock_new(unfinished: &Path, finished: &Path) -> Result<Option<LockedDirectory>> {
     let cannot = || format!("cannot make {unfinished:?}");
     loop {
+        let mode = Mode::from_bits_truncate(0o755);
+        let lock = LockedDirectory::make_unless_asked_to_end(unfinished, mode)?;
+        // While we waited its owner may have finished it, or failed.
         match fs::metadata(finished) {
-            Ok(found) if found.is_dir() => return Ok(None),
+            Ok(found) if found.is_dir() => {
+                remove_tree(unfinished)?;
+                return Ok(None);
+            }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("cannot look at {finished:?}"));
             }
             _ => {}
-        }
-        match DirBuilder::new().mode(0o755).create(unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(error).with_context(cannot);
-            }
-            _ => {}
-        }
-        let directory = match File::open(unfinished) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            opened => opened.with_context(cannot)?,
-        };
-        let lock =
-            lock_patiently(directory).with_context(|| format!("cannot lock {unfinished:?}"))?;
-        // While we waited its owner may have finished it, or failed and removed it.
-        let of_lock = lock.metadata().with_context(cannot)?;
-        let of_path = match fs::metadata(unfinished) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            of_path => of_path.with_context(cannot)?,
-        };
-        if of_path.ino() != of_lock.ino() {
-            continue;
         }
         if fs::read_dir(unfinished).with_context(cannot)?.next().is_none() {
             return Ok(Some(lock));

@@ -11,8 +11,9 @@ use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat};
 use nix::sys::stat::{Mode, fstat, fstatat};
-use nix::unistd::{UnlinkatFlags, mkdir, mkdtemp, unlinkat};
+use nix::unistd::{mkdir, mkdtemp};
 use std::ffi::OsStr;
+use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -180,15 +181,19 @@ fn flock(mut opened: OwnedFd, wait: Wait) -> Result<Option<Flock<OwnedFd>>> {
     }
 }
 
-/// The directories in `parent` that nobody has locked, one after the other, each locked for us as
-/// long as it is looked at.
+/// Those directories `of_interest` in `parent` that nobody has locked, one after the other, each
+/// locked for us as long as it is looked at. (Both see names, without the path of `parent`.)
 ///
 /// They are found by the descriptor, so that they are those of this very directory.
 ///
 /// # Errors
 /// If `parent` cannot be read. One of those in it that cannot be locked is an error of its own.
-pub fn without_owner(parent: &impl AsFd) -> Result<impl Iterator<Item = Result<LockedDirectory>>> {
-    let names = names_of_directories(parent)?;
+pub fn without_owner(
+    parent: &impl AsFd,
+    of_interest: impl Fn(&Path) -> bool,
+) -> Result<impl Iterator<Item = Result<LockedDirectory>>> {
+    let mut names = names_of_directories(parent)?;
+    names.retain(|name| of_interest(name));
     Ok(names.into_iter().filter_map(move |name| {
         LockedDirectory::try_take(parent, &name).map(Attempt::taken).transpose()
     }))
@@ -259,7 +264,7 @@ impl Drop for Turn {
         // Whoever waits for it notices, and makes a new one. It stays if there is something in it.
         // Another directory in its place is the lock of somebody else.
         if self.0.is_in_place(AT_FDCWD).is_ok_and(|it| it) {
-            let _ = unlinkat(AT_FDCWD, &self.0.path, UnlinkatFlags::RemoveDir);
+            let _ = fs::remove_dir(&self.0.path);
         }
     }
 }
@@ -267,7 +272,6 @@ impl Drop for Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
     use std::thread;
 
     /// A directory for one test.
@@ -321,10 +325,12 @@ mod tests {
         let living = LockedDirectory::make_in(&place.0).unwrap();
         let dead = LockedDirectory::make_in(&place.0).unwrap().path().to_owned();
         fs::write(place.0.join("file"), "").unwrap();
-        let found = without_owner(&parent).unwrap().map(|it| it.unwrap().path().to_owned());
+        let found =
+            without_owner(&parent, |_| true).unwrap().map(|it| it.unwrap().path().to_owned());
         assert_eq!(found.collect::<Vec<_>>(), [Path::new(dead.file_name().unwrap())]);
         drop(living);
-        assert_eq!(without_owner(&parent).unwrap().count(), 2);
+        assert_eq!(without_owner(&parent, |_| true).unwrap().count(), 2);
+        assert_eq!(without_owner(&parent, |_| false).unwrap().count(), 0);
     }
 
     #[test]

@@ -11,10 +11,10 @@ mod place;
 
 use anyhow::{Context, Result, anyhow, bail};
 use launcher::command_line::one_line;
+use launcher::locked_directory::LockedDirectory;
 use launcher::system_calls::default_action;
 use launcher::{directories, remove_tree};
-use nix::fcntl::{Flock, FlockArg};
-use nix::sys::stat::{FileStat, Mode, lstat};
+use nix::sys::stat::{FileStat, Mode, fchmod, lstat};
 use nix::sys::time::TimeSpec;
 use place::{Place, is_directory, is_file, mode, time};
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -133,14 +133,12 @@ fn elsewhere(rootfs: &Path, error: &anyhow::Error) -> anyhow::Error {
 ///
 /// Nobody else may enter it: a container's root can make a set-user-ID program in its rootfs, and
 /// whoever could reach that from the host would become its owner (CVE-2021-41091 was that).
-fn lock(cache: &Path) -> Result<Flock<File>> {
+fn lock(cache: &Path) -> Result<LockedDirectory> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(cache);
     made.with_context(|| format!("cannot make {cache:?}"))?;
-    fs::set_permissions(cache, Permissions::from_mode(0o700))
-        .with_context(|| format!("cannot close {cache:?} to others"))?;
-    let directory = File::open(cache).with_context(|| format!("cannot open {cache:?}"))?;
-    Flock::lock(directory, FlockArg::LockExclusive)
-        .map_err(|(_, errno)| anyhow!("cannot lock {cache:?}: {errno}"))
+    let locked = LockedDirectory::make(cache, Mode::S_IRWXU)?;
+    fchmod(&locked, Mode::S_IRWXU).with_context(|| format!("cannot close {cache:?} to others"))?;
+    Ok(locked)
 }
 
 /// Builds a rootfs, complete or not at all: under another name first, then renamed.
