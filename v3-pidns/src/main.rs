@@ -23,9 +23,9 @@ fn main() {
 
 // ANCHOR: run
 fn run() -> Result<u8> {
-    let args = parse::<Args>()?;
-    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
-    become_root()?;
+    let (args, caller) = parse::<Args>()?;
+    let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
+    become_root(caller)?;
     let container = Child::spawn(|| {
         fork_into_pid_namespace()?;
         unshare(CloneFlags::CLONE_NEWNS)?;

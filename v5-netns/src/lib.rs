@@ -40,6 +40,7 @@ use crate::namespace::Namespace;
 use crate::netlink::Netlink;
 use crate::publish::{Listeners, Proxy};
 use anyhow::{Context, Result, bail};
+use launcher::AsRoot;
 use launcher::command_line::note;
 use launcher::signals::hold_signals;
 use nix::errno::Errno;
@@ -96,7 +97,7 @@ impl Network {
     /// # Errors
     /// If a port cannot be published, or the bridge cannot be made: why, and what to do. Nothing is
     /// left of it then.
-    pub fn create(args: &NetworkArgs) -> Result<Network> {
+    pub fn create(_as_root: &AsRoot, args: &NetworkArgs) -> Result<Network> {
         hold_signals()?; // from here on there is something to clean up
         let may_change_host = Netlink::open()
             .and_then(|host| Ok(host.may_change()?))

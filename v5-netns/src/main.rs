@@ -29,10 +29,10 @@ fn main() {
 
 // ANCHOR: run
 fn run() -> Result<u8> {
-    let args = parse::<Args>()?;
-    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
-    become_root()?;
-    let network = Network::create(&args.network)?;
+    let (args, caller) = parse::<Args>()?;
+    let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
+    let as_root = become_root(caller)?;
+    let network = Network::create(&as_root, &args.network)?;
     let container = Child::spawn(|| {
         fork_into_pid_namespace()?;
         network.enter()?;

@@ -28,6 +28,7 @@ pub use nested::enter_that_of;
 use crate::group::Group;
 use crate::hierarchy::{Hierarchies, Kind, Version};
 use anyhow::{Context, Result, anyhow};
+use launcher::AsRoot;
 use nix::mount::{MsFlags, mount};
 use nix::unistd::{fchdir, symlinkat};
 use v2_mountns::{CloneFlags, NewRoot, mount_below, unshare};
@@ -48,7 +49,7 @@ impl Cgroup {
     /// # Errors
     /// If the host has no such controller, or the caller may make no cgroup; if the kernel does
     /// not take a limit.
-    pub fn create(limits: &Limits) -> Result<Cgroup> {
+    pub fn create(_as_root: &AsRoot, limits: &Limits) -> Result<Cgroup> {
         let mut cgroup = Cgroup { is_unified: false, groups: Vec::new(), limits: limits.clone() };
         let controllers = limits.controllers();
         if controllers.is_empty() {

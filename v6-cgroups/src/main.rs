@@ -32,11 +32,11 @@ fn main() {
 
 // ANCHOR: run
 fn run() -> Result<u8> {
-    let args = parse::<Args>()?;
-    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
-    become_root()?;
-    let network = Network::create(&args.network)?;
-    let cgroup = Cgroup::create(&args.limits)?;
+    let (args, caller) = parse::<Args>()?;
+    let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
+    let as_root = become_root(caller)?;
+    let network = Network::create(&as_root, &args.network)?;
+    let cgroup = Cgroup::create(&as_root, &args.limits)?;
     let container = Child::spawn(|| {
         fork_into_pid_namespace()?;
         cgroup.enter()?;

@@ -5,6 +5,7 @@ use crate::group::{self, Group};
 use crate::hierarchy::{Hierarchies, Kind, Wanted};
 use crate::{Cgroup, Limits};
 use anyhow::{Result, anyhow};
+use launcher::AsRoot;
 use nix::unistd::Pid;
 
 impl Cgroup {
@@ -13,7 +14,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// As [`Cgroup::create`].
-    pub fn create_outer(limits: &Limits, inner: &[Limits]) -> Result<Cgroup> {
+    pub fn create_outer(_as_root: &AsRoot, limits: &Limits, inner: &[Limits]) -> Result<Cgroup> {
         let mut wanted: Vec<Wanted> = limits.controllers();
         for controller in inner.iter().flat_map(Limits::controllers) {
             if !wanted.contains(&controller) {

@@ -5,8 +5,8 @@ use anyhow::{Context, Result, anyhow};
 use image::cache;
 use image::xattrs::Xattrs;
 use image::{ContainerConfig, Image};
+use launcher::Caller;
 use launcher::command_line::one_line;
-use launcher::directories;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -27,23 +27,22 @@ enum Source {
 
 impl Layers {
     /// Looks at what the command line names; without `--image` and `--layer`, a rootfs is the one
-    /// layer. To be called before the process becomes root in a user namespace: until then it
-    /// knows whose cache it uses.
+    /// layer.
     ///
     /// # Errors
     /// If there is no such image or directory, or the image's description is damaged.
-    pub fn find(args: &OverlayArgs, rootfs: Option<&Path>) -> Result<Layers> {
+    pub fn find(caller: &Caller, args: &OverlayArgs, rootfs: Option<&Path>) -> Result<Layers> {
         let absolute = |layer: &PathBuf| {
             fs::canonicalize(layer).with_context(|| format!("cannot use {layer:?} as a layer"))
         };
         let source = match (&args.image, &args.layers[..]) {
             (Some(name), _) => Source::Image(Image::open(name)?),
-            (None, []) => Source::Directories(vec![rootfs::prepare(rootfs)?]),
+            (None, []) => Source::Directories(vec![rootfs::prepare(caller, rootfs)?]),
             (None, layers) => {
                 Source::Directories(layers.iter().map(absolute).collect::<Result<_>>()?)
             }
         };
-        Ok(Layers { source, cache: directories::cache() })
+        Ok(Layers { source, cache: caller.cache() })
     }
 
     /// A directory in the cache.

@@ -30,6 +30,7 @@ pub use process::exec_in_image;
 use crate::upper::Upper;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use image::xattrs::Xattrs;
+use launcher::AsRoot;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::unistd::fchdir;
@@ -53,11 +54,11 @@ pub struct Overlay {
 
 impl Overlay {
     /// Gets the layers ready: those of an image are unpacked if the cache has not got them.
-    /// To be called by the supervisor, as root (be it in a user namespace).
+    /// To be called by the supervisor.
     ///
     /// # Errors
     /// If there are too many layers, or an image is damaged, too large or hostile.
-    pub fn create(layers: &Layers, args: &OverlayArgs) -> Result<Overlay> {
+    pub fn create(_as_root: &AsRoot, layers: &Layers, args: &OverlayArgs) -> Result<Overlay> {
         let xattrs = Xattrs::of_this_process()?;
         let lower = layers.directories(xattrs, args.max_size)?;
         if lower.len() > MAX_LAYERS {

@@ -39,12 +39,12 @@ fn main() {
 
 // ANCHOR: run
 fn run() -> Result<u8> {
-    let args = parse::<Args>()?;
-    let layers = Layers::find(&args.overlay, args.container.rootfs.as_deref())?;
-    become_root()?;
-    let network = Network::create(&args.network)?;
-    let cgroup = Cgroup::create(&args.limits)?;
-    let overlay = Overlay::create(&layers, &args.overlay)?;
+    let (args, caller) = parse::<Args>()?;
+    let layers = Layers::find(&caller, &args.overlay, args.container.rootfs.as_deref())?;
+    let as_root = become_root(caller)?;
+    let network = Network::create(&as_root, &args.network)?;
+    let cgroup = Cgroup::create(&as_root, &args.limits)?;
+    let overlay = Overlay::create(&as_root, &layers, &args.overlay)?;
     // ANCHOR: recipe
     let container = Child::spawn(|| {
         fork_into_pid_namespace()?;

@@ -10,7 +10,7 @@ use image::ContainerConfig;
 use launcher::command_line::{errno_of, note, one_line};
 use launcher::signals::{Interrupts, hold_signals};
 use launcher::users::{Digits, number_of_user};
-use launcher::{Child, bounded, close_host_descriptors, directories};
+use launcher::{Caller, Child, bounded, close_host_descriptors};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, ResolveFlag};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -36,8 +36,8 @@ const GRACE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// If there is no such pod or container, or it cannot be entered.
-pub fn exec(args: &ExecArgs) -> Result<u8> {
-    let container = find(&directories::pods()?, args.pause, args.container.as_deref())?;
+pub fn exec(caller: &Caller, args: &ExecArgs) -> Result<u8> {
+    let container = find(&caller.pods()?, args.pause, args.container.as_deref())?;
     let (console, ends) = Console::of_caller()?;
     let signals = signals()?; // what can fail, fails before the command runs
     let child = enter(&container, &args.command, ends)?;

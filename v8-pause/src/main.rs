@@ -1,7 +1,7 @@
 //! Step 8: a pod. `v8-pause --help` tells the subcommands.
 
 use anyhow::Result;
-use launcher::{Child, become_root, directories, finish, parse};
+use launcher::{Caller, Child, become_root, finish, parse};
 use manifest::Pod;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
 use v3_pidns::{fork_and_stand_between, fork_into_pid_namespace};
@@ -20,26 +20,26 @@ fn main() {
 }
 
 fn run() -> Result<u8> {
-    let args = parse::<CommandLine>()?;
+    let (args, caller) = parse::<CommandLine>()?;
     run_from_memory()?;
     match args.subcommand {
-        None => run_pod(&Pod::read(demo::MANIFEST)?, args.demo, Some(demo::SHELL)),
-        Some(What::Run(args)) => run_pod(&manifest::read(&args.pod)?, args.options, None),
-        Some(What::Exec(args)) => enter::exec(&args),
+        None => run_pod(caller, &Pod::read(demo::MANIFEST)?, args.demo, Some(demo::SHELL)),
+        Some(What::Run(args)) => run_pod(caller, &manifest::read(&args.pod)?, args.options, None),
+        Some(What::Exec(args)) => enter::exec(&caller, &args),
     }
 }
 
 // ANCHOR: run_pod
-fn run_pod(pod: &Pod, args: PodArgs, shell: Option<&str>) -> Result<u8> {
-    let runtime = directories::pods()?;
-    let images = find_images(pod, args.images.as_deref())?;
-    become_root()?;
+fn run_pod(caller: Caller, pod: &Pod, args: PodArgs, shell: Option<&str>) -> Result<u8> {
+    let runtime = caller.pods()?;
+    let images = find_images(&caller, pod, args.images.as_deref())?;
+    let as_root = become_root(caller)?;
     let publish = args.network.publish.into_iter().chain(ports(pod)).collect();
-    let network = Network::create(&NetworkArgs { publish, ..args.network })?;
-    let cgroup = pod_cgroup(pod)?;
+    let network = Network::create(&as_root, &NetworkArgs { publish, ..args.network })?;
+    let cgroup = pod_cgroup(&as_root, pod)?;
     let pause = Pause::start(&network, &pod.hostname, &cgroup)?;
     let state = State::create(&runtime, pause.pid())?;
-    let containers = Prepared::all(pod, &images, &state)?;
+    let containers = Prepared::all(&as_root, pod, &images, &state)?;
     pause.print_pid()?;
     let start = |container: &Prepared, cgroup: &Cgroup, output: &Ends| {
         start(pod, container, &network, pause.namespaces(), cgroup, output)

@@ -4,6 +4,7 @@ use crate::state::State;
 use anyhow::{Context, Result};
 use image::ContainerConfig;
 use launcher::users::Digits;
+use launcher::{AsRoot, Caller};
 use manifest::{Container, Pod, Source};
 use std::ffi::OsString;
 use std::fs;
@@ -39,16 +40,20 @@ pub struct Prepared {
 }
 
 /// Looks for the image of every container: `busybox` is the rootfs of v1 to v6, others are OCI
-/// layouts below `images`. To be called before the process becomes root in a user namespace.
+/// layouts below `images`.
 ///
 /// # Errors
 /// If one is not there, or damaged.
-pub fn find_images(pod: &Pod, images: Option<&Path>) -> Result<Vec<(OverlayArgs, Layers)>> {
+pub fn find_images(
+    caller: &Caller,
+    pod: &Pod,
+    images: Option<&Path>,
+) -> Result<Vec<(OverlayArgs, Layers)>> {
     let find = |container: &Container| {
         let image = image_path(container, images)?;
         let args = OverlayArgs { image, ..OverlayArgs::default() };
-        let layers =
-            Layers::find(&args, None).with_context(|| format!("container {:?}", container.name))?;
+        let layers = Layers::find(caller, &args, None)
+            .with_context(|| format!("container {:?}", container.name))?;
         Ok((args, layers))
     };
     pod.all_containers().map(find).collect()
@@ -89,21 +94,23 @@ impl Prepared {
     /// # Errors
     /// If an image cannot be unpacked, or a volume is not there.
     pub fn all(
+        as_root: &AsRoot,
         pod: &Pod,
         images: &[(OverlayArgs, Layers)],
         state: &State,
     ) -> Result<Vec<Prepared>> {
-        let prepare = |(container, image)| Prepared::new(pod, container, image, state);
+        let prepare = |(container, image)| Prepared::new(as_root, pod, container, image, state);
         pod.all_containers().zip(images).map(prepare).collect()
     }
 
     fn new(
+        as_root: &AsRoot,
         pod: &Pod,
         container: &Container,
         (args, layers): &(OverlayArgs, Layers),
         state: &State,
     ) -> Result<Prepared> {
-        let overlay = Overlay::create(layers, args)
+        let overlay = Overlay::create(as_root, layers, args)
             .with_context(|| format!("container {:?}", container.name))?;
         let user = container.run_as_user.map(|user| user.to_string());
         let variable = |(name, value): &(String, String)| format!("{name}={value}").into();
@@ -158,11 +165,11 @@ fn limits(container: &Container) -> Limits {
 ///
 /// # Errors
 /// Those of v6.
-pub fn pod_cgroup(pod: &Pod) -> Result<Cgroup> {
+pub fn pod_cgroup(as_root: &AsRoot, pod: &Pod) -> Result<Cgroup> {
     let inner: Vec<_> = pod.all_containers().map(limits).collect();
     let memory = pod.containers.iter().map(|container| container.memory).sum();
     let cpus = pod.containers.iter().map(|container| container.cpu).sum();
-    Cgroup::create_outer(&Limits { memory, cpus, ..Limits::default() }, &inner)
+    Cgroup::create_outer(as_root, &Limits { memory, cpus, ..Limits::default() }, &inner)
 }
 
 /// Every hostPort of the pod, as v5 publishes ports.

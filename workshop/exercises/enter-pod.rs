@@ -39,9 +39,9 @@ fn main() {
 }
 
 fn run() -> Result<u8> {
-    let args = parse::<Args>()?;
-    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
-    become_root()?;
+    let (args, caller) = parse::<Args>()?;
+    let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
+    become_root(caller)?;
     // This child ends with us, and with it its own child, which is process 1.
     let in_between = Child::spawn(|| {
         fork_into_pid_namespace()?;

@@ -28,9 +28,9 @@ fn main() {
 }
 
 fn run() -> Result<u8> {
-    let args = parse::<Args>()?;
-    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
-    become_root()?;
+    let (args, caller) = parse::<Args>()?;
+    let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
+    become_root(caller)?;
     match Child::fork(&SigSet::empty())? {
         Forked::Child(bound) => finish(bound.and_then(|()| start(&rootfs, &args.container))),
         Forked::Parent(_) => {

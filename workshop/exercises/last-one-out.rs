@@ -55,9 +55,9 @@ fn main() {
 }
 
 fn run() -> Result<u8> {
-    let args = parse::<Args>()?;
-    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
-    become_root()?;
+    let (args, caller) = parse::<Args>()?;
+    let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
+    become_root(caller)?;
     let group = args.cgroup.join("container");
     fs::create_dir(&group).with_context(|| format!("cannot make {group:?}"))?;
     let container = Child::spawn(|| {

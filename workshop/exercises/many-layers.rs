@@ -46,9 +46,9 @@ fn main() {
 }
 
 fn run() -> Result<u8> {
-    let args = parse::<Args>()?;
-    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
-    become_root()?;
+    let (args, caller) = parse::<Args>()?;
+    let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
+    become_root(caller)?;
     let layers = from_top_to_bottom(&args.layers, &rootfs)?;
     let container = Child::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNS)?;

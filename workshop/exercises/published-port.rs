@@ -36,9 +36,9 @@ fn main() {
 }
 
 fn run() -> Result<u8> {
-    let args = parse::<Args>()?;
-    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
-    become_root()?;
+    let (args, caller) = parse::<Args>()?;
+    let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
+    become_root(caller)?;
     let namespace = make_namespace(&rootfs)?;
     let proxy = match Child::fork(&SigSet::empty())? {
         Forked::Parent(proxy) => proxy,

@@ -33,9 +33,9 @@ fn main() {
 }
 
 fn run() -> Result<u8> {
-    let args = parse::<Args>()?;
-    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
-    become_root()?;
+    let (args, caller) = parse::<Args>()?;
+    let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
+    become_root(caller)?;
     //[ starter
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
     // YOUR TURN: launcher::Child has a fork and a wait. Both want the signals that

@@ -35,7 +35,7 @@ fn main() {
 }
 
 fn run() -> Result<u8> {
-    let args = parse::<Args>()?;
+    let (args, _) = parse::<Args>()?;
     //[ starter
     // YOUR TURN: namespaces belong to threads, and one call enters one namespace.
     let entered = thread::scope(|scope| scope.spawn(|| enter(args.pid, "uts")).join());

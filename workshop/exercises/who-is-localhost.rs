@@ -36,9 +36,9 @@ fn main() {
 }
 
 fn run() -> Result<u8> {
-    let args = parse::<Args>()?;
-    let rootfs = rootfs::prepare(args.container.rootfs.as_deref())?;
-    become_root()?;
+    let (args, caller) = parse::<Args>()?;
+    let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
+    become_root(caller)?;
     //[ starter
     // YOUR TURN: how many networks is this?
     let web = start(&make_network(&rootfs)?, &rootfs, &WEB.map(OsString::from))?;

@@ -102,7 +102,7 @@ impl Place {
     fn make() -> Place {
         // Hostile archives, and code that may be wrong: not with the rights of root.
         assert!(!nix::unistd::geteuid().is_root(), "run this as an ordinary user");
-        launcher::become_root().expect("a user namespace");
+        launcher::become_root(launcher::Caller::of_this_process()).expect("a user namespace");
         let base = std::env::temp_dir().join(format!("fuzz-archive-{}", std::process::id()));
         fs::create_dir_all(base.join("outside")).expect("make a directory");
         fs::write(base.join("outside/kept"), "kept").expect("write a file");

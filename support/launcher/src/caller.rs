@@ -1,4 +1,4 @@
-//! What comes from the caller without having been asked for, and would reach the container.
+//! Who has called us, and what comes from the caller without having been asked for.
 
 use crate::system_calls::clear_inheritable_capabilities;
 use anyhow::{Context, Result, bail};
@@ -8,21 +8,36 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
-/// Sets the umask that everybody is used to, gives up what would be inherited of capabilities, and
-/// looks at the three descriptors that the container gets. To be called before anything is made.
+/// The user who has called us, with directories of their own.
 ///
-/// # Errors
-/// Those of capget(2) and capset(2); EISDIR if one of the descriptors is a directory.
-pub(crate) fn settle() -> Result<()> {
-    // With a caller's 077 nobody but root could read the container's /etc/hosts; with 0 everybody
-    // could write to it.
-    umask(Mode::from_bits_truncate(0o022));
-    // These pass by the bounding set (capabilities(7)): what a later step takes away, a program in
-    // the container would have again.
-    clear_inheritable_capabilities().context("cannot clear the inheritable capabilities")?;
-    refuse_directory(&io::stdin(), "stdin")?;
-    refuse_directory(&io::stdout(), "stdout")?;
-    refuse_directory(&io::stderr(), "stderr")
+/// A process that has become root in a user namespace is nobody else any more, and cannot tell
+/// whose it was. So whatever needs to know the caller takes this value, and [`crate::become_root`]
+/// takes it away: what is asked for too late does not compile.
+#[derive(Debug)]
+pub struct Caller(());
+
+impl Caller {
+    /// The caller of this process, which has not become root since it was started.
+    pub fn of_this_process() -> Caller {
+        Caller(())
+    }
+
+    /// Sets the umask that everybody is used to, gives up what would be inherited of capabilities,
+    /// and looks at the three descriptors that the container gets.
+    ///
+    /// # Errors
+    /// Those of capget(2) and capset(2); EISDIR if one of the descriptors is a directory.
+    pub(crate) fn settle(&self) -> Result<()> {
+        // With a caller's 077 nobody but root could read the container's /etc/hosts; with 0
+        // everybody could write to it.
+        umask(Mode::from_bits_truncate(0o022));
+        // These pass by the bounding set (capabilities(7)): what a later step takes away, a program
+        // in the container would have again.
+        clear_inheritable_capabilities().context("cannot clear the inheritable capabilities")?;
+        refuse_directory(&io::stdin(), "stdin")?;
+        refuse_directory(&io::stdout(), "stdout")?;
+        refuse_directory(&io::stderr(), "stderr")
+    }
 }
 
 /// A directory that stays open leads out of the container: to what is in it, and up from there.

@@ -1,9 +1,9 @@
 //! The command line that all steps share, and how a launcher ends: one line, one exit status.
 
+use crate::Caller;
 use crate::printable::as_one_line;
 use crate::signals::AskedToEnd;
 use crate::system_calls::exit_now;
-use crate::{caller, directories};
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -18,15 +18,16 @@ use std::io::{self, Write};
 ///
 /// # Errors
 /// What is wrong with the command line, in one line; EISDIR if one of the three is a directory.
-pub fn parse<Args: Parser>() -> Result<Args> {
-    caller::settle()?;
+pub fn parse<Args: Parser>() -> Result<(Args, Caller)> {
+    let caller = Caller::of_this_process();
+    caller.settle()?;
     let error = match Args::try_parse_from(words::<Args>()) {
-        Ok(args) => return Ok(args),
+        Ok(args) => return Ok((args, caller)),
         Err(error) => error,
     };
     match error.kind() {
         ErrorKind::DisplayHelp => {
-            print_help(&error)?;
+            print_help(&error, &caller)?;
             std::process::exit(0)
         }
         ErrorKind::DisplayVersion => error.exit(),
@@ -48,8 +49,8 @@ fn words<Args: Parser>() -> Vec<OsString> {
 }
 
 /// The page that clap has made, for the program or for a subcommand, and what is the same in all.
-fn print_help(page: &clap::Error) -> Result<()> {
-    let place = directories::rootfs().map(|path| path.display().to_string());
+fn print_help(page: &clap::Error, caller: &Caller) -> Result<()> {
+    let place = caller.rootfs().map(|path| path.display().to_string());
     let place = place.unwrap_or_else(|error| format!("none: {}", one_line(&error)));
     let text = format!(
         "{page}\nDefault root directory: {place}\n\

@@ -1,8 +1,6 @@
 //! Where everything lies that outlives a process: for root, and for an ordinary user.
-//!
-//! All of it is asked for before a process becomes root in a user namespace: until then it knows
-//! whose it is.
 
+use crate::Caller;
 use anyhow::{Context, Result};
 use nix::unistd::{User, geteuid, getuid};
 use std::env;
@@ -18,50 +16,55 @@ const OURS: &str = "container-steps";
 /// directories in it.
 pub const RUNTIME_OF_ROOT: &str = "/run/container-steps";
 
-/// The cache: below /var/cache for root, in the user's cache directory else.
-///
-/// # Errors
-/// If this user has no home directory.
-pub fn cache() -> Result<PathBuf> {
-    let caches = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
-        _ if geteuid().is_root() => PathBuf::from("/var/cache"),
-        Some(directory) if directory.is_absolute() => directory,
-        _ => home()?.join(".cache"),
-    };
-    Ok(caches.join(OURS))
-}
-
-/// The busybox rootfs that v1 to v6 share.
-///
-/// # Errors
-/// Those of [`cache`].
-pub fn rootfs() -> Result<PathBuf> {
-    Ok(cache()?.join("rootfs"))
-}
-
-/// The directory of the pods that run: in /run for root, in the user's runtime directory else.
-///
-/// # Errors
-/// If there is no such directory, those of [`cache`].
-pub fn pods() -> Result<PathBuf> {
-    match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
-        _ if geteuid().is_root() => Ok(RUNTIME_OF_ROOT.into()),
-        Some(directory) if directory.is_absolute() => Ok(directory.join(OURS)),
-        // Not every way to become a user (su, say) makes a runtime directory. The cache is private
-        // too; what a crash leaves in it is swept by the next start.
-        _ => Ok(cache()?.join("pods")),
+impl Caller {
+    /// The cache: below /var/cache for root, in the user's cache directory else.
+    ///
+    /// # Errors
+    /// If this user has no home directory.
+    pub fn cache(&self) -> Result<PathBuf> {
+        let caches = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
+            _ if geteuid().is_root() => PathBuf::from("/var/cache"),
+            Some(directory) if directory.is_absolute() => directory,
+            _ => home()?.join(".cache"),
+        };
+        Ok(caches.join(OURS))
     }
-}
 
-/// The user's data directory, where progress is kept: also for root, for it is a person's.
-///
-/// # Errors
-/// If neither XDG_DATA_HOME nor HOME is set.
-pub fn data() -> Result<PathBuf> {
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
-    let data = data.context("no place for your progress: neither XDG_DATA_HOME nor HOME is set")?;
-    Ok(data.join(OURS))
+    /// The busybox rootfs that v1 to v6 share.
+    ///
+    /// # Errors
+    /// Those of [`Caller::cache`].
+    pub fn rootfs(&self) -> Result<PathBuf> {
+        Ok(self.cache()?.join("rootfs"))
+    }
+
+    /// The directory of the pods that run: in /run for root, in the user's runtime directory else.
+    ///
+    /// # Errors
+    /// If there is no such directory, those of [`Caller::cache`].
+    pub fn pods(&self) -> Result<PathBuf> {
+        match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
+            _ if geteuid().is_root() => Ok(RUNTIME_OF_ROOT.into()),
+            Some(directory) if directory.is_absolute() => Ok(directory.join(OURS)),
+            // Not every way to become a user (su, say) makes a runtime directory. The cache is
+            // private too; what a crash leaves in it is swept by the next start.
+            _ => Ok(self.cache()?.join("pods")),
+        }
+    }
+
+    /// The user's data directory, where progress is kept: also for root, for it is a person's.
+    ///
+    /// # Errors
+    /// If neither XDG_DATA_HOME nor HOME is set.
+    pub fn data(&self) -> Result<PathBuf> {
+        let absolute =
+            |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let data =
+            absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
+        let data =
+            data.context("no place for your progress: neither XDG_DATA_HOME nor HOME is set")?;
+        Ok(data.join(OURS))
+    }
 }
 
 fn home() -> Result<PathBuf> {

@@ -6,7 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`command_line`] | options, one-line errors, exit status 125 |
-//! | `caller` | what the caller has left to us: umask, stdin, stdout, stderr |
+//! | `caller` | who has called us, and has left what to us: umask, stdin, stdout, stderr |
 //! | [`directories`] | where everything lies that outlives a process: cache, running pods |
 //! | [`locked_directory`] | a directory with an owner, and how the next start finds what has none |
 //! | [`program`] | finds the programs that a launcher starts |
@@ -50,10 +50,11 @@ pub mod system_calls;
 pub mod terminal;
 pub mod users;
 
+pub use caller::Caller;
 pub use child::{Child, Forked, close_host_descriptors};
 pub use command::exec;
 pub use command_line::{finish, parse};
 pub use printable::printable;
 pub use removal::remove_tree;
-pub use rootless::become_root;
+pub use rootless::{AsRoot, become_root};
 pub use system_calls::{close_on_exec_from_3, exit_now};

@@ -4,6 +4,7 @@
 //! namespaces want CAP_SYS_ADMIN. An ordinary user has none. But any user may make a *user
 //! namespace*, and its first process has all capabilities, over what belongs to that namespace.
 
+use crate::Caller;
 use crate::command_line::errno_of;
 use crate::system_calls::effective_capabilities;
 use anyhow::{Result, anyhow};
@@ -20,16 +21,16 @@ const CAP_SYS_ADMIN: u64 = 1 << 21;
 
 // ANCHOR: become_root
 /// Gives this process the capabilities of root, if it has not got them already: by a user namespace
-/// in which the caller's own user and group have the number 0. To be called before any other
-/// namespace is made, so that those belong to this one.
+/// in which the caller's own user and group have the number 0. What is made from here on (other
+/// namespaces too) belongs to that one.
 ///
 /// # Errors
 /// Where the kernel (or who configured it) forbids user namespaces: why, and how to allow them.
-pub fn become_root() -> Result<()> {
+pub fn become_root(_caller: Caller) -> Result<AsRoot> {
     let capabilities = effective_capabilities()
         .map_err(|errno| anyhow!("cannot read the capabilities of this process: {errno}"))?;
     if geteuid().is_root() && capabilities & CAP_SYS_ADMIN != 0 {
-        return Ok(());
+        return Ok(AsRoot(()));
     }
     let (user, group) = (geteuid(), getegid()); // inside they would read as 65534, "nobody"
     unshare(CloneFlags::CLONE_NEWUSER)
@@ -38,9 +39,14 @@ pub fn become_root() -> Result<()> {
     // Giving up setgroups(2) is the price of a group map without privilege: a group can also be
     // there to take access *away* (chmod 705), and leaving it must not be free.
     write("setgroups", "deny")?;
-    write("gid_map", &format!("0 {group} 1"))
+    write("gid_map", &format!("0 {group} 1"))?;
+    Ok(AsRoot(()))
 }
 // ANCHOR_END: become_root
+
+/// Proof that this process has become root, for what only root can make.
+#[derive(Debug)]
+pub struct AsRoot(());
 
 /// Writes one of the files that describe a new user namespace. Each takes one write(2).
 fn write(name: &str, text: &str) -> Result<()> {

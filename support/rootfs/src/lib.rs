@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use launcher::command_line::one_line;
 use launcher::locked_directory::LockedDirectory;
 use launcher::system_calls::default_action;
-use launcher::{directories, remove_tree};
+use launcher::{Caller, remove_tree};
 use nix::sys::stat::{FileStat, Mode, fchmod, lstat};
 use nix::sys::time::TimeSpec;
 use place::{Place, is_directory, is_file, mode, time};
@@ -62,11 +62,11 @@ const SEALED: [&str; 4] = [".", "bin", "etc", "usr"];
 /// # Errors
 /// If `chosen` is no directory with something in it that this user can read; if the cache cannot be
 /// written; if there is no busybox.
-pub fn prepare(chosen: Option<&Path>) -> Result<PathBuf> {
+pub fn prepare(caller: &Caller, chosen: Option<&Path>) -> Result<PathBuf> {
     if let Some(directory) = chosen {
         return check(directory);
     }
-    let rootfs = directories::rootfs()?;
+    let rootfs = caller.rootfs()?;
     if !is_complete(&rootfs) {
         make_complete(&rootfs)?;
     }

@@ -41,7 +41,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use launcher::command_line::{note, report as complain};
-use launcher::program;
+use launcher::{Caller, program};
 use nix::unistd::geteuid;
 use workshop::{STEPS, checkout, output};
 
@@ -112,7 +112,8 @@ fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     build()?;
-    rootfs::prepare(None)?; // once, and not by all rows at the same time
+    let caller = Caller::of_this_process();
+    rootfs::prepare(&caller, None)?; // once, and not by all rows at the same time
     let is_root = geteuid().is_root();
     let everybody = if is_root { &[Who::Root, Who::User][..] } else { &[Who::User] };
     let is_watched = io::stderr().is_terminal();
@@ -192,7 +193,7 @@ fn programs() -> Result<Programs> {
     Ok(Programs {
         attacker,
         steps,
-        busybox_rootfs: rootfs::prepare(None)?,
+        busybox_rootfs: rootfs::prepare(&Caller::of_this_process(), None)?,
         is_root: geteuid().is_root(),
     })
 }

@@ -193,7 +193,7 @@ fn in_child(
 
 /// The layers of the benchmark's images go to its own directory.
 fn cover_cache(place: &Place) -> Result<()> {
-    let cache = launcher::directories::cache()?.join("layers");
+    let cache = launcher::Caller::of_this_process().cache()?.join("layers");
     for directory in [&cache, &place.layers()] {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {directory:?}"))?;
     }

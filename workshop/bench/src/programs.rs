@@ -64,7 +64,7 @@ impl Programs {
             pod: install(&target, &target.join("release/v8-pause"), "dynamic")?,
             static_libc,
             load,
-            rootfs: launcher::directories::rootfs()?,
+            rootfs: launcher::Caller::of_this_process().rootfs()?,
             workspace,
         };
         succeed(Command::new(&programs.dynamic).arg("true"))?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use launcher::command_line::one_line;
-use launcher::{become_root, directories};
+use launcher::{Caller, become_root};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::CloneFlags;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
@@ -42,13 +42,17 @@ pub(super) fn probe_all() -> Vec<Finding> {
 
 /// Made as by the first start of a step, busybox included.
 fn busybox_rootfs() -> Finding {
-    let made = attempt(|| rootfs::prepare(None).map(drop));
-    let place = directories::rootfs().map(|path| path.display().to_string()).unwrap_or_default();
+    let made = attempt(|| rootfs::prepare(&Caller::of_this_process(), None).map(drop));
+    let place = Caller::of_this_process()
+        .rootfs()
+        .map(|path| path.display().to_string())
+        .unwrap_or_default();
     Finding::of_attempt(ROOTFS, &format!("busybox, in {place}"), made).page(SETUP)
 }
 
 fn cache() -> Finding {
-    let flags = directories::cache()
+    let flags = Caller::of_this_process()
+        .cache()
         .map_err(|error| one_line(&error))
         .and_then(|path| Ok((statvfs(&path).map_err(|errno| errno.to_string())?.flags(), path)));
     let (flags, path) = match flags {
@@ -98,17 +102,18 @@ fn propagation(mountinfo: &str) -> Finding {
 fn overlay() -> Finding {
     let is_root = geteuid().is_root();
     let works = if is_root { "works" } else { "works without root (userxattr)" };
-    let tried = directories::cache().map_err(|error| one_line(&error)).and_then(|cache| {
-        let directory = cache.join(format!("doctor-{}", std::process::id()));
-        let tried = attempt(|| try_overlay(&directory, !is_root));
-        // The attempt has removed it, unless it failed half-way.
-        match fs::remove_dir_all(&directory) {
-            Err(error) if directory.exists() => {
-                Err(format!("cannot remove {directory:?}: {error}"))
+    let tried =
+        Caller::of_this_process().cache().map_err(|error| one_line(&error)).and_then(|cache| {
+            let directory = cache.join(format!("doctor-{}", std::process::id()));
+            let tried = attempt(|| try_overlay(&directory, !is_root));
+            // The attempt has removed it, unless it failed half-way.
+            match fs::remove_dir_all(&directory) {
+                Err(error) if directory.exists() => {
+                    Err(format!("cannot remove {directory:?}: {error}"))
+                }
+                _ => tried,
             }
-            _ => tried,
-        }
-    });
+        });
     let is_refused = tried.as_ref().is_err_and(|text| text.contains("cannot mount an overlay"));
     let finding = Finding::of_attempt(OVERLAY, works, tried).page(IMAGE_TROUBLE);
     if is_refused {
@@ -119,7 +124,7 @@ fn overlay() -> Finding {
 }
 
 fn try_overlay(directory: &Path, in_user_namespace: bool) -> Result<()> {
-    become_root()?;
+    become_root(Caller::of_this_process())?;
     unshare(CloneFlags::CLONE_NEWNS)?;
     private_mounts()?;
     for name in ["lower", "upper", "work", "merged"] {

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use launcher::{become_root, remove_tree};
+use launcher::{Caller, become_root, remove_tree};
 use nix::net::if_::if_nametoindex;
 use nix::unistd::geteuid;
 use v5_netns::{BRIDGE, Mode, Network};
@@ -89,7 +89,10 @@ fn clean_cgroups() -> Result<()> {
         return Ok(());
     }
     let limits = Limits { pids_limit: Some(1000), ..Limits::default() };
-    let swept = attempt(|| Cgroup::create(&limits).map(drop));
+    let swept = attempt(|| {
+        let as_root = become_root(Caller::of_this_process())?;
+        Cgroup::create(&as_root, &limits).map(drop)
+    });
     for cgroup in found {
         let path = cgroup.display();
         match (&swept, cgroup.exists()) {
@@ -112,7 +115,10 @@ fn clean_bridge() -> Result<()> {
         return Ok(());
     }
     // A network of step 5 sweeps when it is dropped; the host's own needs nothing made first.
-    let swept = attempt(|| Network::create(&network::arguments(Mode::Host)).map(drop));
+    let swept = attempt(|| {
+        let as_root = become_root(Caller::of_this_process())?;
+        Network::create(&as_root, &network::arguments(Mode::Host)).map(drop)
+    });
     swept.map_err(|error| anyhow!(error)).context("cannot sweep the bridge")?;
     match if_nametoindex(BRIDGE) {
         Ok(_) => tell(format_args!("left the bridge {BRIDGE}: a container is connected to it"))?,
@@ -123,7 +129,7 @@ fn clean_bridge() -> Result<()> {
 
 /// Removes the cache, unless a container has its root in there. The next start makes it anew.
 fn clean_cache() -> Result<()> {
-    let cache = launcher::directories::cache()?;
+    let cache = Caller::of_this_process().cache()?;
     // One that was interrupted has left this.
     let doomed = cache.with_extension("removed");
     if doomed.exists() {
@@ -151,7 +157,7 @@ fn clean_cache() -> Result<()> {
 /// may enter. For root, in a user namespace too, that is no obstacle.
 fn remove_as_root(tree: &Path) -> Result<()> {
     let removed = attempt(|| {
-        become_root()?;
+        become_root(Caller::of_this_process())?;
         remove_tree(tree)
     });
     removed.map_err(|text| anyhow!(text))

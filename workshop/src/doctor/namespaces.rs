@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use launcher::{become_root, directories, exec};
+use launcher::{Caller, become_root, exec};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::unistd::{geteuid, sethostname};
@@ -25,7 +25,8 @@ pub(super) const IPC: &str = "shared memory";
 pub(super) const CGROUP: &str = "cgroup namespace";
 
 pub(super) fn probe_all() -> Vec<Finding> {
-    let new = |kind| attempt(move || become_root().and_then(|()| unshare(kind)));
+    let new =
+        |kind| attempt(move || become_root(Caller::of_this_process()).and_then(|_| unshare(kind)));
     let of = Finding::of_attempt;
     vec![
         user(),
@@ -47,7 +48,7 @@ pub(super) fn probe_all() -> Vec<Finding> {
 
 /// Tries something with the rootfs, if there is one; that there is none is another probe's finding.
 fn in_rootfs(name: &'static str, works: &str, work: impl FnOnce(&Path) -> Result<()>) -> Finding {
-    match directories::rootfs() {
+    match Caller::of_this_process().rootfs() {
         Ok(rootfs) if rootfs.join("bin/busybox").is_file() => {
             Finding::of_attempt(name, works, attempt(|| work(&rootfs)))
         }
@@ -62,7 +63,7 @@ fn user() -> Finding {
         return Finding::good(USER, "not needed: you are root");
     }
     let tried = attempt(|| {
-        become_root()?;
+        become_root(Caller::of_this_process())?;
         unshare(CloneFlags::CLONE_NEWNS)?;
         private_mounts()?;
         mount_in_memory("/tmp")
@@ -78,14 +79,14 @@ pub(super) fn mount_in_memory(path: &str) -> Result<()> {
 
 /// Step 1.
 fn change_root(rootfs: &Path) -> Result<()> {
-    become_root()?;
+    become_root(Caller::of_this_process())?;
     enter_rootfs(rootfs)?;
     exec(&["true".into()]).map(|_| ())
 }
 
 /// Step 2, or step 3 if it is to be `in_pid_namespace`.
 fn pivot(rootfs: &Path, in_pid_namespace: bool) -> Result<()> {
-    become_root()?;
+    become_root(Caller::of_this_process())?;
     if in_pid_namespace {
         fork_into_pid_namespace()?;
     }
@@ -100,7 +101,7 @@ fn pivot(rootfs: &Path, in_pid_namespace: bool) -> Result<()> {
 
 /// Step 4.
 fn rename() -> Result<()> {
-    become_root()?;
+    become_root(Caller::of_this_process())?;
     unshare(CloneFlags::CLONE_NEWUTS)?;
     sethostname("doctor").context("cannot set the hostname")
 }

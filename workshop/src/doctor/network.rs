@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::Result;
-use launcher::become_root;
+use launcher::{Caller, become_root};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::unistd::geteuid;
@@ -35,7 +35,7 @@ fn bridge() -> Finding {
 
 /// Step 5's own bridge, in a network of our own: the machine's is not touched.
 fn make_bridge() -> Result<()> {
-    become_root()?;
+    let as_root = become_root(Caller::of_this_process())?;
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)?;
     private_mounts()?;
     // The lock of all bridges lies in /run, where only the machine's root may write.
@@ -44,7 +44,7 @@ fn make_bridge() -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     // Where it is not allowed, the old one stays, which is enough for what follows.
     let _ = mount(Some("sysfs"), "/sys", Some("sysfs"), flags, None::<&str>);
-    Network::create(&arguments(Mode::Bridge)).map(drop)
+    Network::create(&as_root, &arguments(Mode::Bridge)).map(drop)
 }
 
 /// The arguments of a container with this network.

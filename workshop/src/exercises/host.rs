@@ -15,7 +15,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use launcher::become_root;
+use launcher::{Caller, become_root};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::sys::signal::SigSet;
@@ -52,7 +52,7 @@ impl Host {
         program: PathBuf,
         cgroup: Option<&Path>,
     ) -> Result<Host> {
-        become_root()?;
+        become_root(Caller::of_this_process())?;
         fork_into_pid_namespace()?;
         // No terminal: a program that takes it for itself would stop the learner's shell.
         setsid().context("cannot leave the session")?;

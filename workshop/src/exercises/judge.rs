@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, anyhow, bail};
 use launcher::command_line::{Failure, note};
-use launcher::{exit_now, program};
+use launcher::{Caller, exit_now, program};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::geteuid;
 
@@ -125,7 +125,7 @@ impl Drop for EndingsWait {
 /// If the host cannot be made, or the check itself cannot be carried out.
 pub fn judge(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFailed>> {
     let program = fs::canonicalize(program).with_context(|| format!("cannot find {program:?}"))?;
-    let busybox_rootfs = rootfs::prepare(None)?;
+    let busybox_rootfs = rootfs::prepare(&Caller::of_this_process(), None)?;
     let _until_all_is_removed = EndingsWait::new()?;
     let place = Place::make()?;
     let cgroup = exercise.needs_cgroup.then(CheckCgroup::make).transpose()?;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::exercise::find;
-use launcher::directories;
+use launcher::Caller;
 
 const CURRENT: &str = "current";
 const PASSED: &str = "passed";
@@ -28,7 +28,7 @@ pub(super) struct Progress {
 impl Progress {
     /// Reads it. Who has none yet has done nothing yet.
     pub(super) fn load() -> Result<Progress> {
-        let path = directories::data()?.join("progress");
+        let path = Caller::of_this_process().data()?.join("progress");
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             result => result.with_context(|| format!("cannot read your progress in {path:?}"))?,
