@@ -6,6 +6,7 @@
 //! system is asked for its magic number (statfs(2)).
 
 use anyhow::{Context, Result, bail};
+use launcher::mountinfo::{Mount, mounts_of};
 use nix::errno::Errno;
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, statfs};
 use std::fmt;
@@ -106,12 +107,10 @@ impl Hierarchies {
     /// # Errors
     /// If no cgroup file system is mounted.
     pub fn find() -> Result<Hierarchies> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo")
-            .context("cannot read /proc/self/mountinfo")?;
         let known = fs::read_to_string("/proc/cgroups").context("cannot read /proc/cgroups")?;
         let known: Vec<_> = known.lines().filter_map(|line| line.split('\t').next()).collect();
         let mut all: Vec<Hierarchy> = Vec::new();
-        for mut found in mounts.lines().filter_map(|line| Hierarchy::parse(line, &known)) {
+        for mut found in mounts_of("self")?.into_iter().filter_map(|it| Hierarchy::of(it, &known)) {
             match statfs(&found.mount_point) {
                 Ok(it) if it.filesystem_type() == found.version.magic() => {}
                 // Something else is mounted on top of it, or above.
@@ -185,26 +184,20 @@ fn kind_of(all: &[Hierarchy], usual: nix::Result<FsType>) -> Result<Kind> {
 }
 
 impl Hierarchy {
-    /// Reads a line of mountinfo (proc_pid_mountinfo(5)): number, parent, device, root, mount
-    /// point, options, marks, `-`, type, source, options of the file system. Those of v1 name the
-    /// controllers.
-    fn parse(line: &str, known_controllers: &[&str]) -> Option<Hierarchy> {
-        let (mount, file_system) = line.split_once(" - ")?;
-        let mut mount = mount.split(' ').skip(3);
-        let (root, mount_point) = (mount.next()?, mount.next()?);
-        let mut file_system = file_system.split(' ');
-        let version = match file_system.next()? {
+    /// What is mounted, if it is a tree of cgroups. The options of one of v1 name its controllers.
+    fn of(mount: Mount, known_controllers: &[&str]) -> Option<Hierarchy> {
+        let version = match mount.file_system.as_str() {
             "cgroup" => Version::V1,
             "cgroup2" => Version::V2,
             _ => return None,
         };
-        let options = file_system.nth(1)?.split(',');
+        let options = mount.super_options.iter().filter_map(|option| option.to_str());
         let controllers = options.filter(|option| known_controllers.contains(option));
         let controllers: Vec<_> = controllers.map(str::to_owned).collect();
         if version == Version::V1 && controllers.is_empty() {
             return None; // a tree with a name but without controllers: systemd's own of old
         }
-        let (mount_point, root) = (PathBuf::from(mount_point), PathBuf::from(root));
+        let Mount { mount_point, root, .. } = mount;
         Some(Hierarchy { version, mount_point, root, controllers })
     }
 
@@ -253,23 +246,29 @@ impl Hierarchy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use launcher::mountinfo::parse;
     use nix::sys::statfs::TMPFS_MAGIC;
 
     const KNOWN: [&str; 4] = ["cpu", "cpuacct", "memory", "pids"];
+
+    fn found(line: &str) -> Option<Hierarchy> {
+        let mount = parse(line.as_bytes()).into_iter().next().unwrap();
+        Hierarchy::of(mount, &KNOWN)
+    }
 
     #[test]
     fn reads_mounts_of_both_generations() {
         let line = "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup \
                     rw,xattr,cpu,cpuacct";
-        let found = Hierarchy::parse(line, &KNOWN).unwrap();
-        assert_eq!(found.controllers, ["cpu", "cpuacct"]);
-        assert_eq!((found.version, found.name().as_str()), (Version::V1, "cpu,cpuacct"));
+        let cpu = found(line).unwrap();
+        assert_eq!(cpu.controllers, ["cpu", "cpuacct"]);
+        assert_eq!((cpu.version, cpu.name().as_str()), (Version::V1, "cpu,cpuacct"));
         let line = "35 24 0:30 /x /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate";
-        let found = Hierarchy::parse(line, &KNOWN).unwrap();
-        assert_eq!((found.version, found.root.as_path()), (Version::V2, Path::new("/x")));
+        let part = found(line).unwrap();
+        assert_eq!((part.version, part.root.as_path()), (Version::V2, Path::new("/x")));
         for other in ["tmpfs tmpfs rw,mode=755", "cgroup cgroup rw,name=systemd"] {
             let line = format!("31 23 0:28 / /sys/fs/cgroup rw - {other}");
-            assert_eq!(Hierarchy::parse(&line, &KNOWN), None);
+            assert_eq!(found(&line), None);
         }
     }
 

@@ -31,6 +31,7 @@ use crate::upper::Upper;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use image::xattrs::Xattrs;
 use launcher::AsRoot;
+use launcher::mountinfo::{Mount, mounts_of};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::unistd::fchdir;
@@ -122,14 +123,12 @@ impl Overlay {
     /// overlayfs looks below what is mounted in a layer. That could show what somebody has covered
     /// with good reason, so without root the kernel refuses it (EINVAL).
     fn mount_in_a_layer(&self) -> Option<String> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-        let mut mount_points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
-        let is_covered = |mount_point: &&str| {
-            let mount_point = Path::new(mount_point);
-            self.lower.iter().any(|layer| mount_point != layer && mount_point.starts_with(layer))
+        let is_covered = |mount: &Mount| {
+            let is_below = |layer: &PathBuf| mount.mount_point.starts_with(layer);
+            self.lower.iter().any(|layer| mount.mount_point != *layer && is_below(layer))
         };
-        let mount_point = mount_points.find(is_covered)?;
-        Some(format!("{mount_point} in a layer is a mount point: without root that is refused"))
+        let covered = mounts_of("self").ok()?.into_iter().find(is_covered)?.mount_point;
+        Some(format!("{covered:?} in a layer is a mount point: without root that is refused"))
     }
 
     /// Prints what the container added, changed and deleted, if that was asked for. To be called

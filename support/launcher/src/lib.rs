@@ -20,6 +20,7 @@
 //! | `executable` | what execve(2) is about to look up: interpreters too |
 //! | [`elf_file`] | programs in the ELF format: for which machine, with which interpreter |
 //! | [`command`] | execve(2) of the command: environment, PATH, 126 and 127 |
+//! | [`mountinfo`] | the mounts that a process sees |
 //! | [`bounded`] | reads what others wrote: no more than so much, and without waiting |
 //! | [`remove_tree`] | removes what others have filled, however deep |
 //! | [`printable()`] | what others have named, fit for a terminal |
@@ -41,6 +42,7 @@ mod executable;
 pub mod handover;
 pub mod locked_directory;
 pub mod lookup;
+pub mod mountinfo;
 mod printable;
 pub mod program;
 mod removal;

@@ -6,6 +6,7 @@
 
 use crate::Caller;
 use crate::command_line::errno_of;
+use crate::mountinfo::mounts_of;
 use crate::system_calls::effective_capabilities;
 use anyhow::{Result, anyhow};
 use nix::errno::Errno;
@@ -94,14 +95,14 @@ impl Host {
             Some(text.trim().to_owned())
         };
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let mounts = mounts_of("self").unwrap_or_default();
         let program = std::env::current_exe().unwrap_or_default();
         Host {
             max_user_namespaces: sysctl("user/max_user_namespaces"),
             unprivileged_userns_clone: sysctl("kernel/unprivileged_userns_clone"),
             apparmor_restrict: sysctl("kernel/apparmor_restrict_unprivileged_userns"),
             seccomp_filter: status.lines().any(|line| line == "Seccomp:\t2"),
-            root_is_a_mount_point: mounts.lines().any(|line| line.split(' ').nth(4) == Some("/")),
+            root_is_a_mount_point: mounts.iter().any(|it| it.mount_point == Path::new("/")),
             program: program.display().to_string(),
         }
     }

@@ -1,7 +1,6 @@
 //! What kind of cgroup host the machine is. A throw-away host has the machine's cgroups.
 
-use std::fs;
-
+use launcher::mountinfo::{Mount, mounts_of};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
 /// Where everybody looks for cgroups.
@@ -25,13 +24,13 @@ impl CgroupHost {
     pub fn of_machine() -> CgroupHost {
         // The names of directories say nothing, the file system's magic number does (man 2 statfs).
         let usual = statfs(USUAL_PLACE).map(|it| it.filesystem_type());
-        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("read the mounts");
+        let mounts = mounts_of("self").expect("read the mounts");
         CgroupHost::of(usual == Ok(CGROUP2_SUPER_MAGIC), &mounts)
     }
 
-    fn of(is_version_2_at_usual_place: bool, mounts: &str) -> CgroupHost {
-        let has = |kind| mounts.lines().any(|line| line.contains(kind));
-        match (has(" - cgroup "), has(" - cgroup2 ")) {
+    fn of(is_version_2_at_usual_place: bool, mounts: &[Mount]) -> CgroupHost {
+        let has = |kind| mounts.iter().any(|mount| mount.file_system == kind);
+        match (has("cgroup"), has("cgroup2")) {
             (_, true) if is_version_2_at_usual_place => CgroupHost::Unified,
             (true, true) => CgroupHost::Hybrid,
             (true, false) => CgroupHost::V1,
@@ -44,17 +43,20 @@ impl CgroupHost {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use launcher::mountinfo::parse;
 
     const V1: &str = "30 24 0:26 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
     const V2: &str = "31 24 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
 
     #[test]
     fn the_mounts_tell_the_kind() {
-        let both = [V1, V2].concat();
-        assert_eq!(CgroupHost::of(false, V1), CgroupHost::V1);
-        assert_eq!(CgroupHost::of(false, &both), CgroupHost::Hybrid);
-        assert_eq!(CgroupHost::of(true, &both), CgroupHost::Unified);
-        assert_eq!(CgroupHost::of(true, V2), CgroupHost::Unified);
-        assert_eq!(CgroupHost::of(false, ""), CgroupHost::None);
+        let of = |is_version_2, lines: &[&str]| {
+            CgroupHost::of(is_version_2, &parse(lines.concat().as_bytes()))
+        };
+        assert_eq!(of(false, &[V1]), CgroupHost::V1);
+        assert_eq!(of(false, &[V1, V2]), CgroupHost::Hybrid);
+        assert_eq!(of(true, &[V1, V2]), CgroupHost::Unified);
+        assert_eq!(of(true, &[V2]), CgroupHost::Unified);
+        assert_eq!(of(false, &[]), CgroupHost::None);
     }
 }

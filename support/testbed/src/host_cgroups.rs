@@ -18,6 +18,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use launcher::mountinfo::{Mount, mounts_of};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -38,25 +39,22 @@ struct Tree {
     options: String,
 }
 
-/// The hierarchies that hosts have a part of (man 5 proc_pid_mountinfo).
-fn trees() -> io::Result<Vec<Tree>> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    Ok(mounts.lines().filter_map(tree_of).collect())
+/// The hierarchies that hosts have a part of.
+fn trees() -> Result<Vec<Tree>> {
+    Ok(mounts_of("self")?.into_iter().filter_map(tree_of).collect())
 }
 
-fn tree_of(line: &str) -> Option<Tree> {
-    let (mount, file_system) = line.split_once(" - ")?;
-    let mut file_system = file_system.split(' ');
-    let is_v2 = match file_system.next()? {
+fn tree_of(mount: Mount) -> Option<Tree> {
+    let is_v2 = match mount.file_system.as_str() {
         "cgroup" => false,
         "cgroup2" => true,
         _ => return None,
     };
-    let options = file_system.nth(1)?.split(',').filter(|option| !["rw", "ro"].contains(option));
-    let is_ours = is_v2 || options.clone().any(|option| CONTROLLERS.contains(&option));
-    let mount_point = PathBuf::from(mount.split(' ').nth(4)?);
-    let options = options.collect::<Vec<_>>().join(",");
-    is_ours.then_some(Tree { mount_point, is_v2, options })
+    let options = mount.super_options.iter().filter_map(|option| option.to_str());
+    let options: Vec<_> = options.filter(|option| !["rw", "ro"].contains(option)).collect();
+    let is_ours = is_v2 || options.iter().any(|option| CONTROLLERS.contains(option));
+    let options = options.join(",");
+    is_ours.then_some(Tree { mount_point: mount.mount_point, is_v2, options })
 }
 
 /// The cgroups of one host, from outside. They go when this is dropped.
@@ -131,7 +129,7 @@ fn lock_if_free(directory: &Path) -> io::Result<Option<Flock<File>>> {
 }
 
 /// Removes the cgroups of hosts whose test run was killed.
-pub(crate) fn sweep() -> io::Result<()> {
+pub(crate) fn sweep() -> Result<()> {
     for tree in trees()? {
         for entry in fs::read_dir(tree.mount_point)?.flatten() {
             if entry.file_name().to_string_lossy().starts_with(PREFIX)

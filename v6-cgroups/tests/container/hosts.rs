@@ -18,6 +18,7 @@ pub fn add(suite: Suite) -> Suite {
         .root("stats_do_without_a_controller", stats_do_without_a_controller)
         .root("no_cgroups_at_all", no_cgroups_at_all)
         .root("a_read_only_tree_is_said_to_be_one", a_read_only_tree_is_said_to_be_one)
+        .root("a_mount_point_may_have_a_space", a_mount_point_may_have_a_space)
         .root("on_v1_alone_limits_hold", on_v1_alone_limits_hold)
         .root("on_v1_alone_processes_are_swept", on_v1_alone_processes_are_swept)
         .root("on_v1_two_controllers_may_share_a_tree", on_v1_two_controllers_may_share_a_tree)
@@ -107,6 +108,20 @@ fn a_read_only_tree_is_said_to_be_one(host: &Host) {
         Ok(nix::mount::mount(None::<&str>, place.as_str(), None::<&str>, flags, None::<&str>)?)
     });
     outcome.assert_refused(125, &["cannot make a cgroup in", "EROFS", "--privileged"]);
+}
+
+/// The kernel lists it as `with\040a\040space`.
+fn a_mount_point_may_have_a_space(host: &Host) {
+    let place = if is_unified() { PLACE.to_owned() } else { format!("{PLACE}/memory") };
+    let elsewhere = host.dir("with a space").display().to_string();
+    let limit = ["memory.max", "memory/memory.limit_in_bytes"].map(|it| format!("{PLACE}/{it}"));
+    let script = format!("cat {}", limit[usize::from(!is_unified())]);
+    let outcome = run_elsewhere(host, &["-m", "64m", "sh", "-c", &script], move || {
+        bind(&place, &elsewhere)?;
+        unmount(&place)
+    });
+    assert_eq!(outcome.text(), "67108864\n");
+    assert_eq!(all(), Vec::<std::path::PathBuf>::new());
 }
 
 fn skip_unless_v1(host: &Host) {

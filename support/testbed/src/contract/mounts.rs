@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use launcher::mountinfo::{mounts_of, parse};
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::mount::{MsFlags, mount, umount};
 
@@ -49,8 +50,9 @@ fn mounts_do_not_reach_the_host(host: &Host) {
         "mount -t tmpfs inner /home && mount -t tmpfs inner /mnt && echo ready; sleep 1000";
     let mut running = host.start(["--volume", &volume, "sh", "-c", script]);
     running.expect_line("ready");
-    let inside = fs::read_to_string(format!("/proc/{}/mountinfo", running.command())).unwrap();
-    assert_eq!(inside.matches("tmpfs inner ").count(), 2, "{inside}");
+    let mut inside = mounts_of(&running.command().to_string()).unwrap();
+    inside.retain(|mount| mount.file_system == "tmpfs" && mount.source == "inner");
+    assert_eq!(inside.len(), 2, "{inside:?}");
     assert_eq!(host_mounts(), before);
 }
 
@@ -115,8 +117,9 @@ fn mounts_of_the_host_stay_out(host: &Host) {
 
 fn no_mount_of_the_host_is_left(host: &Host) {
     let mounts = host.run(["cat", "/proc/self/mountinfo"]);
-    let places: BTreeSet<&str> =
-        mounts.text().lines().map(|line| line.split(' ').nth(4).unwrap()).collect();
+    let mounts = parse(mounts.text().as_bytes());
+    let places: BTreeSet<_> =
+        mounts.iter().map(|mount| mount.mount_point.to_str().unwrap()).collect();
     let mut expected = vec!["/", "/proc", "/dev", "/dev/pts", "/dev/shm"];
     if host.stage_facts().network_namespace {
         expected.extend(["/sys", "/etc/resolv.conf", "/etc/hosts", "/etc/hostname"]);
@@ -129,8 +132,8 @@ fn no_mount_of_the_host_is_left(host: &Host) {
         let is_below = ["/dev/", "/proc/"].iter().any(|parent| place.starts_with(parent));
         assert!(expected.contains(&place) || is_below, "a mount of the host: {place}");
     }
-    let shared =
-        mounts.text().lines().find(|line| line.contains(" shared:") || line.contains(" master:"));
+    let hears = |field: &String| ["shared:", "master:"].iter().any(|mark| field.starts_with(mark));
+    let shared = mounts.iter().find(|mount| mount.optional_fields.iter().any(hears));
     assert_eq!(shared, None, "the container hears of the host's mounts");
 }
 
@@ -199,9 +202,10 @@ fn what_is_mounted_may_do_little(host: &Host) {
     let has_cgroup = host.has_own_cgroups() && host.is_root();
     let limit = if has_cgroup { &["--pids-limit", "50"][..] } else { &[] };
     let mounts = host.run([limit, &["cat", "/proc/self/mountinfo"]].concat());
+    let mounts = parse(mounts.text().as_bytes());
     let mut seen = Vec::new();
-    for line in mounts.text().lines() {
-        let (place, options) = (line.split(' ').nth(4).unwrap(), line.split(' ').nth(5).unwrap());
+    for mount in &mounts {
+        let place = mount.mount_point.to_str().unwrap();
         // An ordinary user's devices are the host's, each bound.
         let is_device = place.starts_with("/dev/") && !["/dev/pts", "/dev/shm"].contains(&place);
         if place == "/" || is_device {
@@ -211,7 +215,7 @@ fn what_is_mounted_may_do_little(host: &Host) {
         let flags =
             if of_devices { &["nosuid", "noexec"][..] } else { &["nosuid", "nodev", "noexec"] };
         for flag in flags {
-            assert!(options.split(',').any(|option| option == *flag), "{flag}: {line}");
+            assert!(mount.options.iter().any(|option| option == flag), "{flag}: {mount:?}");
         }
         seen.push(place);
     }

@@ -10,6 +10,7 @@ use std::fs;
 use std::os::fd::RawFd;
 use std::process::Command;
 
+use launcher::mountinfo::mounts_of;
 use nix::unistd::Pid;
 
 use super::calls::has_path;
@@ -81,11 +82,10 @@ fn descriptors_of(pid: Pid) -> Vec<(RawFd, String)> {
 }
 
 /// Whether a file was opened through a mount of the process's own mount namespace, which is the
-/// container's (man 5 proc_pid_fdinfo, proc_pid_mountinfo).
+/// container's (man 5 proc_pid_fdinfo).
 pub fn is_of_own_mounts(pid: Pid, number: RawFd) -> bool {
-    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-    let info = read(&format!("fdinfo/{number}"));
-    let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:"));
-    let Some(mount) = mount.map(str::trim) else { return false };
-    read("mountinfo").lines().any(|line| line.split(' ').next() == Some(mount))
+    let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).unwrap_or_default();
+    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
+    let mounts = mounts_of(&pid.to_string()).unwrap_or_default();
+    id.is_some_and(|id: u64| mounts.iter().any(|mount| mount.id == id))
 }
