@@ -5,6 +5,7 @@ use crate::group::Group;
 use crate::hierarchy::{Version, Wanted};
 use anyhow::{Result, bail};
 use launcher::command_line::note;
+use launcher::parse_size;
 use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
 use std::fs;
@@ -13,7 +14,7 @@ use std::fs;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Limits {
     /// Most memory that the container may use, such as 64m (at least 6m)
-    #[arg(short, long, value_name = "BYTES[k|m|g]", value_parser = parse_bytes)]
+    #[arg(short, long, value_name = "BYTES[k|m|g]", value_parser = parse_memory)]
     #[arg(allow_hyphen_values = true)]
     pub memory: Option<u64>,
 
@@ -39,26 +40,16 @@ const CPU_PERIOD: f64 = 100_000.0;
 /// What Docker means by zero and by negative numbers.
 const NO_LIMIT: &str = "in Docker that is no limit; here, leave the option out";
 
-/// Reads a size: digits, perhaps a fraction, then b, k, m, g or t, in binary units.
-fn parse_bytes(text: &str) -> Result<u64, String> {
-    let lower = text.trim().to_ascii_lowercase();
-    let end = lower.find(|c: char| !c.is_ascii_digit() && !".-".contains(c)).unwrap_or(lower.len());
-    let (number, unit) = lower.split_at(end);
-    let shift = match unit.trim_start() {
-        "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        "t" | "tb" | "tib" => 40,
-        unit => return Err(format!("{unit:?} is no unit: it is k, m or g")),
+/// Reads a size that is enough for a program.
+fn parse_memory(text: &str) -> Result<u64, String> {
+    let (is_negative, size) = match text.trim_start().strip_prefix('-') {
+        Some(size) => (true, size),
+        None => (false, text),
     };
-    let not_a_number = || format!("{number:?} is not a number");
-    let number: f64 = number.parse().map_err(|_| not_a_number())?;
-    if number <= 0.0 {
+    let bytes = parse_size(size)?;
+    if is_negative || bytes == 0 {
         return Err(NO_LIMIT.into());
     }
-    // A float is exact up to 2^53, and saturates where there is no such memory.
-    let bytes = (number * (1_u64 << shift) as f64) as u64;
     if bytes < LEAST_MEMORY {
         return Err("6m is the least, as in Docker: no program starts with much less".into());
     }
@@ -245,8 +236,9 @@ mod tests {
             ("64 m", 64 << 20),
             ("1.5g", 3 << 29),
             ("1t", 1 << 40),
+            ("6m", 6 << 20),
         ] {
-            assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
+            assert_eq!(parse_memory(text), Ok(bytes), "{text}");
         }
     }
 
@@ -259,10 +251,14 @@ mod tests {
             ("1.2.3m", "not a number"),
             ("0", "leave the option out"),
             ("-1", "leave the option out"),
+            ("-0.5g", "leave the option out"),
+            (" -1", "leave the option out"),
+            ("--1", "not a number"),
+            ("0.1", "leave the option out"),
             ("1", "6m is the least"),
             ("6291455", "6m is the least"),
         ] {
-            let told = parse_bytes(text);
+            let told = parse_memory(text);
             assert!(told.as_ref().is_err_and(|told| told.contains(fault)), "{text}: {told:?}");
         }
         for (text, fault) in [

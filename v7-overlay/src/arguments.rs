@@ -1,6 +1,7 @@
 //! The options of this step.
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use launcher::parse_size;
 use launcher::users::Digits;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -62,22 +63,6 @@ pub struct ProcessArgs {
     pub digits: Digits,
 }
 
-/// Takes a number of bytes, with k, m or g for 1024, 1024² or 1024³ of them.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let lower = text.to_ascii_lowercase();
-    let number = lower.trim_end_matches(['k', 'm', 'g']);
-    let shift = match lower.strip_prefix(number).unwrap_or_default() {
-        "" => Some(0),
-        "k" => Some(10),
-        "m" => Some(20),
-        "g" => Some(30),
-        _ => None,
-    };
-    let size = number.parse::<u64>().ok().zip(shift);
-    size.and_then(|(number, shift)| number.checked_mul(1 << shift))
-        .ok_or_else(|| "it is no number of bytes, such as 500m or 2g".to_owned())
-}
-
 /// Takes `NAME=VALUE`; a bare `NAME` gets the value that the caller's environment has. A name is
 /// one word; a value may be anything, as in Docker.
 fn parse_variable(text: OsString) -> Result<OsString, String> {
@@ -92,29 +77,38 @@ fn parse_variable(text: OsString) -> Result<OsString, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
     use std::os::unix::ffi::OsStringExt;
+
+    #[derive(Parser)]
+    struct Args {
+        #[command(flatten)]
+        _container: v1_chroot::ContainerArgs, // --rootfs, with which there are no layers
+        #[command(flatten)]
+        overlay: OverlayArgs,
+    }
 
     #[test]
     fn sizes_have_letters_as_in_docker() {
-        assert_eq!(parse_size("0"), Ok(0));
-        assert_eq!(parse_size("500"), Ok(500));
-        assert_eq!(parse_size("3k"), Ok(3072));
-        assert_eq!(parse_size("2G"), Ok(2 << 30));
-        for bad in ["", "m", "1.5g", "-1", "1kk", "1gm", "20000000000g", "1t"] {
-            assert!(parse_size(bad).is_err(), "{bad}");
+        let parse = |size: &str| {
+            let option = format!("--max-size={size}");
+            Args::try_parse_from(["v7-overlay", &option]).map(|args| args.overlay.max_size).ok()
+        };
+        assert_eq!(parse("0"), Some(0));
+        assert_eq!(parse("500"), Some(500));
+        assert_eq!(parse("3k"), Some(3072));
+        assert_eq!(parse("2G"), Some(2 << 30));
+        assert_eq!(parse("1.5g"), Some(3 << 29)); // and these as for --memory
+        assert_eq!(parse("64MiB"), Some(64 << 20));
+        assert_eq!(parse("1t"), Some(1 << 40));
+        for bad in ["", "m", "-1", "1kk", "1gm", "20000000000g"] {
+            assert_eq!(parse(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn an_empty_command_line_has_the_default() {
-        #[derive(clap::Parser)]
-        struct Args {
-            #[command(flatten)]
-            _container: v1_chroot::ContainerArgs, // --rootfs, with which there are no layers
-            #[command(flatten)]
-            overlay: OverlayArgs,
-        }
-        let Args { overlay, .. } = clap::Parser::parse_from(["v7-overlay"]);
+        let Args { overlay, .. } = Args::parse_from(["v7-overlay"]);
         assert_eq!(overlay, OverlayArgs::default());
     }
 

@@ -6,6 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`command_line`] | options, one-line errors, exit status 125 |
+//! | [`parse_size`] | a number of bytes, as a command line has it |
 //! | `caller` | who has called us, and has left what to us: umask, stdin, stdout, stderr |
 //! | [`directories`] | where everything lies that outlives a process: cache, running pods |
 //! | [`locked_directory`] | a directory with an owner, and how the next start finds what has none |
@@ -48,6 +49,7 @@ pub mod program;
 mod removal;
 pub mod rootless;
 pub mod signals;
+mod size;
 pub mod system_calls;
 pub mod terminal;
 pub mod users;
@@ -59,4 +61,5 @@ pub use command_line::{finish, parse};
 pub use printable::printable;
 pub use removal::remove_tree;
 pub use rootless::{AsRoot, become_root};
+pub use size::parse_size;
 pub use system_calls::{close_on_exec_from_3, exit_now};
