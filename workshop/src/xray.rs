@@ -16,6 +16,7 @@
 //! | `privileges` | capabilities, seccomp, no_new_privs |
 //! | `cgroup` | its limits, and what it uses |
 //! | `ports` | the ports that are open in its network |
+//! | `picture` | what is drawn |
 //! | `shortened` | as much of a text as there is room for |
 
 mod cgroup;
@@ -23,6 +24,7 @@ mod ids;
 mod machine;
 mod mounts;
 mod namespaces;
+mod picture;
 mod ports;
 mod privileges;
 mod process;
@@ -44,12 +46,6 @@ pub struct Args {
     /// A process: all about it [default: a tree of all processes in containers]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pid: Option<u32>,
-}
-
-/// What is printed, and what could not be seen.
-struct Picture {
-    text: String,
-    notes: Vec<String>,
 }
 
 /// Looks, and prints. What may not be read is said, and is no failure.

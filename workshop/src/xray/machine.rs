@@ -13,13 +13,13 @@ use super::process::{Directory, Status};
 /// The processes that this /proc shows.
 pub(super) struct Machine {
     /// What a process has that is in no container.
-    pub(super) host: Host,
+    pub(super) host: Uncontained,
     /// Each process by its number here. Those that ended while we looked are left out.
     pub(super) processes: BTreeMap<u32, Process>,
 }
 
 /// What PID 1 has; where that may not be read, what we have.
-pub(super) struct Host {
+pub(super) struct Uncontained {
     pub(super) namespaces: Namespaces,
     root: Option<OsString>,
 }
@@ -44,12 +44,12 @@ pub(super) struct Contained {
     pub(super) root: Option<OsString>,
 }
 
-impl Host {
-    pub(super) fn find() -> Result<Host> {
-        let of = |process| -> nix::Result<Host> {
+impl Uncontained {
+    pub(super) fn find() -> Result<Uncontained> {
+        let of = |process| -> nix::Result<Uncontained> {
             let directory = Directory::open(process)?;
             let namespaces = Namespaces::of(&directory)?;
-            Ok(Host { namespaces, root: directory.link("root").ok() })
+            Ok(Uncontained { namespaces, root: directory.link("root").ok() })
         };
         of("1").or_else(|_| of("self")).context("cannot read /proc/self (is /proc mounted?)")
     }
@@ -61,7 +61,7 @@ impl Machine {
     /// # Errors
     /// If /proc cannot be read. A process that may not be looked into is no error.
     pub(super) fn look() -> Result<Machine> {
-        let host = Host::find()?;
+        let host = Uncontained::find()?;
         let entries = fs::read_dir("/proc").context("cannot read /proc")?.flatten();
         let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         // One that cannot be read at all has ended.
@@ -77,7 +77,7 @@ impl Machine {
 }
 
 impl Process {
-    fn look(pid: u32, host: &Host) -> nix::Result<Process> {
+    fn look(pid: u32, host: &Uncontained) -> nix::Result<Process> {
         let directory = Directory::open(&pid.to_string())?;
         let status = Status::of(&directory)?;
         let namespaces = match Namespaces::of(&directory) {
@@ -106,7 +106,7 @@ impl Process {
 fn own_root(
     directory: &Directory,
     namespaces: nix::Result<Namespaces>,
-    host: &Host,
+    host: &Uncontained,
 ) -> Option<OsString> {
     let has_mounts_of_host = namespaces.ok()?.inode("mnt") == host.namespaces.inode("mnt");
     let root = directory.link("root").ok().filter(|_| has_mounts_of_host)?;

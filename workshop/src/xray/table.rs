@@ -8,9 +8,10 @@ use nix::errno::Errno;
 
 use super::machine::{Machine, Process};
 use super::namespaces::{Namespaces, inode_of};
+use super::picture::Picture;
 use super::process::{Directory, Status};
 use super::shortened::shortened;
-use super::{Picture, cgroup, ids, mounts, ports, privileges, tree};
+use super::{cgroup, ids, mounts, ports, privileges, tree};
 
 /// As many of the others in a namespace are named.
 const MOST_NAMES: usize = 4;

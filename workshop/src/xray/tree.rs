@@ -6,8 +6,8 @@ use std::iter;
 use launcher::printable;
 use nix::unistd::geteuid;
 
-use super::Picture;
 use super::machine::{Contained, Machine, Process};
+use super::picture::Picture;
 use super::shortened::shortened;
 
 /// Deeper than this, all stand in one column: a tree as deep as it is long is no picture.
