@@ -2,28 +2,38 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`exercise`] | what an exercise is, and the list of all |
-//! | [`source`] | starter, solution and faulty versions, cut out of one source |
+//! | `verbs` | list, start, check, hint, reset, solution, next |
+//! | `as_root` | a check that takes root, by sudo or su |
+//! | `judge` | from a program to a verdict |
 //! | `desk` | the learner's own files, in `exercises/` of the checkout |
 //! | `progress` | what has been passed, in the user's data directory |
-//! | [`mod@judge`] | from a program to a verdict |
-//! | [`host`] | the throw-away host that a check runs in |
-//! | `verbs` | start, check, hint, reset, solution, next |
-//! | `cgroup` | a cgroup for those that need one |
+//! | [`list`] | all exercises |
 //! | `checks` | for each exercise, what its program must do |
+//! | [`source`] | starter, solution and faulty versions, cut out of one source |
+//! | [`exercise`] | what an exercise is |
+//! | [`host`] | the throw-away host that a check runs in |
+//! | `cgroup` | a cgroup for those that need one |
+//! | [`mount_point`] | the one directory of the machine that a host needs |
+//! | [`verdict`] | what a check says of a program |
+//!
+//! Each uses only what stands below it.
 //!
 //! A check looks at behaviour: it runs the learner's program on a host that is made for it, and
 //! looks at what comes out, at /proc and at the mounts. It never reads the program's text.
 
+mod as_root;
 mod cgroup;
 mod checks;
 mod desk;
 pub mod exercise;
 pub mod host;
-pub mod judge;
+mod judge;
+pub mod list;
+pub mod mount_point;
 mod progress;
 pub mod source;
 mod verbs;
+pub mod verdict;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,12 +41,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::say;
-use exercise::{ALL, Exercise, find};
+use exercise::Exercise;
 use judge::judge;
+use list::find;
 use progress::Progress;
 
 pub use desk::{MANIFEST, SETTINGS, cargo_build};
-pub(crate) use judge::CHECK_DIRECTORY;
+pub(crate) use mount_point::CHECK_PREFIX;
 
 /// What to do with an exercise.
 #[derive(clap::Subcommand)]
@@ -78,42 +89,13 @@ pub struct Which {
     id: Option<String>,
 }
 
-/// Lists the exercises in the order of the book.
-///
-/// # Errors
-/// If the user's progress cannot be read.
-pub fn list() -> Result<ExitCode> {
-    let progress = Progress::load()?;
-    let mut step = "";
-    for exercise in ALL {
-        if exercise.step != step {
-            step = exercise.step;
-            say!("{step}")?;
-        }
-        let current = progress.current() == Some(exercise.id);
-        let mark = match (progress.has_passed(exercise.id), current) {
-            (true, _) => "done",
-            (false, true) => "now",
-            (false, false) => "",
-        };
-        let Exercise { id, minutes, title, .. } = exercise;
-        say!("  {mark:4}  {id:18} {minutes:2} min  {title}")?;
-    }
-    let passed = ALL.iter().filter(|exercise| progress.has_passed(exercise.id)).count();
-    say!("\n{passed} of {} done.", ALL.len())?;
-    if passed < ALL.len() {
-        say!("Go on with: cargo workshop next")?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 /// Does what the verb says.
 ///
 /// # Errors
 /// If there is no such exercise, or a file of the learner cannot be read or written.
 pub fn run(verb: &Verb) -> Result<ExitCode> {
     match verb {
-        Verb::List => return list(),
+        Verb::List => return verbs::list(),
         Verb::Start(which) => verbs::start(named(which.id.as_deref())?)?,
         Verb::Check(which) => return verbs::check(named(which.id.as_deref())?),
         Verb::Hint(which) => verbs::hint(named(which.id.as_deref())?)?,

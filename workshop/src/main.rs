@@ -33,7 +33,7 @@ enum Tool {
 
 fn main() -> ExitCode {
     workshop::finish(match Args::parse().tool {
-        None => exercises::list(),
+        None => exercises::run(&exercises::Verb::List),
         Some(Tool::Doctor(args)) => doctor::run(&args),
         Some(Tool::Exercises(verb)) => exercises::run(&verb),
         Some(Tool::Trace(args)) => trace::run(&args),

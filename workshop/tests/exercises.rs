@@ -9,7 +9,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, ensure};
 use nix::fcntl::{Flock, FlockArg};
 use testbed::{BIN, Host, Outcome, Suite};
-use workshop::exercises::exercise::{ALL, Exercise};
+use workshop::exercises::exercise::Exercise;
+use workshop::exercises::list::ALL;
 use workshop::exercises::source::{Variant, cut};
 use workshop::exercises::{MANIFEST, SETTINGS, cargo_build};
 

@@ -23,7 +23,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use workshop::exercises::exercise::{ALL, Exercise};
+use workshop::exercises::exercise::Exercise;
+use workshop::exercises::list::ALL;
 
 const PAGE: &str = "instructors.md";
 const EVERYTHING: &str = "<!-- schedule of everything -->";

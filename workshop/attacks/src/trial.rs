@@ -20,7 +20,7 @@ use super::session::{Session, Terminal};
 use crate::system_calls::give_up_capabilities;
 use workshop::child;
 use workshop::exercises::host::Host;
-use workshop::exercises::judge::Place;
+use workshop::exercises::mount_point::MountPoint;
 
 /// Who starts the container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -100,11 +100,15 @@ pub(super) fn carry_out(
     who: Who,
     programs: &Programs,
 ) -> Result<Cell> {
-    let place = Place::make()?;
+    let directory = MountPoint::make()?;
     let ended = child::run(|| {
-        let host =
-            Host::make(place.path(), &programs.busybox_rootfs, programs.attacker.clone(), None)?;
-        furnish(&host, place.path(), step, programs)?;
+        let host = Host::make(
+            directory.path(),
+            &programs.busybox_rootfs,
+            programs.attacker.clone(),
+            None,
+        )?;
+        furnish(&host, directory.path(), step, programs)?;
         if programs.is_root {
             make_null()?;
         }
@@ -112,7 +116,7 @@ pub(super) fn carry_out(
         let ended = child::run(|| {
             SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
             become_user(who, programs.is_root)?;
-            let session = Session::open(&host, place.path(), step, who, terminal)?;
+            let session = Session::open(&host, directory.path(), step, who, terminal)?;
             let cell = session.attack(attack)?;
             Err(Failure { code: TOLD, text: cell.text().to_owned() }.into())
         })?;

@@ -23,16 +23,12 @@ use nix::unistd::{sethostname, setsid};
 use v2_mountns::{private_mounts, unshare};
 use v3_pidns::fork_into_pid_namespace;
 
-use super::judge::expect;
-use program::kill_all;
+use super::verdict::expect;
 pub use program::{Ended, Running};
+use program::{TIME_LIMIT, kill_all};
 
 /// The name of every host.
 pub const NAME: &str = "host";
-
-/// How long a program may take that is run to its end, or that is to say something.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
-const TIME_LIMIT_OF_POLL: u16 = 10_000;
 
 /// The host, as a check sees it from its process 1.
 pub struct Host {
@@ -136,7 +132,7 @@ impl Host {
     /// Runs a command in the learner's container, to its end.
     ///
     /// # Errors
-    /// [`super::judge::CheckFailed`] if it does not end, or the container does not even start.
+    /// [`super::verdict::CheckFailed`] if it does not end, or the container does not even start.
     pub fn run(&self, words: &[&str]) -> Result<Ended> {
         let typed = as_typed(words);
         let ended = self.run_to_end(&mut self.launcher(words), &typed)?;
@@ -149,7 +145,7 @@ impl Host {
     /// message.
     ///
     /// # Errors
-    /// [`super::judge::CheckFailed`] if it does not end.
+    /// [`super::verdict::CheckFailed`] if it does not end.
     pub fn run_to_end(&self, command: &mut Command, name: &str) -> Result<Ended> {
         let ended = self.run_beside(command, name);
         kill_all()?;
@@ -159,7 +155,7 @@ impl Host {
     /// Runs any command of the host to its end, while other processes go on.
     ///
     /// # Errors
-    /// [`super::judge::CheckFailed`] if it does not end.
+    /// [`super::verdict::CheckFailed`] if it does not end.
     pub fn run_beside(&self, command: &mut Command, name: &str) -> Result<Ended> {
         // Files, not pipes: whoever inherits a pipe and lives on would keep it open.
         let out = self.directory.join("stdout");
@@ -170,7 +166,7 @@ impl Host {
     /// The same, and what it prints is added to a file, as by `>>`.
     ///
     /// # Errors
-    /// [`super::judge::CheckFailed`] if it does not end.
+    /// [`super::verdict::CheckFailed`] if it does not end.
     pub fn run_and_log(&self, command: &mut Command, name: &str, out: &Path) -> Result<Ended> {
         let err = self.directory.join("stderr");
         let log = File::options().append(true).open(out);
@@ -206,7 +202,7 @@ impl Host {
     /// Starts a command in the learner's container, and returns when it has printed its first line.
     ///
     /// # Errors
-    /// [`super::judge::CheckFailed`] if it ends without a word.
+    /// [`super::verdict::CheckFailed`] if it ends without a word.
     pub fn start(&self, words: &[&str]) -> Result<Running> {
         self.start_command(self.launcher(words))
     }
@@ -214,7 +210,7 @@ impl Host {
     /// The same for a command line with more than `--rootfs` in it.
     ///
     /// # Errors
-    /// [`super::judge::CheckFailed`] if it ends without a word.
+    /// [`super::verdict::CheckFailed`] if it ends without a word.
     pub fn start_command(&self, mut command: Command) -> Result<Running> {
         let err = self.directory.join("stderr");
         let file = File::create(&err).context("cannot make a file for the output")?;

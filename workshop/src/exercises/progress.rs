@@ -8,9 +8,9 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-
-use super::exercise::find;
 use launcher::Caller;
+
+use super::list::find;
 
 const CURRENT: &str = "current";
 const PASSED: &str = "passed";

@@ -6,12 +6,40 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+use super::as_root::judge_as_root;
 use super::desk::{Built, Desk};
-use super::exercise::{ALL, Exercise};
-use super::judge::{CheckFailed, judge_as_root};
+use super::exercise::Exercise;
+use super::list::ALL;
 use super::progress::Progress;
 use super::source::{self, Variant};
+use super::verdict::CheckFailed;
 use crate::{checkout, output, say};
+
+/// Lists the exercises in the order of the book.
+pub(super) fn list() -> Result<ExitCode> {
+    let progress = Progress::load()?;
+    let mut step = "";
+    for exercise in ALL {
+        if exercise.step != step {
+            step = exercise.step;
+            say!("{step}")?;
+        }
+        let current = progress.current() == Some(exercise.id);
+        let mark = match (progress.has_passed(exercise.id), current) {
+            (true, _) => "done",
+            (false, true) => "now",
+            (false, false) => "",
+        };
+        let Exercise { id, minutes, title, .. } = exercise;
+        say!("  {mark:4}  {id:18} {minutes:2} min  {title}")?;
+    }
+    let passed = ALL.iter().filter(|exercise| progress.has_passed(exercise.id)).count();
+    say!("\n{passed} of {} done.", ALL.len())?;
+    if passed < ALL.len() {
+        say!("Go on with: cargo workshop next")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
 
 pub(super) fn start(exercise: &'static Exercise) -> Result<()> {
     let desk = Desk::open()?;

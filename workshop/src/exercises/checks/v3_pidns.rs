@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::exercises::exercise::{Exercise, Fault};
 use crate::exercises::host::Host;
-use crate::exercises::judge::expect;
+use crate::exercises::verdict::expect;
 
 pub(in crate::exercises) const SECOND_FORK: Exercise = Exercise {
     id: "second-fork",

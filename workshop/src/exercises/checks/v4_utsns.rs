@@ -11,7 +11,7 @@ use v2_mountns::unshare;
 
 use crate::exercises::exercise::{Exercise, Fault};
 use crate::exercises::host::{Host, NAME};
-use crate::exercises::judge::expect;
+use crate::exercises::verdict::expect;
 
 pub(in crate::exercises) const WHOSE_NAME: Exercise = Exercise {
     id: "whose-name",

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::exercises::exercise::{Exercise, Fault};
 use crate::exercises::host::Host;
-use crate::exercises::judge::expect;
+use crate::exercises::verdict::expect;
 
 pub(in crate::exercises) const PIDS_LIMIT: Exercise = Exercise {
     id: "pids-limit",

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::exercises::exercise::{Exercise, Fault};
 use crate::exercises::host::Host;
-use crate::exercises::judge::expect;
+use crate::exercises::verdict::expect;
 
 pub(in crate::exercises) const WHO_IS_LOCALHOST: Exercise = Exercise {
     id: "who-is-localhost",

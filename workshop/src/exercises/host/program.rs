@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdout};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -11,8 +12,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::super::judge::expect;
-use super::{TIME_LIMIT, TIME_LIMIT_OF_POLL};
+use super::super::verdict::expect;
+
+/// How long a program may take that is run to its end, or that is to say something.
+pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10);
+const TIME_LIMIT_OF_POLL: u16 = 10_000;
 
 /// Kills every process of the host but the check itself, and reaps what can be reaped.
 pub(super) fn kill_all() -> Result<()> {
@@ -60,7 +64,7 @@ impl Running {
     /// The next line that it prints; empty at its end.
     ///
     /// # Errors
-    /// [`super::super::judge::CheckFailed`] if it prints none, and does not end either.
+    /// [`super::super::verdict::CheckFailed`] if it prints none, and does not end either.
     pub fn line(&mut self) -> Result<String> {
         loop {
             if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {

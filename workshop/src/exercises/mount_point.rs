@@ -1,0 +1,44 @@
+//! Where a host of a check touches the machine: one empty directory.
+
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use launcher::command_line::note;
+
+/// How the names begin of what a check makes on the machine: this directory, in the temporary one,
+/// and a cgroup if there is one. The check's process number follows.
+pub(crate) const CHECK_PREFIX: &str = "workshop-check-";
+
+/// An empty directory of the machine, on which the host mounts its files.
+pub struct MountPoint(PathBuf);
+
+impl MountPoint {
+    /// Makes it, for this process's next host.
+    ///
+    /// # Errors
+    /// Those of mkdir(2).
+    pub fn make() -> Result<MountPoint> {
+        let path = env::temp_dir().join(format!("{CHECK_PREFIX}{}", std::process::id()));
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("cannot make {path:?}"))?;
+        Ok(MountPoint(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for MountPoint {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir(&self.0) {
+            note(format_args!("left behind: {}: {error}", self.0.display()));
+        }
+    }
+}
