@@ -1,9 +1,8 @@
 //! What an attack is.
 
 use super::attacker::{self, Attacker};
-use super::list::ALL;
-use super::trial::Who;
 use super::victim::{self, Victim};
+use super::who::Who;
 
 /// An attack.
 pub(super) struct Attack {
@@ -94,8 +93,3 @@ pub(super) const ATTACK: Attack = Attack {
     depends_on: None,
     needs_kernel: None,
 };
-
-/// The attack of this name.
-pub(super) fn find(id: &str) -> Option<&'static Attack> {
-    ALL.iter().find(|attack| attack.id == id)
-}

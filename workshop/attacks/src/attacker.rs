@@ -9,14 +9,16 @@ mod files;
 mod kernel;
 mod network;
 mod processes;
+mod told;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nix::errno::Errno;
 use workshop::say;
 
-use super::attack;
+use told::Told;
+
 pub(crate) use files::{FROM_HERE, ITSELF, MARK};
 
 /// How this program is called.
@@ -47,40 +49,15 @@ pub(super) use processes::{
     see_process, signal_group,
 };
 
-/// What the attacker is told on its command line.
-pub(super) struct Told<'a>(&'a [String]);
-
-impl Told<'_> {
-    /// The word at this place.
-    fn word(&self, index: usize) -> Result<&str, Errno> {
-        self.0.get(index).map(String::as_str).ok_or(Errno::EINVAL)
-    }
-
-    /// The number at this place.
-    fn number<T: std::str::FromStr>(&self, index: usize) -> Result<T, Errno> {
-        self.word(index)?.parse().map_err(|_| Errno::EINVAL)
-    }
-}
-
-/// How to attack.
-#[derive(clap::Args)]
-pub struct Args {
-    /// The attack
-    id: String,
-    /// What it has to know
-    told: Vec<String>,
-}
-
 /// Carries out an attack on whatever this process can reach, and prints what came of it.
 ///
 /// # Errors
-/// If there is no such attack.
-pub fn run(args: &Args) -> Result<ExitCode> {
-    let attack = attack::find(&args.id).context("there is no such attack")?;
-    if attack.leaves_first {
+/// If that cannot be printed.
+pub(super) fn run(attacker: Attacker, leaves_first: bool, told: &[String]) -> Result<ExitCode> {
+    if leaves_first {
         files::walk_out_of_chroot();
     }
-    match (attack.attacker)(&Told(&args.told)) {
+    match attacker(&Told(told)) {
         Ok(got) => say!("{ANSWER}got {got}")?,
         Err(errno) => say!("{ANSWER}errno {errno:?}")?,
     }

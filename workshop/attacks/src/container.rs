@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::attacker::{FROM_HERE, ITSELF, PROGRAM};
-use super::trial::Who;
+use super::who::Who;
 use workshop::STEPS;
 
 /// What root's containers get from v6 on.

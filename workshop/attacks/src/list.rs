@@ -1,7 +1,7 @@
 //! The list of all attacks, with what is claimed of each.
 
 use super::attack::{ATTACK, Attack, Depends, Starts};
-use super::trial::Who;
+use super::who::Who;
 use super::{attacker, victim};
 
 const V1: &[usize] = &[1];
@@ -525,3 +525,8 @@ pub(super) const ALL: &[Attack] = &[
         ..ATTACK
     },
 ];
+
+/// The attack of this name.
+pub(super) fn find(id: &str) -> Option<&'static Attack> {
+    ALL.iter().find(|attack| attack.id == id)
+}

@@ -2,16 +2,22 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `attack` | what an attack is |
-//! | `list` | all of them, with what is claimed of each |
-//! | `attacker` | the attacker's side, inside the container |
-//! | `victim` | whom an attack is done to, and how the harm is seen |
-//! | `container` | how a container of each step is started with the attacker in it |
-//! | `session` | a user of the host who starts a container with an attacker in it |
-//! | `trial` | one attack on one step: the host is made, the cell comes out |
-//! | `matrix` | all of them, and what they prove |
 //! | `report` | the table, and the parts of the book that are made from it |
+//! | `matrix` | all attacks on all steps, and what they prove |
+//! | `trial` | one attack on one step: the host is made, the cell comes out |
+//! | `attempt` | the attack itself, in a session |
+//! | `list` | all attacks, with what is claimed of each |
+//! | `attack` | what an attack is |
+//! | `victim` | whom an attack is done to, and how the harm is seen |
+//! | `session` | a user of the host who starts a container with an attacker in it |
+//! | `container` | how a container of each step is started with the attacker in it |
+//! | `attacker` | the attacker's side, inside the container |
+//! | `cell` | what came of an attack |
+//! | `who` | as whom it was done |
+//! | `terminal` | what attacks are typed at |
 //! | `system_calls` | what `nix` has no safe function for |
+//!
+//! Each uses only what stands below it.
 //!
 //! That an attack fails says something only if it could have succeeded. So each is carried out on
 //! the host, too, without a container, by the same program: the positive control.
@@ -24,14 +30,18 @@
 
 mod attack;
 mod attacker;
+mod attempt;
+mod cell;
 mod container;
 mod list;
 mod matrix;
 mod report;
 mod session;
 mod system_calls;
+mod terminal;
 mod trial;
 mod victim;
+mod who;
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -46,9 +56,10 @@ use nix::unistd::geteuid;
 use workshop::{STEPS, checkout, output};
 
 use attack::{Attack, Depends};
-use list::ALL;
+use list::{ALL, find};
 use matrix::{Matrix, Row};
-use trial::{Programs, Who};
+use trial::Programs;
+use who::Who;
 
 /// Attack every step, and show what still leaks
 #[derive(Parser)]
@@ -75,15 +86,26 @@ struct Args {
 enum Inside {
     /// Attack whatever can be reached from here
     #[command(hide = true)]
-    Attacker(attacker::Args),
+    Attacker {
+        /// The attack
+        id: String,
+        /// What it has to know
+        told: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     workshop::finish(match &args.inside {
-        Some(Inside::Attacker(args)) => attacker::run(args),
+        Some(Inside::Attacker { id, told }) => be_attacker(id, told),
         None => run(&args),
     })
+}
+
+/// The other side of a container: finds the attack of this name, and carries it out from here.
+fn be_attacker(id: &str, told: &[String]) -> Result<ExitCode> {
+    let attack = find(id).context("there is no such attack")?;
+    attacker::run(attack.attacker, attack.leaves_first, told)
 }
 
 /// Carries out attacks and prints what came of them. As root, also as an ordinary user.
@@ -93,7 +115,7 @@ fn main() -> ExitCode {
 /// it proves nothing that it has failed in a container.
 fn run(args: &Args) -> Result<ExitCode> {
     let named = args.names.iter().map(|name| {
-        attack::find(name).with_context(|| {
+        find(name).with_context(|| {
             let all: Vec<_> = ALL.iter().map(|attack| attack.id).collect();
             let advice = match door::nearest(name, all.iter().copied()) {
                 Some(id) => format!("do you mean {id}?"),

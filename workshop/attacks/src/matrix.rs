@@ -9,7 +9,9 @@ use std::thread;
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::attack::Attack;
-use super::trial::{Cell, Programs, Who, carry_out};
+use super::cell::Cell;
+use super::trial::{Programs, carry_out};
+use super::who::Who;
 use workshop::STEPS;
 
 /// One attack by one user.
@@ -162,7 +164,7 @@ fn workers() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::attack::find;
+    use super::super::list::find;
     use super::*;
 
     /// A row that says this on the host and in v1 to v8.

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::attack::{Attack, Depends};
+use super::cell::Cell;
 use super::matrix::{Matrix, Row};
-use super::trial::{Cell, Who};
+use super::who::Who;
 use workshop::STEPS;
 
 /// How wide a cell is: the longest errno, and a space.

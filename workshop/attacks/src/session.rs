@@ -1,40 +1,32 @@
-//! A session of a user on the throw-away host: the victim is made, the container is started, the
-//! attacker's answer is read, and the harm is looked at.
+//! A session of a user on the throw-away host: what the user has, and can start. A victim is made
+//! in one, and a container is started from one.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{OpenOptionsExt, symlink};
-use std::os::unix::process::CommandExt;
+use std::fs::{self, OpenOptions};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::fcntl::OFlag;
-use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use anyhow::{Context, Result, ensure};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-
-use super::attack::{Attack, Starts};
-use super::attacker::{ANSWER, FROM_HERE, ITSELF, PROGRAM, above};
-use super::container::{COMMON, Container, Start, bring_attacker, has_workdir, inside};
-use super::trial::{Cell, Who};
-use super::victim::Target;
 use workshop::exercises::host::{Ended, Host};
 
-/// The exit status of a command that SIGKILL has ended.
-const KILLED: i32 = 137;
-
-/// More descriptors than a launcher has open.
-const DESCRIPTORS: i32 = 24;
+use super::attacker::{FROM_HERE, PROGRAM};
+use super::container::{COMMON, Container, Start, bring_attacker};
+use super::terminal::Terminal;
+use super::who::Who;
 
 /// A session.
 pub(super) struct Session<'a> {
     host: &'a Host,
     directory: &'a Path,
-    step: Option<&'static str>,
+    /// The step whose containers are attacked; none on the host.
+    pub step: Option<&'static str>,
     who: Who,
-    terminal: Option<Terminal>,
+    /// What is typed at, if the attack needs that.
+    pub terminal: Option<Terminal>,
 }
 
 impl<'a> Session<'a> {
@@ -62,115 +54,19 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Carries out an attack: with one container after the other, until one succeeds.
-    pub(super) fn attack(&self, attack: &Attack) -> Result<Cell> {
-        let mut target = (attack.victim)(self)?;
-        let mut cell = None;
-        for start in self.starts(attack.starts, &target)? {
-            let ended = self.attack_with(attack, &target, &start)?;
-            cell = Some(self.judge(&mut target, &start, &ended)?);
-            if cell == Some(Cell::Leaks) {
-                break;
-            }
-        }
-        cell.context("the attack was not carried out at all")
-    }
-
-    /// What came of it.
-    fn judge(&self, target: &mut Target, start: &Start, ended: &Ended) -> Result<Cell> {
-        let answer = ended.stdout.lines().find_map(|line| Some(line.split_once(ANSWER)?.1));
-        match answer.map(|answer| answer.split_once(' ').unwrap_or((answer, ""))) {
-            Some(("got", got)) => Ok(match (target.is_harmed)(self, got)? {
-                true => Cell::Leaks,
-                false => Cell::Stopped("own".to_owned()),
-            }),
-            Some((_, errno)) => Ok(Cell::Stopped(errno.to_owned())),
-            None if ended.status == KILLED => Ok(Cell::Stopped("SIGKILL".to_owned())),
-            None if is_refused(start, ended) => Ok(Cell::Stopped("refused".to_owned())),
-            None => bail!(
-                "the attacker has not answered; exit status {}: {} {}",
-                ended.status,
-                ended.stdout,
-                ended.stderr
-            ),
-        }
-    }
-
-    /// Every way to start the containers of this attack.
-    fn starts(&self, starts: Starts, target: &Target) -> Result<Vec<Start>> {
-        Ok(match starts {
-            Starts::Usually => vec![Start::Usually],
-            Starts::AlsoThroughLauncher if self.is_on_host() => vec![Start::Usually],
-            Starts::AlsoThroughLauncher => vec![Start::Usually, Start::ThroughLauncher],
-            Starts::WithVolume => {
-                let volume = self.rootfs().with_file_name("volume");
-                fs::create_dir(&volume).context("cannot make a directory")?;
-                vec![Start::WithVolume(volume)]
-            }
-            Starts::InDescriptors if !self.step.is_some_and(has_workdir) => vec![Start::Usually],
-            Starts::InDescriptors => descriptors(target).map(Start::In).collect(),
-            Starts::ByLinks => {
-                let links = descriptors(target).map(|path| self.make_link(&path, target));
-                links.map(|link| link.map(Start::ByLink)).collect::<Result<_>>()?
-            }
-        })
-    }
-
-    /// Makes a link in the root file system that leads to the attacker's program of the host: below
-    /// the directory that was left open, or by the way up from one of the launcher's. Its name.
-    fn make_link(&self, descriptor: &str, target: &Target) -> Result<String> {
-        let program = self.attacker();
-        let is_leaked = descriptors(target).next().as_deref() == Some(descriptor);
-        let way = match is_leaked {
-            true => Path::new(descriptor).join(program.file_name().unwrap_or_default()),
-            false => above(Path::new(descriptor), &program),
-        };
-        let name = descriptor.replace('/', "-");
-        let place = if self.is_on_host() { PathBuf::from("/") } else { self.rootfs() };
-        let place = place.join(FROM_HERE.trim_start_matches('/')).join(&name);
-        symlink(way, place).context("cannot make a link")?;
-        Ok(format!("{FROM_HERE}/{name}"))
-    }
-
-    /// Runs the attacker in a container of the step; on the host, if there is none.
-    fn attack_with(&self, attack: &Attack, target: &Target, start: &Start) -> Result<Ended> {
-        let words = ["attacker", attack.id].map(str::to_owned);
-        let words: Vec<_> = words.iter().chain(&target.told).cloned().collect();
-        let mut command = match (self.step, start) {
-            (None, Start::ByLink(link)) => self.program(Path::new(link), &words),
-            (None, _) => self.program(&self.attacker(), &words),
-            (Some(step), start) => {
-                let words = match start {
-                    Start::ByLink(link) => [link.clone()].into_iter().chain(words).collect(),
-                    _ => inside(&words)?,
-                };
-                let usual = self.directory.join("bin").join(step);
-                let launcher = target.launcher.as_ref().unwrap_or(&usual);
-                self.program(launcher, &self.arguments(step, start, &words)?)
-            }
-        };
-        if let Some(terminal) = &self.terminal {
-            command.stdin(terminal.slave.try_clone().context("cannot copy a descriptor")?);
-        }
-        if let Some(directory) = &target.directory {
-            command.current_dir(directory);
-        }
-        if let Some(group) = target.group.and_then(|group| i32::try_from(group).ok()) {
-            command.process_group(group);
-        }
-        match &target.log {
-            Some(log) => self.host.run_and_log(&mut command, attack.id, log),
-            None => self.run(&mut command),
-        }
-    }
-
     /// A container of this step that runs these words.
     fn container(&self, step: &str, words: &[String]) -> Result<Command> {
         let arguments = self.arguments(step, &Start::Usually, words)?;
-        Ok(self.program(&self.directory.join("bin").join(step), &arguments))
+        Ok(self.program(&self.launcher(step), &arguments))
     }
 
-    fn arguments(&self, step: &str, start: &Start, words: &[String]) -> Result<Vec<String>> {
+    /// What the launcher of a step is told, to start a container that runs these words.
+    pub(super) fn arguments(
+        &self,
+        step: &str,
+        start: &Start,
+        words: &[String],
+    ) -> Result<Vec<String>> {
         let manifest = &self.manifest();
         Container { step, who: self.who, start, manifest }.arguments(words)
     }
@@ -180,7 +76,7 @@ impl<'a> Session<'a> {
     }
 
     /// A program of the host, with nothing of our environment.
-    fn program(&self, path: &Path, arguments: &[String]) -> Command {
+    pub(super) fn program(&self, path: &Path, arguments: &[String]) -> Command {
         let home = self.directory.join("home");
         let mut command = Command::new(path);
         command.args(arguments).env_clear().current_dir(&home).stdin(Stdio::null());
@@ -190,9 +86,25 @@ impl<'a> Session<'a> {
         command
     }
 
-    fn run(&self, command: &mut Command) -> Result<Ended> {
+    /// Runs a command to its end, beside what runs already.
+    pub(super) fn run(&self, command: &mut Command) -> Result<Ended> {
         let name = command.get_program().to_string_lossy().into_owned();
         self.host.run_beside(command, &name)
+    }
+
+    /// The same, and what it prints is added to a file. The name is for messages.
+    pub(super) fn run_and_log(
+        &self,
+        command: &mut Command,
+        name: &str,
+        log: &Path,
+    ) -> Result<Ended> {
+        self.host.run_and_log(command, name, log)
+    }
+
+    /// The launcher of a step, as the host has it.
+    pub(super) fn launcher(&self, step: &str) -> PathBuf {
+        self.directory.join("bin").join(step)
     }
 
     /// The attacker's program, as the host has it.
@@ -230,13 +142,13 @@ impl<'a> Session<'a> {
 
     /// The other side of the session's terminal.
     pub(super) fn terminal(&self) -> Result<Rc<OwnedFd>> {
-        Ok(Rc::clone(&self.terminal.as_ref().context("this session has no terminal")?.master))
+        Ok(self.terminal.as_ref().context("this session has no terminal")?.master())
     }
 
     /// Makes a copy of the step's launcher that belongs to the user, as one that the user has built
     /// does; on the host, of busybox.
     pub(super) fn own_launcher(&self) -> Result<PathBuf> {
-        let program = self.step.map(|step| self.directory.join("bin").join(step));
+        let program = self.step.map(|step| self.launcher(step));
         let program = program.unwrap_or_else(|| self.busybox());
         let name = self.step.unwrap_or("busybox");
         let copy = self.directory.join("home").join(name);
@@ -268,43 +180,5 @@ impl<'a> Session<'a> {
         };
         let words = ["cat".to_owned(), inside.to_string_lossy().into_owned()];
         Ok(self.run(&mut self.container(step, &words)?)?.stdout)
-    }
-}
-
-/// The names of the descriptors that a launcher may have open: first the one that was left open.
-fn descriptors(target: &Target) -> impl Iterator<Item = String> {
-    let leaked = target.leaked.as_ref().map(AsRawFd::as_raw_fd);
-    let others = (3..DESCRIPTORS).filter(move |number| Some(*number) != leaked);
-    leaked.into_iter().chain(others).map(|number| format!("/proc/self/fd/{number}"))
-}
-
-/// Whether the launcher has not started the container because of what it was to start.
-fn is_refused(start: &Start, ended: &Ended) -> bool {
-    let itself = format!("{FROM_HERE}/{ITSELF}");
-    let name = match start {
-        Start::Usually | Start::WithVolume(_) => return false,
-        Start::ThroughLauncher => &itself,
-        Start::In(name) | Start::ByLink(name) => name,
-    };
-    (125..=127).contains(&ended.status) && ended.stderr.contains(&format!("{name:?}"))
-}
-
-/// A terminal: a pseudo-terminal of which the attacker gets one side.
-pub(super) struct Terminal {
-    master: Rc<OwnedFd>,
-    slave: File,
-}
-
-impl Terminal {
-    /// Makes a terminal, for the session (setsid(2)) that this process leads: a leader without one
-    /// gets the first that it opens.
-    pub(super) fn make() -> Result<Terminal> {
-        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let master = posix_openpt(flags).context("cannot make a pseudo-terminal")?;
-        grantpt(&master).and_then(|()| unlockpt(&master)).context("cannot use it")?;
-        let name = ptsname_r(&master).context("cannot name it")?;
-        let slave = File::options().read(true).write(true).open(&name);
-        let slave = slave.with_context(|| format!("cannot open {name}"))?;
-        Ok(Terminal { master: Rc::new(master.into()), slave })
     }
 }

@@ -16,67 +16,21 @@ use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
 use super::attack::Attack;
 use super::attacker::FROM_HERE;
-use super::session::{Session, Terminal};
+use super::attempt::attempt;
+use super::cell::Cell;
+use super::session::Session;
+use super::terminal::Terminal;
+use super::who::Who;
 use crate::system_calls::give_up_capabilities;
 use workshop::child;
 use workshop::exercises::host::Host;
 use workshop::exercises::mount_point::MountPoint;
 
-/// Who starts the container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Who {
-    /// The host's root.
-    Root,
-    /// An ordinary user.
-    User,
-}
-
-impl Who {
-    /// For readers.
-    pub(super) fn title(self) -> &'static str {
-        match self {
-            Who::Root => "as root",
-            Who::User => "without root",
-        }
-    }
-
-    /// For the command line.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Who::Root => "root",
-            Who::User => "user",
-        }
-    }
-}
-
 /// The uid and gid of the ordinary user.
 const USER: u32 = 1000;
 
-/// What came of an attack.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Cell {
-    /// The victim was harmed.
-    Leaks,
-    /// It was not. The errno of the call that failed, or what else happened.
-    Stopped(String),
-}
-
 /// The exit status of a session that has something to tell: the cell is the text.
 const TOLD: u8 = 1;
-const LEAKS: &str = "leaks";
-
-impl Cell {
-    pub(super) fn text(&self) -> &str {
-        match self {
-            Cell::Leaks => LEAKS,
-            Cell::Stopped(how) => how,
-        }
-    }
-
-    pub(super) fn of(text: String) -> Cell {
-        if text == LEAKS { Cell::Leaks } else { Cell::Stopped(text) }
-    }
-}
 
 /// What a trial needs of the machine.
 pub(super) struct Programs {
@@ -117,7 +71,7 @@ pub(super) fn carry_out(
             SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
             become_user(who, programs.is_root)?;
             let session = Session::open(&host, directory.path(), step, who, terminal)?;
-            let cell = session.attack(attack)?;
+            let cell = attempt(&session, attack)?;
             Err(Failure { code: TOLD, text: cell.text().to_owned() }.into())
         })?;
         match ended {

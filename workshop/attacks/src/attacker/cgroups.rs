@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, pause};
 
-use super::Told;
+use super::told::Told;
 use crate::system_calls;
 
 /// Where a file system is mounted: every container has this directory, and every host.

@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::ftruncate;
 
-use super::Told;
 use super::files::read;
+use super::told::Told;
 use crate::system_calls;
 
 /// More than any path here is deep.

@@ -18,7 +18,7 @@ use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::chroot;
 
-use super::Told;
+use super::told::Told;
 use crate::system_calls;
 
 /// The attacker's own place, in the root file system and on the host.

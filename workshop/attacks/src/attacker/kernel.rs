@@ -13,8 +13,8 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::sethostname;
 
-use super::Told;
 use super::files::FROM_HERE;
+use super::told::Told;
 use crate::system_calls;
 
 /// Renames the machine.

@@ -15,7 +15,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeVal;
 
-use super::Told;
+use super::told::Told;
 
 /// How long a connection may take.
 const PATIENCE: Duration = Duration::from_secs(2);

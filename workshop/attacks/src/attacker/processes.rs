@@ -10,8 +10,8 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
-use super::Told;
 use super::files::read;
+use super::told::Told;
 use crate::system_calls;
 
 fn pid(told: &Told) -> Result<Pid, Errno> {
