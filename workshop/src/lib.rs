@@ -8,6 +8,7 @@
 //! | [`xray`] | shows every container on the machine, and all about one process |
 //! | [`output`] | prints, as long as somebody reads |
 //! | [`child`] | tries something in a child process |
+//! | [`mountinfo`] | reads the mounts that a process sees |
 //! | [`checkout()`] | where the course lies |
 //!
 //! A learner waits for the first build of these. So `attacks` and `bench` are packages of their
@@ -29,7 +30,7 @@ mod checkout;
 pub mod child;
 pub mod doctor;
 pub mod exercises;
-mod mounts;
+pub mod mountinfo;
 pub mod output;
 pub mod trace;
 pub mod xray;

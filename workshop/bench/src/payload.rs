@@ -2,10 +2,13 @@
 //! both of them build the same thing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+
+use workshop::mountinfo::Mount;
 
 use super::programs::succeed;
 
@@ -30,8 +33,8 @@ impl Payload {
     }
 
     fn parse(told: &str, ours: &BTreeMap<String, String>) -> Result<Self> {
-        let (mountinfo, links) = told.split_once("\n\n").context("no description came back")?;
-        let mounts = mountinfo.lines().map(mount).collect::<Result<_>>()?;
+        let (table, links) = told.split_once("\n\n").context("no description came back")?;
+        let mounts = table.lines().map(mount).collect::<Result<_>>()?;
         let namespaces = links
             .lines()
             .filter_map(|line| line.split_once(' '))
@@ -82,13 +85,12 @@ impl Payload {
     }
 }
 
-/// Mount point and file system type of one line, proc_pid_mountinfo(5): the type is the first
-/// field after the separator ` - `, because the number of fields before it varies.
+/// Mount point and file system type of one line of mountinfo.
 fn mount(line: &str) -> Result<(String, String)> {
-    let (before, after) = line.split_once(" - ").context("a line of mountinfo has no ` - `")?;
-    let point = before.split(' ').nth(4).context("a line of mountinfo has no mount point")?;
-    let kind = after.split(' ').next().unwrap_or_default();
-    Ok((point.to_owned(), kind.to_owned()))
+    let mount = Mount::parse(line.as_bytes());
+    let mount = mount.with_context(|| format!("this is no line of mountinfo: {line:?}"))?;
+    let text = |name: &OsStr| name.to_string_lossy().into_owned();
+    Ok((text(mount.mount_point.as_os_str()), text(&mount.file_system)))
 }
 
 fn our_namespaces() -> Result<BTreeMap<String, String>> {

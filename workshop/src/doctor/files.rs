@@ -20,6 +20,7 @@ use super::finding::{
 };
 use super::machine::read;
 use crate::child::attempt;
+use crate::mountinfo::{self, Mount};
 
 /// Names that the verdicts refer to.
 pub(super) const ROOTFS: &str = "rootfs";
@@ -32,7 +33,7 @@ pub(super) fn probe_all() -> Vec<Finding> {
     vec![
         busybox_rootfs(),
         cache(),
-        propagation(&read("/proc/self/mountinfo")),
+        propagation(&mountinfo::read().unwrap_or_default()),
         overlay(),
         cgroups(),
         program(NFT, "nftables", "containers with a way outside (step 5, as root)"),
@@ -79,12 +80,12 @@ fn cache() -> Finding {
     Finding::good(CACHE, path.to_string())
 }
 
-/// The optional fields of mountinfo say `shared:N` for a mount that is in a peer group.
-fn propagation(mountinfo: &str) -> Finding {
+/// Whether the mount on / is in a peer group.
+fn propagation(mounts: &[Mount]) -> Finding {
     let name = "propagation";
-    let root = mountinfo.lines().rfind(|line| line.split(' ').nth(4) == Some("/"));
+    let root = mounts.iter().rfind(|mount| mount.mount_point == Path::new("/"));
     match root {
-        Some(line) if line.contains(" shared:") => {
+        Some(mount) if mount.is_shared() => {
             Finding::good(name, "/ is shared, as systemd makes it; step 2 shows why that matters")
         }
         Some(_) => Finding::note(name, "/ is private")
@@ -197,10 +198,11 @@ mod tests {
 
     #[test]
     fn propagation_is_an_optional_field() {
+        let found = |line: &str| propagation(&mountinfo::parse(line.as_bytes()));
         let line = |field: &str| format!("21 1 0:19 / / rw,relatime {field}- ext4 /dev/sda1 rw");
-        assert_eq!(propagation(&line("shared:1 ")).state, State::Good);
-        assert_eq!(propagation(&line("")).state, State::Note);
-        assert!(propagation("22 21 0:19 / /proc rw - proc proc rw").seen.contains("no mount"));
+        assert_eq!(found(&line("shared:1 ")).state, State::Good);
+        assert_eq!(found(&line("")).state, State::Note);
+        assert!(found("22 21 0:19 / /proc rw - proc proc rw").seen.contains("no mount"));
     }
 
     #[test]

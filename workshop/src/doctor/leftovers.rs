@@ -16,7 +16,7 @@ use super::finding::{Finding, SETUP};
 use super::network;
 use crate::STEPS;
 use crate::child::attempt;
-use crate::mounts::mounts_below;
+use crate::mountinfo;
 use crate::output::NobodyReads;
 use crate::say;
 
@@ -140,7 +140,8 @@ fn clean_cache() -> Result<()> {
         return Ok(());
     }
     // Never remove a tree with something mounted in it: that would be removed too.
-    if let Some(mount) = mounts_below(&cache)?.first() {
+    if let Some(mount) = mountinfo::below(&mountinfo::read()?, &cache).next() {
+        let mount = &mount.mount_point;
         bail!("cannot remove {cache:?}: something is mounted on {mount:?} (umount it first)");
     }
     if let Some(user) = user_of(&cache)? {

@@ -17,6 +17,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::chroot;
+use workshop::mountinfo;
 
 use super::told::Told;
 use crate::system_calls;
@@ -89,8 +90,7 @@ pub(crate) fn enter_by_handle(told: &Told) -> Result<String, Errno> {
 
 /// The root directory, and every other mount that this process knows of.
 fn mount_points() -> Vec<PathBuf> {
-    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let others = table.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+    let others = mountinfo::read().unwrap_or_default().into_iter().map(|mount| mount.mount_point);
     [PathBuf::from("/")].into_iter().chain(others).collect()
 }
 

@@ -1,13 +1,14 @@
 //! Mounts that leak, and a root that stays.
 
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::exercises::exercise::{Exercise, Fault};
 use crate::exercises::host::Host;
 use crate::exercises::verdict::expect;
+use crate::mountinfo;
 
 pub(in crate::exercises) const LEAKED_MOUNT: Exercise = Exercise {
     id: "leaked-mount",
@@ -40,16 +41,16 @@ fn leaked_mount(host: &Host) -> Result<()> {
     let expected = "the container has a /tmp and a /run of its own, and can write there";
     expect(ended.stdout == "x\nx", expected, &ended.stderr, "whether they are mounted at all")?;
     let after = mount_points()?;
-    let own = after.get(&host.rootfs().parent().unwrap_or(&host.rootfs()).display().to_string());
+    let own = after.get(host.rootfs().parent().unwrap_or(&host.rootfs()));
     expect(
-        own.is_some_and(|propagation| propagation.contains("shared:")),
+        own.is_some_and(|is_shared| *is_shared),
         "the mounts of the host stay shared: they are not yours",
         "the host's own mounts are private now",
         "which process makes them private, and in which mount namespace it is at that moment",
     )?;
     let leaked: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
     let seen = match leaked.len() {
-        1 => format!("1 mount of the container is on the host: {}", leaked[0]),
+        1 => format!("1 mount of the container is on the host: {}", leaked[0].display()),
         count => format!("{count} mounts of the container are on the host: {leaked:?}"),
     };
     let expected = "when the container has ended, the host has the mounts that it had before";
@@ -60,17 +61,10 @@ fn leaked_mount(host: &Host) -> Result<()> {
     expect(inside.stdout.is_empty(), expected, &inside.stdout, "what is mounted on /tmp")
 }
 
-/// The mount points of the host, with their propagation (proc_pid_mountinfo(5)).
-fn mount_points() -> Result<std::collections::BTreeMap<String, String>> {
-    let path = "/proc/self/mountinfo";
-    let table = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
-    let entry = |line: &str| {
-        let mut fields = line.split(' ').skip(4);
-        let point = fields.next()?.to_owned();
-        let optional: BTreeSet<_> = fields.skip(1).take_while(|field| *field != "-").collect();
-        Some((point, optional.into_iter().collect::<Vec<_>>().join(" ")))
-    };
-    Ok(table.lines().filter_map(entry).collect())
+/// The mount points of the host, and whether each is shared.
+fn mount_points() -> Result<BTreeMap<PathBuf, bool>> {
+    let mounts = mountinfo::read()?;
+    Ok(mounts.iter().map(|mount| (mount.mount_point.clone(), mount.is_shared())).collect())
 }
 
 pub(in crate::exercises) const OLD_ROOT: Exercise = Exercise {
