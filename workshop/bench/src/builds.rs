@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::guard::Place;
 use super::programs::{Programs, cargo, succeed};
+use super::scratch::Scratch;
 use super::table::Table;
 
 /// How many crates are compiled for the step, our own among them.
@@ -26,20 +26,20 @@ pub fn count_crates(programs: &Programs, table: &mut Table) -> Result<()> {
 }
 
 /// A build from nothing, and one after a change: in a copy, so that the checkout stays untouched.
-pub fn measure(programs: &Programs, place: &Place, table: &mut Table) -> Result<()> {
-    let scratch = place.make("build")?;
-    copy_sources(&programs.workspace, scratch.path())?;
+pub fn measure(programs: &Programs, scratch: &Scratch, table: &mut Table) -> Result<()> {
+    let sources = scratch.make("build")?;
+    copy_sources(&programs.workspace, sources.path())?;
     // Downloads are not what is measured.
-    succeed(cargo(scratch.path())?.args(["fetch", "--quiet"]))?;
+    succeed(cargo(sources.path())?.args(["fetch", "--quiet"]))?;
 
-    table.timed("cargo build -p v3-pidns, first", seconds(&mut build(scratch.path())?)?, 20.0, "s");
+    table.timed("cargo build -p v3-pidns, first", seconds(&mut build(sources.path())?)?, 20.0, "s");
 
-    let main = scratch.path().join("v3-pidns/src/main.rs");
+    let main = sources.path().join("v3-pidns/src/main.rs");
     let mut again = Vec::new();
     for turn in 0..5 {
         let mut file = OpenOptions::new().append(true).open(&main)?;
         writeln!(file, "// change {turn}")?;
-        again.push(seconds(&mut build(scratch.path())?)?);
+        again.push(seconds(&mut build(sources.path())?)?);
     }
     again.sort_unstable_by(f64::total_cmp);
     let median = again.get(again.len() / 2).copied().unwrap_or_default();

@@ -7,22 +7,22 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::guard::Place;
 use super::programs::{self, Programs, find, is_root, succeed};
+use super::scratch::Scratch;
 use super::table::Table;
 
 /// Counts both builds of the step.
-pub fn count(programs: &Programs, place: &Place, table: &mut Table) -> Result<()> {
+pub fn count(programs: &Programs, scratch: &Scratch, table: &mut Table) -> Result<()> {
     for (figure, stage, limit) in [
         ("system calls to execve", &programs.dynamic, 175),
         ("system calls to execve, static", &programs.fixed, 150),
     ] {
         match find("strace") {
             Some(strace) if is_root()? => {
-                table.counted(figure, most_of(&strace, stage, place)?, limit)
+                table.counted(figure, most_of(&strace, stage, scratch)?, limit)
             }
             // Devices cannot be made in a user namespace; binding the host's takes more calls.
-            Some(strace) => table.shown(figure, most_of(&strace, stage, place)?),
+            Some(strace) => table.shown(figure, most_of(&strace, stage, scratch)?),
             None => {
                 let why = "strace is not installed (package strace)";
                 table.absent(figure, &format!("at most {limit}"), why);
@@ -33,8 +33,8 @@ pub fn count(programs: &Programs, place: &Place, table: &mut Table) -> Result<()
 }
 
 /// Supervisor and children run side by side, so the number varies by a few: the worst of five.
-fn most_of(strace: &Path, stage: &Path, place: &Place) -> Result<usize> {
-    let directory = place.make("calls")?;
+fn most_of(strace: &Path, stage: &Path, scratch: &Scratch) -> Result<usize> {
+    let directory = scratch.make("calls")?;
     let log = directory.path().join("strace");
     let mut most = 0;
     for _ in 0..5 {

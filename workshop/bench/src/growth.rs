@@ -4,9 +4,9 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 
-use super::guard::Place;
 use super::network::{Container, SLEEPER, end_all, in_own_network, start_time};
 use super::programs::{Programs, find, is_root, stage};
+use super::scratch::Scratch;
 
 /// How often each point is measured: the time until the command runs. (What the end takes does not
 /// grow; most of it is the kernel's, which removes a link in some 30 ms.)
@@ -24,7 +24,7 @@ pub struct Curve {
 ///
 /// # Errors
 /// If this is not root, or a container fails.
-pub fn measure(programs: &Programs, place: &Place) -> Result<Vec<Curve>> {
+pub fn measure(programs: &Programs, scratch: &Scratch) -> Result<Vec<Curve>> {
     if !is_root()? {
         bail!("a bridge needs root: run it as root");
     }
@@ -35,7 +35,7 @@ pub fn measure(programs: &Programs, place: &Place) -> Result<Vec<Curve>> {
         in_own_network(|| beside("running with --net none", programs, "none", &[1, 10, 100, 500]))?;
     let beside_bridge =
         in_own_network(|| beside("running on the bridge", programs, "bridge", &[1, 10, 100, 200]))?;
-    let layers = layers(programs, place)?;
+    let layers = layers(programs, scratch)?;
     let ports = in_own_network(|| ports(programs))?;
     Ok(vec![beside_bridge, beside_none, layers, ports])
 }
@@ -57,11 +57,11 @@ fn beside(title: &'static str, programs: &Programs, net: &str, counts: &[usize])
 }
 
 /// A start on so many layers, each with a file of its own.
-fn layers(programs: &Programs, place: &Place) -> Result<Curve> {
-    let work = place.make("layers-to-grow")?;
+fn layers(programs: &Programs, scratch: &Scratch) -> Result<Curve> {
+    let work = scratch.make("layers-to-grow")?;
     let mut points = Vec::new();
     for count in [1, 50, 100, 200, 300, 400, 500] {
-        let mut start = place.overlay(programs);
+        let mut start = scratch.overlay(programs);
         start.args(["--net", "none"]);
         for number in 1..count {
             let layer = work.path().join(number.to_string());

@@ -5,10 +5,9 @@
 //! reaches only the parent, which kills that child, and with it the kernel kills the rest.
 
 use std::convert::Infallible;
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
 use launcher::child::{Child, Event, Forked};
@@ -23,91 +22,24 @@ use v3_pidns::{KILL, fork_into_pid_namespace};
 use workshop::output::NobodyReads;
 
 use super::programs::{Programs, is_root, stage, succeed};
-
-/// Where the measuring leaves its traces, all of which are removed at its end.
-pub struct Place {
-    directory: Scratch,
-    /// A name that no cgroup of another has.
-    pub cgroup: String,
-}
-
-impl Place {
-    /// Makes the directory, on disk: /tmp may be in memory. The name carries our PID, so that two
-    /// benchmarks do not meet.
-    fn make_first() -> Result<Place> {
-        let name = format!("container-steps-bench-{}", std::process::id());
-        let parent = env::var_os("TMPDIR").map_or_else(|| "/var/tmp".into(), PathBuf::from);
-        Ok(Place { directory: Scratch::new(parent.join(&name))?, cgroup: name })
-    }
-
-    /// Makes a directory for one measurement; dropped, it is removed.
-    ///
-    /// # Errors
-    /// Those of mkdir(2).
-    pub fn make(&self, purpose: &str) -> Result<Scratch> {
-        Scratch::new(self.directory.path().join(purpose))
-    }
-
-    /// v7, with a cache of its own for layers. (Root's cache is in /var/cache, whatever the
-    /// environment says: there the directory is covered by ours.)
-    pub fn overlay(&self, programs: &Programs) -> Command {
-        let mut overlay = stage(&programs.overlay);
-        overlay.env("XDG_CACHE_HOME", self.directory.path());
-        overlay
-    }
-
-    fn layers(&self) -> PathBuf {
-        self.directory.path().join("container-steps/layers")
-    }
-
-    /// Forgets the layers that v7 has unpacked.
-    ///
-    /// # Errors
-    /// Those of removing them.
-    pub fn empty_layers(&self) -> Result<()> {
-        for layer in fs::read_dir(self.layers())? {
-            fs::remove_dir_all(layer?.path())?;
-        }
-        Ok(())
-    }
-}
-
-/// A directory that is gone when the value is.
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(path: PathBuf) -> Result<Self> {
-        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Scratch(path))
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            note(format_args!("{} stays behind: {error}", self.0.display()));
-        }
-    }
-}
+use super::scratch::Scratch;
 
 /// Does `work` in a child, waits for it, and tidies up.
 ///
 /// # Errors
 /// Those of making the child, and of tidying up. An error of `work` is printed by the child.
-pub fn run(programs: &Programs, work: impl FnOnce(&Place) -> Result<ExitCode>) -> Result<ExitCode> {
+pub fn run(
+    programs: &Programs,
+    work: impl FnOnce(&Scratch) -> Result<ExitCode>,
+) -> Result<ExitCode> {
     let mask = SigSet::thread_get_mask().context("cannot read the signal mask")?;
-    let place = Place::make_first()?;
+    let scratch = Scratch::make_first()?;
     let passed_on = PassedOn::now();
     let signals = hold_signals()?;
     let child = match Child::fork(&signals.taken)? {
         Forked::Parent(child) => child,
         Forked::Child(bound) => {
-            let Err(error) = bound.and_then(|()| in_child(&place, mask, work));
+            let Err(error) = bound.and_then(|()| in_child(&scratch, mask, work));
             if error.is::<NobodyReads>() {
                 exit_now(0);
             }
@@ -122,7 +54,7 @@ pub fn run(programs: &Programs, work: impl FnOnce(&Place) -> Result<ExitCode>) -
         // It removes the cgroups of those that were killed.
         succeed(stage(&programs.limits).args(["--net", "none", "--pids-limit", "9", "true"]))?;
     }
-    remove_cgroups(Path::new(CGROUPS), &place.cgroup);
+    remove_cgroups(Path::new(CGROUPS), &scratch.cgroup);
     passed_on.restore();
     Ok(ExitCode::from(status))
 }
@@ -173,9 +105,9 @@ fn wait(child: &Child) -> Result<(u8, bool)> {
 }
 
 fn in_child(
-    place: &Place,
+    scratch: &Scratch,
     mask: SigSet,
-    work: impl FnOnce(&Place) -> Result<ExitCode>,
+    work: impl FnOnce(&Scratch) -> Result<ExitCode>,
 ) -> Result<Infallible> {
     setsid().context("cannot leave the terminal's session")?;
     if is_root()? {
@@ -184,20 +116,20 @@ fn in_child(
         private_mounts()?;
         mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), None::<&str>)
             .context("cannot mount /proc")?;
-        cover_cache(place)?;
+        cover_cache(scratch)?;
     }
     mask.thread_swap_mask(SigmaskHow::SIG_SETMASK).context("cannot set the signal mask")?;
-    let status = work(place)?;
+    let status = work(scratch)?;
     exit_now(u8::from(status != ExitCode::SUCCESS))
 }
 
 /// The layers of the benchmark's images go to its own directory.
-fn cover_cache(place: &Place) -> Result<()> {
+fn cover_cache(scratch: &Scratch) -> Result<()> {
     let cache = launcher::Caller::of_this_process().cache()?.join("layers");
-    for directory in [&cache, &place.layers()] {
+    for directory in [&cache, &scratch.layers()] {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {directory:?}"))?;
     }
-    mount(Some(&place.layers()), &cache, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+    mount(Some(&scratch.layers()), &cache, None::<&str>, MsFlags::MS_BIND, None::<&str>)
         .map_err(|errno| anyhow!("cannot bind a directory on {cache:?}: {errno}"))
 }
 

@@ -27,6 +27,7 @@ mod picture;
 mod pods;
 mod programs;
 mod runtimes;
+mod scratch;
 mod second_start;
 #[cfg(target_arch = "x86_64")]
 mod system_calls;
@@ -40,8 +41,8 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use workshop::{output, say};
 
-use guard::Place;
 use programs::Programs;
+use scratch::Scratch;
 use table::Table;
 
 /// Measure what a container costs, and what building it costs
@@ -86,12 +87,12 @@ fn run(args: &Args) -> Result<ExitCode> {
     ensure!(is_enough, "--runs {}: a median of fewer than 100 runs is noise", args.runs);
     ensure!(args.layer >= 8, "--layer {}: less than 8 MB is nothing to measure", args.layer);
     let programs = Programs::build()?;
-    guard::run(&programs, |place| measure(args, &programs, place))
+    guard::run(&programs, |scratch| measure(args, &programs, scratch))
 }
 
-fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> {
+fn measure(args: &Args, programs: &Programs, scratch: &Scratch) -> Result<ExitCode> {
     if args.growth {
-        return grow(args, programs, place);
+        return grow(args, programs, scratch);
     }
     let machine = format!(
         "{}; medians of {} runs, interleaved; the static build is linked with {}; load before it: \
@@ -103,21 +104,21 @@ fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> 
     );
     say!("Measured {machine}.\n")?;
 
-    let watched = pods::watch(programs, place)?;
+    let watched = pods::watch(programs, scratch)?;
     let mut table = Table::default();
-    times::measure(programs, place, args.runs, &mut table)?;
+    times::measure(programs, scratch, args.runs, &mut table)?;
     #[cfg(target_arch = "x86_64")]
     before_main::count(programs, &mut table)?;
-    calls::count(programs, place, &mut table)?;
+    calls::count(programs, scratch, &mut table)?;
     memory::measure(programs, &mut table)?;
     network::measure(programs, args.runs, &mut table)?;
     limits::measure(programs, args.runs, &mut table)?;
-    second_start::measure(programs, place, args.runs, &mut table)?;
-    unpacking::measure(programs, place, args.layer, &mut table)?;
-    pods::measure(programs, place, args.runs, watched, &mut table)?;
+    second_start::measure(programs, scratch, args.runs, &mut table)?;
+    unpacking::measure(programs, scratch, args.layer, &mut table)?;
+    pods::measure(programs, scratch, args.runs, watched, &mut table)?;
     builds::count_crates(programs, &mut table)?;
     if !args.no_builds {
-        builds::measure(programs, place, &mut table)?;
+        builds::measure(programs, scratch, &mut table)?;
     }
     output::print(&table)?;
     if args.page {
@@ -129,11 +130,11 @@ fn measure(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> 
     Ok(if table.broken_promise() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn grow(args: &Args, programs: &Programs, place: &Place) -> Result<ExitCode> {
+fn grow(args: &Args, programs: &Programs, scratch: &Scratch) -> Result<ExitCode> {
     let (caller, runs, load) = (programs.caller()?, growth::RUNS, &programs.load);
     let machine = format!("{caller}; each a median of {runs} runs; load before it: {load}");
     say!("Measured {machine}.\n")?;
-    let curves = growth::measure(programs, place)?;
+    let curves = growth::measure(programs, scratch)?;
     output::print(page::growth_table(&curves))?;
     if args.page {
         page::write_growth(&programs.workspace, &machine, &curves)?;

@@ -14,9 +14,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use workshop::say;
 
-use super::guard::Place;
 use super::network::{Container, in_own_network, wait_for};
 use super::programs::{Programs, find, is_root, stage, succeed};
+use super::scratch::Scratch;
 use super::table::Table;
 use super::times::median_in_ms;
 
@@ -34,14 +34,14 @@ const WATCHED: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// If it fails.
-pub fn watch(programs: &Programs, place: &Place) -> Result<Result<Watched, String>> {
+pub fn watch(programs: &Programs, scratch: &Scratch) -> Result<Result<Watched, String>> {
     if !is_root()? {
         return Ok(Err("as root only".to_owned()));
     }
     if let Some(name) = ["ip", "nft"].into_iter().find(|name| find(name).is_none()) {
         return Ok(Err(format!("there is no {name}")));
     }
-    let work = place.make("watched")?;
+    let work = scratch.make("watched")?;
     let containers = container("a", "echo ready; sleep 1000", None);
     let manifest = write_manifest(work.path(), "watched", 0, &containers)?;
     let mut pod = in_own_network(|| Pod::start(programs, "none", &manifest))?;
@@ -57,13 +57,13 @@ pub fn watch(programs: &Programs, place: &Place) -> Result<Result<Watched, Strin
 /// If a pod fails.
 pub fn measure(
     programs: &Programs,
-    place: &Place,
+    scratch: &Scratch,
     runs: usize,
     watched: Result<Watched, String>,
     table: &mut Table,
 ) -> Result<()> {
     match watched {
-        Ok(watched) => in_own_network(|| measure_here(programs, place, runs, watched, table))?,
+        Ok(watched) => in_own_network(|| measure_here(programs, scratch, runs, watched, table))?,
         Err(reason) => table.absent("a pod", "-", reason),
     }
     Ok(())
@@ -71,12 +71,12 @@ pub fn measure(
 
 fn measure_here(
     programs: &Programs,
-    place: &Place,
+    scratch: &Scratch,
     runs: usize,
     watched: Watched,
     table: &mut Table,
 ) -> Result<()> {
-    let work = place.make("pods")?;
+    let work = scratch.make("pods")?;
     memory_of_pause(&watched, work.path(), table)?;
     for mode in ["none", "bridge"] {
         start_times(programs, work.path(), mode, runs.min(100), table)?;

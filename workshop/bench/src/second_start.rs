@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use workshop::say;
 
-use super::guard::Place;
 use super::layout::{self, Layer};
 use super::programs::{Programs, find, stage};
+use super::scratch::Scratch;
 use super::table::Table;
 use super::times::median_in_ms;
 
@@ -20,7 +20,12 @@ const MANY: usize = 127;
 ///
 /// # Errors
 /// If somebody fails.
-pub fn measure(programs: &Programs, place: &Place, runs: usize, table: &mut Table) -> Result<()> {
+pub fn measure(
+    programs: &Programs,
+    scratch: &Scratch,
+    runs: usize,
+    table: &mut Table,
+) -> Result<()> {
     let figures =
         ["1 layer", "127 layers"].map(|layers| format!("second start, {layers}, over v6's"));
     if let Some(missing) = ["tar", "gzip"].into_iter().find(|name| find(name).is_none()) {
@@ -29,13 +34,13 @@ pub fn measure(programs: &Programs, place: &Place, runs: usize, table: &mut Tabl
         }
         return Ok(());
     }
-    let work = place.make("second-start")?;
+    let work = scratch.make("second-start")?;
     let layers = make_layers(programs, work.path())?;
     let mut field = vec![stage(&programs.limits)];
     for count in [1, MANY] {
         let image = work.path().join(count.to_string());
         layout::write(&image, &layers[..count])?;
-        let mut stage = place.overlay(programs);
+        let mut stage = scratch.overlay(programs);
         stage.arg("--image").arg(format!("{}:{}", image.display(), layout::TAG));
         field.push(stage);
     }
@@ -57,7 +62,7 @@ pub fn measure(programs: &Programs, place: &Place, runs: usize, table: &mut Tabl
     for (figure, time) in figures.iter().zip([one, many]) {
         table.timed(figure, time - v6, 3.0, "ms");
     }
-    place.empty_layers()
+    scratch.empty_layers()
 }
 
 /// busybox at the bottom, and layers with one file each above it.

@@ -9,11 +9,11 @@ use anyhow::{Context, Result, ensure};
 use v2_mountns::CloneFlags;
 use workshop::say;
 
-use super::guard::Place;
 use super::namespaces::in_own;
 use super::payload::{DESCRIBE, Payload};
 use super::programs::{self, ENVIRONMENT, Programs, find, is_root, with_environment};
 use super::runtimes;
+use super::scratch::Scratch;
 use super::table::{Start, Table};
 
 /// What the others do more and less than v4-utsns, in the order of the table.
@@ -76,17 +76,27 @@ pub fn median_in_ms(times: &[Duration]) -> f64 {
 }
 
 /// Measures every contender in one batch and fills in the ratios.
-pub fn measure(programs: &Programs, place: &Place, runs: usize, table: &mut Table) -> Result<()> {
+pub fn measure(
+    programs: &Programs,
+    scratch: &Scratch,
+    runs: usize,
+    table: &mut Table,
+) -> Result<()> {
     if !is_root()? {
-        return measure_here(programs, place, runs, table);
+        return measure_here(programs, scratch, runs, table);
     }
     in_own(CloneFlags::empty(), || {
         runtimes::show_one_version_of_cgroups()?;
-        measure_here(programs, place, runs, table)
+        measure_here(programs, scratch, runs, table)
     })
 }
 
-fn measure_here(programs: &Programs, place: &Place, runs: usize, table: &mut Table) -> Result<()> {
+fn measure_here(
+    programs: &Programs,
+    scratch: &Scratch,
+    runs: usize,
+    table: &mut Table,
+) -> Result<()> {
     let mut field = vec![
         Contender::new("fork and exec", floor(programs)),
         Contender::new("v4-utsns", stage(programs, &Extras::default(), &["true"])),
@@ -112,11 +122,11 @@ fn measure_here(programs: &Programs, place: &Place, runs: usize, table: &mut Tab
             absent.insert("unshare + chroot", why.to_owned());
         }
     }
-    let bundles = place.make("bundles")?;
+    let bundles = scratch.make("bundles")?;
     let mut described = stage(programs, &Extras::default(), &["sh", "-c", DESCRIBE]);
     let seen = Payload::of(&mut described)?;
     for name in ["crun", "runc"] {
-        match runtimes::prepare(name, programs, bundles.path(), &place.cgroup, &seen)? {
+        match runtimes::prepare(name, programs, bundles.path(), &scratch.cgroup, &seen)? {
             Ok(command) => field.push(Contender::new(name, command)),
             Err(why) => {
                 say!("{name} takes no part: {why}")?;

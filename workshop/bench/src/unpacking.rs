@@ -13,10 +13,10 @@ use nix::sys::time::TimeValLike;
 use workshop::say;
 
 use super::content;
-use super::guard::Place;
 use super::layout::{self, Layer};
 use super::memory::high_water_mark;
 use super::programs::{Programs, find, is_root};
+use super::scratch::Scratch;
 use super::table::Table;
 
 /// How often each of them unpacks.
@@ -31,7 +31,7 @@ const PARTS: usize = 4;
 /// If somebody fails.
 pub fn measure(
     programs: &Programs,
-    place: &Place,
+    scratch: &Scratch,
     megabytes: usize,
     table: &mut Table,
 ) -> Result<()> {
@@ -39,18 +39,18 @@ pub fn measure(
     match needed {
         _ if !is_root()? => table.absent("unpacking an image", "-", "as root only"),
         Some(name) => table.absent("unpacking an image", "-", format!("there is no {name}")),
-        None => measure_here(programs, place, megabytes, table)?,
+        None => measure_here(programs, scratch, megabytes, table)?,
     }
     Ok(())
 }
 
 fn measure_here(
     programs: &Programs,
-    place: &Place,
+    scratch: &Scratch,
     megabytes: usize,
     table: &mut Table,
 ) -> Result<()> {
-    let work = place.make("unpacking")?;
+    let work = scratch.make("unpacking")?;
     let tree = work.path().join("tree");
     fs::create_dir_all(tree.join("bin"))?;
     fs::copy(programs.busybox(), tree.join("bin/busybox"))?;
@@ -65,8 +65,8 @@ fn measure_here(
     let one = Layer::pack(&tree, &["."], &work.path().join("one.gz"))?;
     fs::remove_dir_all(&tree)?;
     let peaks = [
-        compare(programs, place, ("one layer", &[one]), work.path(), table)?,
-        compare(programs, place, ("four layers", &parts), work.path(), table)?,
+        compare(programs, scratch, ("one layer", &[one]), work.path(), table)?,
+        compare(programs, scratch, ("four layers", &parts), work.path(), table)?,
     ];
     let peak = peaks.into_iter().max().unwrap_or(0) as f64 / 1024.0;
     table.timed("peak memory while unpacking", peak, 64.0, "MB");
@@ -76,7 +76,7 @@ fn measure_here(
 /// Everybody unpacks the same layers, by turns. Returns our largest peak of memory, in kB.
 fn compare(
     programs: &Programs,
-    place: &Place,
+    scratch: &Scratch,
     (name, layers): (&str, &[Layer]),
     work: &Path,
     table: &mut Table,
@@ -91,7 +91,7 @@ fn compare(
     }
     for _ in 0..ROUNDS {
         for contender in &mut field {
-            let taken = contender.program.unpack(programs, place, &image, layers)?;
+            let taken = contender.program.unpack(programs, scratch, &image, layers)?;
             contender.taken.push(taken);
         }
     }
@@ -170,16 +170,16 @@ impl Program {
     fn unpack(
         self,
         programs: &Programs,
-        place: &Place,
+        scratch: &Scratch,
         image: &Path,
         layers: &[Layer],
     ) -> Result<Taken> {
-        let target = place.make("target")?;
+        let target = scratch.make("target")?;
         let tagged = PathBuf::from(format!("{}:{}", image.display(), layout::TAG));
         let commands: Vec<Command> = match self {
             Program::Stage => {
-                place.empty_layers()?;
-                let mut stage = place.overlay(programs);
+                scratch.empty_layers()?;
+                let mut stage = scratch.overlay(programs);
                 stage.args(["--net", "none", "--image"]).arg(tagged);
                 stage.args(["/bin/busybox", "true"]);
                 vec![stage]
