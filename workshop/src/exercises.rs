@@ -11,9 +11,8 @@
 //! | `checks` | for each exercise, what its program must do |
 //! | [`source`] | starter, solution and faulty versions, cut out of one source |
 //! | [`exercise`] | what an exercise is |
-//! | [`host`] | the throw-away host that a check runs in |
+//! | `judged` | the learner's program on its host, as a check sees it |
 //! | `cgroup` | a cgroup for those that need one |
-//! | [`mount_point`] | the one directory of the machine that a host needs |
 //! | [`verdict`] | what a check says of a program |
 //!
 //! Each uses only what stands below it.
@@ -26,10 +25,9 @@ mod cgroup;
 mod checks;
 mod desk;
 pub mod exercise;
-pub mod host;
 mod judge;
+mod judged;
 pub mod list;
-pub mod mount_point;
 mod progress;
 pub mod source;
 mod verbs;
@@ -47,7 +45,6 @@ use list::find;
 use progress::Progress;
 
 pub use desk::{MANIFEST, SETTINGS, cargo_build};
-pub(crate) use mount_point::CHECK_PREFIX;
 
 /// What to do with an exercise.
 #[derive(clap::Subcommand)]

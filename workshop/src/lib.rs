@@ -7,6 +7,7 @@
 //! | [`trace`] | shows the system calls that make a container |
 //! | [`xray`] | shows every container on the machine, and all about one process |
 //! | [`output`] | prints, as long as somebody reads |
+//! | [`host`] | a throw-away host, for what may spoil something |
 //! | [`child`] | tries something in a child process |
 //! | [`mountinfo`] | reads the mounts that a process sees |
 //! | [`checkout()`] | where the course lies |
@@ -30,6 +31,7 @@ mod checkout;
 pub mod child;
 pub mod doctor;
 pub mod exercises;
+pub mod host;
 pub mod mountinfo;
 pub mod output;
 pub mod trace;

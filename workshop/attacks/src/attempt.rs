@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use workshop::exercises::host::Ended;
+use workshop::host::Ended;
 
 use super::attack::{Attack, Starts};
 use super::attacker::{ANSWER, FROM_HERE, ITSELF, above};

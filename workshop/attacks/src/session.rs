@@ -11,7 +11,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, ensure};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use workshop::exercises::host::{Ended, Host};
+use workshop::host::{Ended, Host};
 
 use super::attacker::{FROM_HERE, PROGRAM};
 use super::container::{COMMON, Container, Start, bring_attacker};
@@ -21,7 +21,6 @@ use super::who::Who;
 /// A session.
 pub(super) struct Session<'a> {
     host: &'a Host,
-    directory: &'a Path,
     /// The step whose containers are attacked; none on the host.
     pub step: Option<&'static str>,
     who: Who,
@@ -33,14 +32,14 @@ impl<'a> Session<'a> {
     /// Begins a session: a home, and, if there is a step, its root file system with the attacker.
     pub(super) fn open(
         host: &'a Host,
-        directory: &'a Path,
         step: Option<&'static str>,
         who: Who,
         terminal: Option<Terminal>,
     ) -> Result<Session<'a>> {
-        let session = Session { host, directory, step, who, terminal };
+        let session = Session { host, step, who, terminal };
         for name in ["home", "home/run"] {
-            fs::create_dir(directory.join(name)).context("cannot make the home directory")?;
+            fs::create_dir(host.directory().join(name))
+                .context("cannot make the home directory")?;
         }
         if step.is_some() {
             let made = session.run(&mut session.container("v1-chroot", &["true".to_owned()])?)?;
@@ -71,13 +70,17 @@ impl<'a> Session<'a> {
         Container { step, who: self.who, start, manifest }.arguments(words)
     }
 
+    fn home(&self) -> PathBuf {
+        self.host.directory().join("home")
+    }
+
     fn manifest(&self) -> PathBuf {
-        self.directory.join("home/pod.yaml")
+        self.home().join("pod.yaml")
     }
 
     /// A program of the host, with nothing of our environment.
     pub(super) fn program(&self, path: &Path, arguments: &[String]) -> Command {
-        let home = self.directory.join("home");
+        let home = self.home();
         let mut command = Command::new(path);
         command.args(arguments).env_clear().current_dir(&home).stdin(Stdio::null());
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("TERM", "xterm");
@@ -104,12 +107,12 @@ impl<'a> Session<'a> {
 
     /// The launcher of a step, as the host has it.
     pub(super) fn launcher(&self, step: &str) -> PathBuf {
-        self.directory.join("bin").join(step)
+        self.host.directory().join("bin").join(step)
     }
 
     /// The attacker's program, as the host has it.
     pub(super) fn attacker(&self) -> PathBuf {
-        self.directory.join("bin").join(PROGRAM)
+        self.host.directory().join("bin").join(PROGRAM)
     }
 
     /// The step, if its containers are given limits.
@@ -126,7 +129,7 @@ impl<'a> Session<'a> {
     pub(super) fn rootfs(&self) -> PathBuf {
         match self.who {
             Who::Root => PathBuf::from("/var/cache/container-steps/rootfs"),
-            Who::User => self.directory.join("home/.cache/container-steps/rootfs"),
+            Who::User => self.home().join(".cache/container-steps/rootfs"),
         }
     }
 
@@ -151,7 +154,7 @@ impl<'a> Session<'a> {
         let program = self.step.map(|step| self.launcher(step));
         let program = program.unwrap_or_else(|| self.busybox());
         let name = self.step.unwrap_or("busybox");
-        let copy = self.directory.join("home").join(name);
+        let copy = self.home().join(name);
         fs::copy(&program, &copy).context("cannot copy a launcher")?;
         Ok(copy)
     }
@@ -162,7 +165,7 @@ impl<'a> Session<'a> {
         if self.step != Some("v8-pause") {
             return Ok(None);
         }
-        let common = self.directory.join("home/common");
+        let common = self.home().join("common");
         fs::create_dir(&common).context("cannot make a directory")?;
         mkfifo(&common.join("fifo"), Mode::S_IRWXU).context("cannot make a fifo")?;
         Ok(Some(format!("{COMMON}/fifo")))

@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -23,8 +23,7 @@ use super::terminal::Terminal;
 use super::who::Who;
 use crate::system_calls::give_up_capabilities;
 use workshop::child;
-use workshop::exercises::host::Host;
-use workshop::exercises::mount_point::MountPoint;
+use workshop::host::{Host, MountPoint};
 
 /// The uid and gid of the ordinary user.
 const USER: u32 = 1000;
@@ -54,15 +53,10 @@ pub(super) fn carry_out(
     who: Who,
     programs: &Programs,
 ) -> Result<Cell> {
-    let directory = MountPoint::make()?;
+    let mount_point = MountPoint::make()?;
     let ended = child::run(|| {
-        let host = Host::make(
-            directory.path(),
-            &programs.busybox_rootfs,
-            programs.attacker.clone(),
-            None,
-        )?;
-        furnish(&host, directory.path(), step, programs)?;
+        let host = Host::make(&mount_point, &programs.busybox_rootfs)?;
+        furnish(&host, step, programs)?;
         if programs.is_root {
             make_null()?;
         }
@@ -70,7 +64,7 @@ pub(super) fn carry_out(
         let ended = child::run(|| {
             SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
             become_user(who, programs.is_root)?;
-            let session = Session::open(&host, directory.path(), step, who, terminal)?;
+            let session = Session::open(&host, step, who, terminal)?;
             let cell = attempt(&session, attack)?;
             Err(Failure { code: TOLD, text: cell.text().to_owned() }.into())
         })?;
@@ -91,8 +85,8 @@ pub(super) fn carry_out(
 
 /// Copies the programs in: an attack that harms its launcher harms the copy. Then covers what the
 /// host shares with the machine and a step may write to. (The programs may lie below that.)
-fn furnish(host: &Host, directory: &Path, step: Option<&str>, programs: &Programs) -> Result<()> {
-    let bin = directory.join("bin");
+fn furnish(host: &Host, step: Option<&str>, programs: &Programs) -> Result<()> {
+    let bin = host.directory().join("bin");
     fs::create_dir(&bin).context("cannot make a directory")?;
     let first = step.map(|_| "v1-chroot"); // it makes the root file system
     let steps = first.into_iter().chain(step.filter(|step| Some(*step) != first));

@@ -24,7 +24,7 @@ use super::attacker::{FROM_HERE, MARK};
 use super::container::{memory_limit, process_limit};
 use super::session::Session;
 use crate::system_calls;
-use workshop::exercises::host;
+use workshop::host;
 
 /// Makes a victim.
 pub(super) type Victim = fn(&Session) -> Result<Target>;

@@ -17,8 +17,9 @@ use launcher::signals::hold_signals;
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::setsid;
-use v2_mountns::{CloneFlags, private_mounts, unshare};
-use v3_pidns::{KILL, fork_into_pid_namespace};
+use v2_mountns::CloneFlags;
+use v3_pidns::KILL;
+use workshop::host::leave_machine;
 use workshop::output::NobodyReads;
 
 use super::programs::{Programs, is_root, stage, succeed};
@@ -111,11 +112,7 @@ fn in_child(
 ) -> Result<Infallible> {
     setsid().context("cannot leave the terminal's session")?;
     if is_root()? {
-        fork_into_pid_namespace()?;
-        unshare(CloneFlags::CLONE_NEWNS)?;
-        private_mounts()?;
-        mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), None::<&str>)
-            .context("cannot mount /proc")?;
+        leave_machine(CloneFlags::empty())?;
         cover_cache(scratch)?;
     }
     mask.thread_swap_mask(SigmaskHow::SIG_SETMASK).context("cannot set the signal mask")?;

@@ -41,7 +41,7 @@ fn directories_of_checks() -> Vec<PathBuf> {
     let is_ours = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let owner = path.symlink_metadata().map(|found| found.uid());
-        let process = name.strip_prefix(crate::exercises::CHECK_PREFIX);
+        let process = name.strip_prefix(crate::host::PREFIX);
         let is_dead = process.is_some_and(|pid| !Path::new("/proc").join(pid).exists());
         is_dead && owner.is_ok_and(|owner| owner == geteuid().as_raw())
     };

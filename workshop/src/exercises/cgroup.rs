@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use launcher::command_line::note;
 use v6_cgroups::hierarchy::{Hierarchies, Version, Wanted};
 
-use super::mount_point::CHECK_PREFIX;
+use crate::host::PREFIX;
 
 /// An empty cgroup whose members can be counted and limited: the controller pids. Its files are
 /// called the same in cgroup v1 and v2.
@@ -22,7 +22,7 @@ impl CheckCgroup {
         let wanted = [Wanted { name: "pids", is_required: true }];
         let found = host.with(&wanted)?;
         let (hierarchy, _) = found.first().context("this machine has no controller pids")?;
-        let path = hierarchy.mount_point.join(format!("{CHECK_PREFIX}{}", std::process::id()));
+        let path = hierarchy.mount_point.join(format!("{PREFIX}{}", std::process::id()));
         if hierarchy.version == Version::V2 {
             // A controller is in a cgroup only if its parent passes it on (cgroups(7)).
             let switch = hierarchy.mount_point.join("cgroup.subtree_control");

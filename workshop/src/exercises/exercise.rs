@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::host::Host;
+use super::judged::Judged;
 
 /// One exercise.
 pub struct Exercise {
@@ -27,7 +27,7 @@ pub struct Exercise {
     /// Whether the check makes a cgroup, which takes root: it is not isolated from the machine.
     pub needs_cgroup: bool,
     /// What the program must do; an error is the first thing that it does not do.
-    pub check: fn(&Host) -> Result<()>,
+    pub check: fn(&Judged) -> Result<()>,
 }
 
 /// A wrong version of an exercise.

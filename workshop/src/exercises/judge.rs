@@ -12,9 +12,9 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 use super::cgroup::CheckCgroup;
 use super::exercise::Exercise;
-use super::host::Host;
-use super::mount_point::MountPoint;
+use super::judged::Judged;
 use super::verdict::CheckFailed;
+use crate::host::{Host, MountPoint};
 
 /// The exit status of a check whose program is not right yet.
 const NOT_RIGHT: u8 = 1;
@@ -52,15 +52,15 @@ pub fn judge(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFail
     let program = fs::canonicalize(program).with_context(|| format!("cannot find {program:?}"))?;
     let busybox_rootfs = rootfs::prepare(&Caller::of_this_process(), None)?;
     let _until_all_is_removed = EndingsWait::new()?;
-    let directory = MountPoint::make()?;
+    let mount_point = MountPoint::make()?;
     let cgroup = exercise.needs_cgroup.then(CheckCgroup::make).transpose()?;
     let cgroup = cgroup.as_ref().map(CheckCgroup::path);
     let ended = crate::child::run(|| {
         // A terminal sends Ctrl-C to this process as well. It ends, and with it the check.
         let endings: SigSet = ENDINGS.into_iter().collect();
         endings.thread_unblock().context("cannot unblock signals")?;
-        let host = Host::make(directory.path(), &busybox_rootfs, program, cgroup)?;
-        check(exercise, &host)
+        let host = Host::make(&mount_point, &busybox_rootfs)?;
+        check(exercise, &Judged::on(host, program, cgroup)?)
     })?;
     match ended {
         Ok(0) => Ok(Ok(())),
@@ -71,8 +71,8 @@ pub fn judge(exercise: &Exercise, program: &Path) -> Result<Result<(), CheckFail
     }
 }
 
-fn check(exercise: &Exercise, host: &Host) -> Result<Infallible> {
-    match (exercise.check)(host) {
+fn check(exercise: &Exercise, judged: &Judged) -> Result<Infallible> {
+    match (exercise.check)(judged) {
         Ok(()) => exit_now(0),
         Err(error) => match error.downcast::<CheckFailed>() {
             Ok(failed) => Err(Failure { code: NOT_RIGHT, text: failed.0 }.into()),

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::exercises::exercise::{Exercise, Fault};
-use crate::exercises::host::Host;
+use crate::exercises::judged::Judged;
 use crate::exercises::verdict::expect;
 
 pub(in crate::exercises) const CLOSE_THE_DOOR: Exercise = Exercise {
@@ -33,23 +33,23 @@ pub(in crate::exercises) const CLOSE_THE_DOOR: Exercise = Exercise {
     check: close_the_door,
 };
 
-fn close_the_door(host: &Host) -> Result<()> {
+fn close_the_door(judged: &Judged) -> Result<()> {
     // proc_pid_cwd(5): the directory itself, wherever the process sees it.
     let identity = |path: &Path| {
         let found = fs::metadata(path).with_context(|| format!("cannot look at {path:?}"))?;
         Ok::<_, anyhow::Error>((found.dev(), found.ino()))
     };
-    let running = host.start(&["sh", "-c", "echo $$; exec sleep 100"])?;
+    let running = judged.start(&["sh", "-c", "echo $$; exec sleep 100"])?;
     let found = identity(&Path::new("/proc").join(&running.first).join("cwd"))?;
     let expected = "the command stands in the root directory of the container";
     let look = "what chroot(2) does not change, and which call does";
     let seen = "it stands in the directory that the launcher was started in, on the host";
-    expect(found != identity(&host.outside())?, expected, seen, look)?;
+    expect(found != identity(&judged.outside())?, expected, seen, look)?;
     let order = "the order of the two calls: where is / at that moment?";
     let seen = "it stands in the root directory of the host";
     expect(found != identity(Path::new("/"))?, expected, seen, order)?;
     let seen = "it stands somewhere else";
-    expect(found == identity(&host.rootfs())?, expected, seen, look)
+    expect(found == identity(&judged.rootfs())?, expected, seen, look)
 }
 
 pub(in crate::exercises) const EXIT_STATUS: Exercise = Exercise {
@@ -76,19 +76,19 @@ pub(in crate::exercises) const EXIT_STATUS: Exercise = Exercise {
     check: exit_status,
 };
 
-fn exit_status(host: &Host) -> Result<()> {
+fn exit_status(judged: &Judged) -> Result<()> {
     for (script, expected, look) in [
         ("exit 3", 3, "what waitpid gives, and what of it is the exit status"),
         ("kill -KILL $$", 137, "what a shell makes of a death by a signal: 128 and its number"),
         ("kill -TERM $$", 143, "what a shell makes of a death by a signal: 128 and its number"),
     ] {
-        let ended = host.run(&["sh", "-c", script])?;
+        let ended = judged.run(&["sh", "-c", script])?;
         let what = format!("a container that runs `{script}` ends with status {expected}");
         let script = if script == "exit 3" { "`exit 3`" } else { "it" };
         let seen = format!("{script} ended with status {}", ended.status);
         expect(ended.status == expected, &what, &seen, look)?;
     }
-    let ended = host.run(&["no-such-command"])?;
+    let ended = judged.run(&["no-such-command"])?;
     let what = "a command that is not there gives status 127";
     let seen = format!("status {}", ended.status);
     expect(ended.status == 127, what, &seen, "how the child ends when exec fails")

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::exercises::exercise::{Exercise, Fault};
-use crate::exercises::host::Host;
+use crate::exercises::judged::Judged;
 use crate::exercises::verdict::expect;
 use crate::mountinfo;
 
@@ -34,14 +34,14 @@ pub(in crate::exercises) const LEAKED_MOUNT: Exercise = Exercise {
     check: leaked_mount,
 };
 
-fn leaked_mount(host: &Host) -> Result<()> {
+fn leaked_mount(judged: &Judged) -> Result<()> {
     let before = mount_points()?;
     let ended =
-        host.run(&["sh", "-c", "echo x > /tmp/x && echo x > /run/x && cat /tmp/x /run/x"])?;
+        judged.run(&["sh", "-c", "echo x > /tmp/x && echo x > /run/x && cat /tmp/x /run/x"])?;
     let expected = "the container has a /tmp and a /run of its own, and can write there";
     expect(ended.stdout == "x\nx", expected, &ended.stderr, "whether they are mounted at all")?;
     let after = mount_points()?;
-    let own = after.get(host.rootfs().parent().unwrap_or(&host.rootfs()));
+    let own = after.get(judged.rootfs().parent().unwrap_or(&judged.rootfs()));
     expect(
         own.is_some_and(|is_shared| *is_shared),
         "the mounts of the host stay shared: they are not yours",
@@ -56,7 +56,7 @@ fn leaked_mount(host: &Host) -> Result<()> {
     let expected = "when the container has ended, the host has the mounts that it had before";
     let look = "the propagation of the mounts, and when it is changed";
     expect(leaked.is_empty(), expected, &seen, look)?;
-    let inside = host.run(&["ls", "/tmp"])?;
+    let inside = judged.run(&["ls", "/tmp"])?;
     let expected = "each container begins with an empty /tmp";
     expect(inside.stdout.is_empty(), expected, &inside.stdout, "what is mounted on /tmp")
 }
@@ -90,18 +90,18 @@ pub(in crate::exercises) const OLD_ROOT: Exercise = Exercise {
     check: old_root,
 };
 
-fn old_root(host: &Host) -> Result<()> {
+fn old_root(judged: &Judged) -> Result<()> {
     let expected = "nothing of the host can be reached from inside the container";
-    let old = host.run(&["sh", "-c", "ls /old 2>/dev/null; true"])?;
+    let old = judged.run(&["sh", "-c", "ls /old 2>/dev/null; true"])?;
     let shown = old.stdout.lines().collect::<Vec<_>>().join(" ");
     let seen = format!("the files of the host are in /old: {shown}");
     expect(old.stdout.is_empty(), expected, &seen, "what pivot_root does with the old root")?;
-    let here = host.run(&["sh", "-c", "ls; true"])?;
+    let here = judged.run(&["sh", "-c", "ls; true"])?;
     let shown = here.stdout.lines().collect::<Vec<_>>().join(" ");
     let seen = format!("the working directory is outside: {shown}");
     let look = "which call moves the process itself";
     expect(!here.stdout.contains("file-of-the-host"), expected, &seen, look)?;
-    let below = host.run(&["sh", "-c", "umount /old 2>/dev/null; ls /old 2>/dev/null; true"])?;
+    let below = judged.run(&["sh", "-c", "umount /old 2>/dev/null; ls /old 2>/dev/null; true"])?;
     let seen = "the files of the host come back when /old is unmounted";
     let look = "whether something was taken away, or only covered";
     expect(below.stdout.is_empty(), expected, seen, look)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::exercises::exercise::{Exercise, Fault};
-use crate::exercises::host::Host;
+use crate::exercises::judged::Judged;
 use crate::exercises::verdict::expect;
 
 pub(in crate::exercises) const SECOND_FORK: Exercise = Exercise {
@@ -36,8 +36,8 @@ pub(in crate::exercises) const SECOND_FORK: Exercise = Exercise {
     check: second_fork,
 };
 
-fn second_fork(host: &Host) -> Result<()> {
-    let ended = host.run(&["sh", "-c", "sleep 0.3; echo $$"])?;
+fn second_fork(judged: &Judged) -> Result<()> {
+    let ended = judged.run(&["sh", "-c", "sleep 0.3; echo $$"])?;
     let expected = "the command is process 1 of its PID namespace";
     let look = "who waits for the command";
     let seen = "the launcher has ended, and the command with it";
@@ -47,7 +47,7 @@ fn second_fork(host: &Host) -> Result<()> {
         number => format!("the command has the number {number}"),
     };
     expect(ended.stdout == "1", expected, &seen, "who is born in the new namespace")?;
-    let ended = host.run(&["sh", "-c", "true; true & wait; exit 7"])?;
+    let ended = judged.run(&["sh", "-c", "true; true & wait; exit 7"])?;
     let expected = "a command that ends with status 7 makes the launcher end with status 7";
     let seen = format!("the launcher ended with status {}", ended.status);
     expect(ended.status == 7, expected, &seen, "what the parent does with the child's status")
@@ -77,10 +77,10 @@ pub(in crate::exercises) const ZOMBIES: Exercise = Exercise {
     check: zombies,
 };
 
-fn zombies(host: &Host) -> Result<()> {
+fn zombies(judged: &Judged) -> Result<()> {
     let expected = "an orphan that has ended is reaped by process 1, and is gone";
     let script = "sh -c 'sleep 0.2 &'; echo started; sleep 1; echo end; sleep 1";
-    let mut running = host.start(&["sh", "-c", script])?;
+    let mut running = judged.start(&["sh", "-c", script])?;
     expect(running.first == "started", expected, &running.first, "what runs the command")?;
     sleep(Duration::from_millis(600));
     let zombies = zombies_of_the_host()?;
@@ -94,7 +94,7 @@ fn zombies(host: &Host) -> Result<()> {
     let seen = "the container ended with its first orphan";
     expect(line == "end", expected, seen, "which of its children process 1 takes for the command")?;
     drop(running);
-    let ended = host.run(&["sh", "-c", "sh -c 'sleep 0.1 &'; sleep 0.3; exit 7"])?;
+    let ended = judged.run(&["sh", "-c", "sh -c 'sleep 0.1 &'; sleep 0.3; exit 7"])?;
     let expected = "a command that ends with status 7 makes the container end with status 7";
     let seen = format!("the container ended with status {}", ended.status);
     expect(ended.status == 7, expected, &seen, "what process 1 does with the status it was told")

@@ -10,8 +10,9 @@ use nix::unistd::{gethostname, sethostname};
 use v2_mountns::unshare;
 
 use crate::exercises::exercise::{Exercise, Fault};
-use crate::exercises::host::{Host, NAME};
+use crate::exercises::judged::Judged;
 use crate::exercises::verdict::expect;
+use crate::host::NAME;
 
 pub(in crate::exercises) const WHOSE_NAME: Exercise = Exercise {
     id: "whose-name",
@@ -36,8 +37,8 @@ pub(in crate::exercises) const WHOSE_NAME: Exercise = Exercise {
     check: whose_name,
 };
 
-fn whose_name(host: &Host) -> Result<()> {
-    let inside = host.run(&["sh", "-c", "sleep 0.2; hostname"])?.stdout;
+fn whose_name(judged: &Judged) -> Result<()> {
+    let inside = judged.run(&["sh", "-c", "sleep 0.2; hostname"])?.stdout;
     let outside = gethostname().context("cannot ask for the hostname")?;
     let outside = outside.to_string_lossy();
     let expected = "the container is called \"container\", and the host keeps its name";
@@ -74,14 +75,14 @@ pub(in crate::exercises) const SETNS_THREAD: Exercise = Exercise {
     check: setns_thread,
 };
 
-fn setns_thread(host: &Host) -> Result<()> {
-    let container = Container::start(host)?;
+fn setns_thread(judged: &Judged) -> Result<()> {
+    let container = Container::start(judged)?;
     let mut lacking = Vec::new();
     for (file, name) in [("uts", "UTS"), ("net", "network")] {
-        let mut command = host.program();
-        command.arg(container.0.id().to_string()).arg(host.busybox());
+        let mut command = judged.program();
+        command.arg(container.0.id().to_string()).arg(judged.busybox());
         command.args(["readlink", &format!("/proc/self/ns/{file}")]);
-        let ended = host.run_beside(&mut command, "setns-thread PID readlink")?;
+        let ended = judged.run_beside(&mut command, "setns-thread PID readlink")?;
         let expected = "the command runs in the UTS and network namespaces of the process";
         expect(!ended.stdout.is_empty(), expected, &ended.stderr, "the step that it names")?;
         if ended.stdout != namespace_of(&container.0.id().to_string(), file)? {
@@ -107,12 +108,12 @@ fn namespace_of(pid: &str, file: &str) -> Result<String> {
 struct Container(Child);
 
 impl Container {
-    fn start(host: &Host) -> Result<Container> {
+    fn start(judged: &Judged) -> Result<Container> {
         let kinds = CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWNET;
         let home = ["uts", "net"].map(|file| File::open(format!("/proc/self/ns/{file}")));
         unshare(kinds)?;
         sethostname("container").context("cannot set the hostname")?;
-        let mut sleep = Command::new(host.busybox());
+        let mut sleep = Command::new(judged.busybox());
         let sleep = sleep.args(["sleep", "100"]).stdin(Stdio::null()).spawn();
         for file in home {
             let file = file.context("cannot open a namespace")?;

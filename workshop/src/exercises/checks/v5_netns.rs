@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::exercises::exercise::{Exercise, Fault};
-use crate::exercises::host::Host;
+use crate::exercises::judged::Judged;
 use crate::exercises::verdict::expect;
 
 pub(in crate::exercises) const LOOPBACK: Exercise = Exercise {
@@ -35,8 +35,8 @@ pub(in crate::exercises) const LOOPBACK: Exercise = Exercise {
     check: loopback,
 };
 
-fn loopback(host: &Host) -> Result<()> {
-    let running = host.start(&["sh", "-c", "echo $$; exec sleep 100"])?;
+fn loopback(judged: &Judged) -> Result<()> {
+    let running = judged.start(&["sh", "-c", "echo $$; exec sleep 100"])?;
     let namespace = |pid: &str| {
         let path = Path::new("/proc").join(pid).join("ns/net");
         fs::read_link(&path).with_context(|| format!("cannot read {path:?}"))
@@ -50,8 +50,8 @@ fn loopback(host: &Host) -> Result<()> {
     let seen = "the loopback of the host has been set up";
     let is_up = |text: &str| text.contains(",UP");
     let look = "in which network namespace the process is that calls set_up";
-    expect(!is_up(&host.applet(&["ip", "link", "show", "lo"])?), expected, seen, look)?;
-    let inside = host.run(&["ip", "link", "show", "lo"])?;
+    expect(!is_up(&judged.applet(&["ip", "link", "show", "lo"])?), expected, seen, look)?;
+    let inside = judged.run(&["ip", "link", "show", "lo"])?;
     let seen = format!("the loopback of the container is down: {}", inside.stdout);
     expect(is_up(&inside.stdout), expected, &seen, look)
 }
@@ -79,11 +79,11 @@ pub(in crate::exercises) const PUBLISHED_PORT: Exercise = Exercise {
     check: published_port,
 };
 
-fn published_port(host: &Host) -> Result<()> {
-    host.applet(&["ip", "link", "set", "lo", "up"])?;
-    fs::write(host.rootfs().join("www/index.html"), "hello from inside\n")
+fn published_port(judged: &Judged) -> Result<()> {
+    judged.applet(&["ip", "link", "set", "lo", "up"])?;
+    fs::write(judged.rootfs().join("www/index.html"), "hello from inside\n")
         .context("cannot write the page")?;
-    let running = host.start(&["sh", "-c", "echo $$; exec httpd -f -p 80 -h /www"])?;
+    let running = judged.start(&["sh", "-c", "echo $$; exec httpd -f -p 80 -h /www"])?;
     let is_serving = within_two_seconds(|| listens_at_80(&running.first).then_some(()));
     let expected = "the container's web server listens at port 80";
     expect(is_serving.is_some(), expected, "it does not", "how the container is started")?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::exercises::exercise::{Exercise, Fault};
-use crate::exercises::host::Host;
+use crate::exercises::judged::Judged;
 use crate::exercises::verdict::expect;
 
 pub(in crate::exercises) const PIDS_LIMIT: Exercise = Exercise {
@@ -31,15 +31,15 @@ pub(in crate::exercises) const PIDS_LIMIT: Exercise = Exercise {
     check: pids_limit,
 };
 
-fn pids_limit(host: &Host) -> Result<()> {
-    let cgroup = host.cgroup()?;
+fn pids_limit(judged: &Judged) -> Result<()> {
+    let cgroup = judged.cgroup()?;
     let launcher = |words: &[&str]| {
-        let mut command = host.program();
-        command.arg("--rootfs").arg(host.rootfs()).arg("--cgroup").arg(cgroup);
+        let mut command = judged.program();
+        command.arg("--rootfs").arg(judged.rootfs()).arg("--cgroup").arg(cgroup);
         command.args(["--pids", "5"]).args(words);
         command
     };
-    let running = host.start_command(launcher(&["sh", "-c", "echo $$; exec sleep 100"]))?;
+    let running = judged.start_command(launcher(&["sh", "-c", "echo $$; exec sleep 100"]))?;
     let most = read(&cgroup.join("pids.max"))?;
     let expected = "with --pids 5 the cgroup's pids.max is 5";
     let seen = format!("pids.max says {}", most.trim());
@@ -51,7 +51,7 @@ fn pids_limit(host: &Host) -> Result<()> {
     expect(members.lines().any(|pid| pid == running.first), expected, seen, look)?;
     drop(running);
     let script = "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; echo all";
-    let ended = host.run_to_end(&mut launcher(&["sh", "-c", script]), "eight times sleep")?;
+    let ended = judged.run_to_end(&mut launcher(&["sh", "-c", script]), "eight times sleep")?;
     let expected = "a container that may have 5 processes cannot start 8 more";
     expect(ended.stdout != "all", expected, "it has started them", look)
 }
@@ -84,12 +84,12 @@ pub(in crate::exercises) const LAST_ONE_OUT: Exercise = Exercise {
     check: last_one_out,
 };
 
-fn last_one_out(host: &Host) -> Result<()> {
-    let cgroup = host.cgroup()?;
-    let mut launcher = host.program();
-    launcher.arg("--rootfs").arg(host.rootfs()).arg("--cgroup").arg(cgroup);
+fn last_one_out(judged: &Judged) -> Result<()> {
+    let cgroup = judged.cgroup()?;
+    let mut launcher = judged.program();
+    launcher.arg("--rootfs").arg(judged.rootfs()).arg("--cgroup").arg(cgroup);
     launcher.args(["sh", "-c", "sleep 100 & cat /dev/null; exit 7"]);
-    let ended = host.run_beside(&mut launcher, "sh -c 'sleep 100 & exit 7'")?;
+    let ended = judged.run_beside(&mut launcher, "sh -c 'sleep 100 & exit 7'")?;
     let expected = "the command runs, and the launcher ends as it ends, with status 7";
     let seen = format!("status {}: {}", ended.status, ended.stderr);
     expect(ended.status == 7 || ended.status == 125, expected, &seen, "how the launcher ends")?;

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::exercises::exercise::{Exercise, Fault};
-use crate::exercises::host::Host;
+use crate::exercises::judged::Judged;
 use crate::exercises::verdict::expect;
 
 pub(in crate::exercises) const LAYER_ORDER: Exercise = Exercise {
@@ -34,8 +34,8 @@ pub(in crate::exercises) const LAYER_ORDER: Exercise = Exercise {
 };
 
 /// A directory of the host with these files in it.
-fn layer(host: &Host, name: &str, files: &[(&str, &str)]) -> Result<PathBuf> {
-    let directory = host.outside().join(name);
+fn layer(judged: &Judged, name: &str, files: &[(&str, &str)]) -> Result<PathBuf> {
+    let directory = judged.outside().join(name);
     fs::create_dir(&directory).context("cannot make a layer")?;
     write(&directory, files)?;
     Ok(directory)
@@ -48,9 +48,9 @@ fn write(directory: &Path, files: &[(&str, &str)]) -> Result<()> {
 }
 
 /// The learner's program with these layers.
-fn on_layers(host: &Host, layers: &[&Path], words: &[&str]) -> Command {
-    let mut command = host.program();
-    command.arg("--rootfs").arg(host.rootfs());
+fn on_layers(judged: &Judged, layers: &[&Path], words: &[&str]) -> Command {
+    let mut command = judged.program();
+    command.arg("--rootfs").arg(judged.rootfs());
     for layer in layers {
         command.arg("--layer").arg(layer);
     }
@@ -58,13 +58,13 @@ fn on_layers(host: &Host, layers: &[&Path], words: &[&str]) -> Command {
     command
 }
 
-fn layer_order(host: &Host) -> Result<()> {
-    write(&host.rootfs(), &[("page", "of the rootfs")])?;
-    let below = layer(host, "below", &[("page", "of below"), ("only-below", "x")])?;
-    let above = layer(host, "above", &[("page", "of above"), ("only-above", "x")])?;
+fn layer_order(judged: &Judged) -> Result<()> {
+    write(&judged.rootfs(), &[("page", "of the rootfs")])?;
+    let below = layer(judged, "below", &[("page", "of below"), ("only-below", "x")])?;
+    let above = layer(judged, "above", &[("page", "of above"), ("only-above", "x")])?;
     let run = |script: &str| {
-        let mut command = on_layers(host, &[&below, &above], &["sh", "-c", script]);
-        host.run_to_end(&mut command, script)
+        let mut command = on_layers(judged, &[&below, &above], &["sh", "-c", script]);
+        judged.run_to_end(&mut command, script)
     };
     let page = run("cat /page")?;
     let expected = "--layer below --layer above: the page is the one of `above`";
@@ -81,7 +81,7 @@ fn layer_order(host: &Host) -> Result<()> {
     let written = run("echo x > /written && cat /written")?;
     let expected = "the container can write";
     expect(written.stdout == "x", expected, &written.stderr, "upperdir and workdir")?;
-    for layer in [&below, &above, &host.rootfs()] {
+    for layer in [&below, &above, &judged.rootfs()] {
         let name = layer.file_name().unwrap_or_default().display();
         let seen = format!("the layer `{name}` has changed: it has a file `written`");
         let expected = "what the container writes is in none of the layers";
@@ -115,11 +115,12 @@ pub(in crate::exercises) const WHITEOUT: Exercise = Exercise {
     check: whiteout,
 };
 
-fn whiteout(host: &Host) -> Result<()> {
-    write(&host.rootfs(), &[("greeting", "hello")])?;
-    let above = layer(host, "layer", &[(".wh.greeting", ""), ("new", "x")])?;
+fn whiteout(judged: &Judged) -> Result<()> {
+    write(&judged.rootfs(), &[("greeting", "hello")])?;
+    let above = layer(judged, "layer", &[(".wh.greeting", ""), ("new", "x")])?;
     let run = |words: &[&str]| {
-        let ended = host.run_to_end(&mut on_layers(host, &[&above], words), &words.join(" "))?;
+        let ended =
+            judged.run_to_end(&mut on_layers(judged, &[&above], words), &words.join(" "))?;
         expect(ended.status != 125, "a container that starts", &ended.stderr, "what it names")?;
         Ok::<_, anyhow::Error>(ended)
     };
@@ -133,7 +134,7 @@ fn whiteout(host: &Host) -> Result<()> {
         _ => "the file is still there",
     };
     expect(greeting.trim().is_empty(), expected, seen, "what overlayfs takes for deleted")?;
-    let below = host.rootfs().join("greeting").exists();
+    let below = judged.rootfs().join("greeting").exists();
     let expected = "the layer below has its file, as other containers see it";
     let seen = "the layer below has lost its file";
     expect(below, expected, seen, "in which directory something is deleted")?;
@@ -144,7 +145,7 @@ fn whiteout(host: &Host) -> Result<()> {
     let has = |name| names.lines().any(|line| line == name);
     let shown = names.lines().collect::<Vec<_>>().join(" ");
     expect(has("new") && has("bin"), expected, &shown, "what was removed beside the mark")?;
-    let again = host.run_to_end(&mut on_layers(host, &[&above], &["true"]), "true")?;
+    let again = judged.run_to_end(&mut on_layers(judged, &[&above], &["true"]), "true")?;
     let expected = "a second container with the same layer starts as well";
     expect(again.status == 0, expected, &again.stderr, "what the first start has left in the layer")
 }
@@ -173,16 +174,16 @@ pub(in crate::exercises) const MANY_LAYERS: Exercise = Exercise {
     check: many_layers,
 };
 
-fn many_layers(host: &Host) -> Result<()> {
-    let layers = layer(host, "layers", &[])?;
+fn many_layers(judged: &Judged) -> Result<()> {
+    let layers = layer(judged, "layers", &[])?;
     let names: Vec<_> = (1001..=1100).map(|number| format!("{number:064}")).collect();
     for name in &names {
-        layer(host, &format!("layers/{name}"), &[(&format!("of-{name}"), "x"), ("top", name)])?;
+        layer(judged, &format!("layers/{name}"), &[(&format!("of-{name}"), "x"), ("top", name)])?;
     }
-    let mut launcher = host.program();
-    launcher.arg("--rootfs").arg(host.rootfs()).arg("--layers").arg(&layers);
+    let mut launcher = judged.program();
+    launcher.arg("--rootfs").arg(judged.rootfs()).arg("--layers").arg(&layers);
     let script = "ls / | grep -c ^of-; cat /top";
-    let ended = host.run_to_end(launcher.args(["sh", "-c", script]), script)?;
+    let ended = judged.run_to_end(launcher.args(["sh", "-c", script]), script)?;
     let expected = "a container with a hundred layers";
     let look = "the step that the message names, and how long its text still is";
     expect(ended.status != 125, expected, &ended.stderr, look)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::exercises::exercise::{Exercise, Fault};
-use crate::exercises::host::Host;
+use crate::exercises::judged::Judged;
 use crate::exercises::verdict::expect;
 
 pub(in crate::exercises) const WHO_IS_LOCALHOST: Exercise = Exercise {
@@ -34,15 +34,15 @@ pub(in crate::exercises) const WHO_IS_LOCALHOST: Exercise = Exercise {
     check: who_is_localhost,
 };
 
-fn who_is_localhost(host: &Host) -> Result<()> {
+fn who_is_localhost(judged: &Judged) -> Result<()> {
     // The server may need a moment before it listens: the last answer counts.
     const ASK: &str = "for i in 1 2 3 4 5 6 7 8 9 10; do
         answer=$(wget -q -O - http://127.0.0.1/www/page 2>&1) && break; sleep 0.2; done
         echo \"$answer\"";
-    fs::write(host.rootfs().join("www/page"), "hello from the pod\n")
+    fs::write(judged.rootfs().join("www/page"), "hello from the pod\n")
         .context("cannot write the page")?;
     let script = format!("echo $$; {ASK}; exec sleep 100");
-    let mut running = host.start(&["sh", "-c", &script])?;
+    let mut running = judged.start(&["sh", "-c", &script])?;
     let expected = "the web server and the command are in one network, which is not the host's";
     let look = "which network each of the two enters, and who has made it";
     let web = process_called("httpd")?;
@@ -108,13 +108,13 @@ pub(in crate::exercises) const KEPT_NAMESPACE: Exercise = Exercise {
     check: kept_namespace,
 };
 
-fn kept_namespace(host: &Host) -> Result<()> {
+fn kept_namespace(judged: &Judged) -> Result<()> {
     let times = |count: &str, script: &str| {
-        let mut command = host.program();
-        command.arg("--rootfs").arg(host.rootfs()).args(["--times", count, "sh", "-c", script]);
+        let mut command = judged.program();
+        command.arg("--rootfs").arg(judged.rootfs()).args(["--times", count, "sh", "-c", script]);
         command
     };
-    let ended = host.run_to_end(&mut times("3", "echo $$; exit 7"), "sh -c 'echo $$; exit 7'")?;
+    let ended = judged.run_to_end(&mut times("3", "echo $$; exit 7"), "sh -c 'echo $$; exit 7'")?;
     let numbers: Vec<_> = ended.stdout.lines().collect();
     let expected = "three runs in one PID namespace, beside a process 1 that stays: 2, 3, 4";
     let seen = match numbers[..] {
@@ -127,7 +127,7 @@ fn kept_namespace(host: &Host) -> Result<()> {
     let expected = "the launcher ends as the last run, with status 7";
     let seen = format!("status {}: {}", ended.status, ended.stderr);
     expect(ended.status == 7, expected, &seen, "what is done with the status of the command")?;
-    let running = host.start_command(times("1", "echo ready; exec sleep 100"))?;
+    let running = judged.start_command(times("1", "echo ready; exec sleep 100"))?;
     let mut busy = 0;
     for _ in 0..20 {
         sleep(Duration::from_millis(10));
@@ -178,8 +178,8 @@ pub(in crate::exercises) const ENTER_POD: Exercise = Exercise {
     check: enter_pod,
 };
 
-fn enter_pod(host: &Host) -> Result<()> {
-    let ended = host.run(&["sh", "-c", "echo $$ $(hostname); exit 7"])?;
+fn enter_pod(judged: &Judged) -> Result<()> {
+    let ended = judged.run(&["sh", "-c", "echo $$ $(hostname); exit 7"])?;
     let (number, name) = ended.stdout.split_once(' ').unwrap_or((&ended.stdout, ""));
     let expected = "beside process 1, the command is process 2";
     let seen = match number {

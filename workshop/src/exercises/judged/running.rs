@@ -1,48 +1,14 @@
-//! A program of a learner that has run, or runs.
+//! A container of a learner that runs.
 
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdout};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, poll};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::super::verdict::expect;
-
-/// How long a program may take that is run to its end, or that is to say something.
-pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10);
-const TIME_LIMIT_OF_POLL: u16 = 10_000;
-
-/// Kills every process of the host but the check itself, and reaps what can be reaped.
-pub(super) fn kill_all() -> Result<()> {
-    match kill(Pid::from_raw(-1), Signal::SIGKILL) {
-        Ok(()) | Err(Errno::ESRCH) => {}
-        Err(errno) => return Err(errno).context("cannot kill what is left of the program"),
-    }
-    loop {
-        match waitpid(None, Some(WaitPidFlag::empty())) {
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(()),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno).context("cannot wait for what was killed"),
-        }
-    }
-}
-
-/// How a program ended, and what it said.
-#[derive(Debug)]
-pub struct Ended {
-    /// The exit status; -1 if a signal ended it.
-    pub status: i32,
-    /// Standard output, without white space at its end.
-    pub stdout: String,
-    /// Standard error, likewise.
-    pub stderr: String,
-}
+use crate::host::{TIME_LIMIT, kill_all};
 
 /// A container that runs while the check looks at it. Dropped, everything in the host is killed.
 pub struct Running {
@@ -72,7 +38,8 @@ impl Running {
                 return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
             }
             let mut ready = [PollFd::new(self.stdout.as_fd(), PollFlags::POLLIN)];
-            let count = poll(&mut ready, TIME_LIMIT_OF_POLL).context("cannot wait for output")?;
+            let limit = PollTimeout::try_from(TIME_LIMIT).context("a time limit")?;
+            let count = poll(&mut ready, limit).context("cannot wait for output")?;
             let seen = format!("nothing for {} seconds", TIME_LIMIT.as_secs());
             expect(count > 0, "the command prints something", &seen, "whether it is started")?;
             let mut bytes = [0; 1024];

@@ -1,4 +1,4 @@
-//! Where a host of a check touches the machine: one empty directory.
+//! Where a host touches the machine: one empty directory.
 
 use std::env;
 use std::fs::{self, DirBuilder};
@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use launcher::command_line::note;
 
-/// How the names begin of what a check makes on the machine: this directory, in the temporary one,
-/// and a cgroup if there is one. The check's process number follows.
-pub(crate) const CHECK_PREFIX: &str = "workshop-check-";
+/// How the names begin of what is made on the machine for a host: this directory, in the temporary
+/// one, and a cgroup if there is one. The number of the process that makes them follows.
+pub(crate) const PREFIX: &str = "workshop-check-";
 
 /// An empty directory of the machine, on which the host mounts its files.
 pub struct MountPoint(PathBuf);
@@ -21,7 +21,7 @@ impl MountPoint {
     /// # Errors
     /// Those of mkdir(2).
     pub fn make() -> Result<MountPoint> {
-        let path = env::temp_dir().join(format!("{CHECK_PREFIX}{}", std::process::id()));
+        let path = env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
         DirBuilder::new()
             .mode(0o700)
             .create(&path)
