@@ -1,7 +1,8 @@
 //! What an attack is.
 
 use super::attacker::{self, Attacker};
-use super::victim::{self, Victim};
+use super::target::Victim;
+use super::victim;
 use super::who::Who;
 
 /// An attack.

@@ -16,7 +16,7 @@ use super::attacker::{ANSWER, FROM_HERE, ITSELF, above};
 use super::cell::Cell;
 use super::container::{Start, has_workdir, inside};
 use super::session::Session;
-use super::victim::Target;
+use super::target::Target;
 
 /// The exit status of a command that SIGKILL has ended.
 const KILLED: i32 = 137;

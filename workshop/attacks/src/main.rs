@@ -8,7 +8,8 @@
 //! | `attempt` | the attack itself, in a session |
 //! | `list` | all attacks, with what is claimed of each |
 //! | `attack` | what an attack is |
-//! | `victim` | whom an attack is done to, and how the harm is seen |
+//! | `victim` | all victims of the host: whom an attack is done to, and how the harm is seen |
+//! | `target` | what a victim is, once it is made for an attack |
 //! | `session` | a user of the host who starts a container with an attacker in it |
 //! | `container` | how a container of each step is started with the attacker in it |
 //! | `attacker` | the attacker's side, inside the container |
@@ -38,6 +39,7 @@ mod matrix;
 mod report;
 mod session;
 mod system_calls;
+mod target;
 mod terminal;
 mod trial;
 mod victim;
