@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
-use launcher::become_root;
+use launcher::{Caller, become_root};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::sys::signal::SigSet;
@@ -43,7 +43,7 @@ impl Host {
     /// # Errors
     /// If the kernel refuses a namespace or a mount.
     pub fn make(mount_point: &MountPoint, busybox_rootfs: &Path) -> Result<Host> {
-        become_root()?;
+        become_root(Caller::of_this_process())?;
         leave_machine(
             CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC,
         )?;

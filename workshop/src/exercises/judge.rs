@@ -6,8 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use launcher::command_line::{Failure, note};
-use launcher::exit_now;
-use launcher::{Caller, exit_now, program};
+use launcher::{Caller, exit_now};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 use super::cgroup::CheckCgroup;
