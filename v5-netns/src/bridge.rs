@@ -11,15 +11,15 @@
 //! * Bridge, table and those switches are what outlives a supervisor that is killed. The next start
 //!   finds a bridge without ports, and removes them: [`Sweeper`].
 
-use crate::generation::Generation;
 use crate::lock::Lock;
 use crate::namespace::Namespace;
-use crate::netlink::{Link, Netlink, Route};
 use crate::subnet::Subnet;
 use crate::{forwarding, nat};
 use anyhow::{Context, Result, anyhow, bail};
 use launcher::command_line::{note, one_line};
-use netlink_packet_route::route::RouteType;
+use netlink::Generation;
+use netlink::RouteType;
+use netlink::{Link, Netlink, Route};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use std::collections::BTreeSet;
@@ -221,15 +221,15 @@ impl Alias {
         let Some(rest) = words.next().and_then(|first| first.strip_prefix(OURS)) else {
             return Alias::default();
         };
-        let number = rest.strip_prefix(':').and_then(|number| number.parse().ok());
-        Alias { generation: number.map(Generation), uplinks: words.map(str::to_owned).collect() }
+        let generation = rest.strip_prefix(':').and_then(|number| number.parse().ok());
+        Alias { generation, uplinks: words.map(str::to_owned).collect() }
     }
 }
 
 impl Display for Alias {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(OURS)?;
-        self.generation.iter().try_for_each(|Generation(number)| write!(f, ":{number}"))?;
+        self.generation.iter().try_for_each(|generation| write!(f, ":{generation}"))?;
         self.uplinks.iter().try_for_each(|uplink| write!(f, " {uplink}"))
     }
 }

@@ -7,26 +7,20 @@
 //! | module | what it does |
 //! |---|---|
 //! | `namespace` | makes the namespace, without leaving the own one |
-//! | `netlink` | the verbs of `ip`: links, addresses, routes |
 //! | `bridge` | the bridge, a cable from it into the container, a leased address |
 //! | [`subnet`] | the addresses that can be leased |
 //! | `forwarding` | lets packets through the host |
 //! | `nat` | gives them the host's address: an nft table |
-//! | `generation` | whether that table is still as it was made |
 //! | [`lock`] | one change of all that at a time |
 //! | `etc` | resolv.conf, hosts, hostname |
 //! | [`publish`] | ports of the host that lead into the container |
-//! | `proxy` | carries their connections |
 
 mod bridge;
 mod etc;
 mod forwarding;
-mod generation;
 pub mod lock;
 mod namespace;
 mod nat;
-mod netlink;
-mod proxy;
 pub mod publish;
 pub mod subnet;
 
@@ -37,12 +31,12 @@ pub use subnet::Subnet;
 use crate::bridge::{Attachment, Sweeper};
 use crate::etc::EtcFiles;
 use crate::namespace::Namespace;
-use crate::netlink::Netlink;
 use crate::publish::{Listeners, Proxy};
 use anyhow::{Context, Result, bail};
 use launcher::AsRoot;
 use launcher::command_line::note;
 use launcher::signals::hold_signals;
+use netlink::Netlink;
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 use std::net::Ipv4Addr;

@@ -1,7 +1,7 @@
 //! A network namespace, made without leaving the own one.
 
-use crate::netlink::{LOOPBACK, Netlink};
 use anyhow::{Context, Result, anyhow};
+use netlink::{LOOPBACK, Netlink};
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
 use std::thread;

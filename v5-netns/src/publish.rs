@@ -1,7 +1,6 @@
 //! Published ports: a port of the host that leads into the container.
 
 use crate::namespace::Namespace;
-use crate::proxy;
 use anyhow::{Context, Result, anyhow, ensure};
 use launcher::command_line::{one_line, report};
 use launcher::{Child, Forked, exit_now};
@@ -9,28 +8,23 @@ use nix::errno::Errno;
 use nix::sys::prctl::set_name;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::socket::sockopt::{Ipv6V6Only, ReuseAddr};
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket,
-};
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpListener};
-use std::os::fd::AsRawFd;
 
 /// One `-p [IP:]HOST:CONTAINER`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publish {
     /// The address of the host to listen at; all of them if there is none.
     address: Option<IpAddr>,
-    host: u16,
-    container: u16,
+    host_port: u16,
+    container_port: u16,
 }
 
 impl Publish {
-    /// Port `host` of all of the host's addresses, leading to the port `container`.
-    pub fn everywhere(host: u16, container: u16) -> Publish {
-        Publish { address: None, host, container }
+    /// A port of all of the host's addresses, and the container's port that it leads to.
+    pub fn everywhere(host_port: u16, container_port: u16) -> Publish {
+        Publish { address: None, host_port, container_port }
     }
 
     /// Reads `[IP:]HOST:CONTAINER`, an IPv6 address in brackets.
@@ -39,21 +33,22 @@ impl Publish {
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Publish, String> {
         let form = "it is not of the form HOST:CONTAINER or IP:HOST:CONTAINER";
-        let (rest, container) = text.rsplit_once(':').ok_or(form)?;
-        let (address, host) = match rest.rsplit_once(':') {
-            Some((address, host)) => (Some(parse_address(address)?), host),
+        let (rest, container_port) = text.rsplit_once(':').ok_or(form)?;
+        let (address, host_port) = match rest.rsplit_once(':') {
+            Some((address, host_port)) => (Some(parse_address(address)?), host_port),
             None => (None, rest),
         };
-        Ok(Publish { address, host: parse_port(host)?, container: parse_port(container)? })
+        let host_port = parse_port(host_port)?;
+        Ok(Publish { address, host_port, container_port: parse_port(container_port)? })
     }
 
     /// Where to listen. "Everywhere" is two sockets: one for IPv4, one for IPv6.
-    fn places(&self) -> Vec<SocketAddr> {
+    fn addresses(&self) -> Vec<SocketAddr> {
         let addresses = match self.address {
             Some(address) => vec![address],
             None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
         };
-        addresses.into_iter().map(|address| SocketAddr::new(address, self.host)).collect()
+        addresses.into_iter().map(|address| SocketAddr::new(address, self.host_port)).collect()
     }
 }
 
@@ -89,13 +84,13 @@ impl Listeners {
     pub(crate) fn open(ports: &[Publish]) -> Result<Listeners> {
         let mut listeners = Vec::new();
         for port in ports {
-            for place in port.places() {
-                match listen_at(place) {
-                    Ok(listener) => listeners.push((listener, port.container)),
+            for address in port.addresses() {
+                match proxy::listen(address) {
+                    Ok(listener) => listeners.push((listener, port.container_port)),
                     // "Everywhere", on a host without IPv6.
                     Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)
-                        if port.address.is_none() && place.is_ipv6() => {}
-                    Err(errno) => return Err(cannot_listen(place, errno)),
+                        if port.address.is_none() && address.is_ipv6() => {}
+                    Err(errno) => return Err(cannot_listen(address, errno)),
                 }
             }
         }
@@ -103,23 +98,8 @@ impl Listeners {
     }
 }
 
-fn listen_at(place: SocketAddr) -> nix::Result<TcpListener> {
-    let family = if place.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    // Whoever connected may be gone by the time we accept; then there is nobody to wait for.
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = socket(family, SockType::Stream, flags, None)?;
-    // Else the port of a container that has ended is in use for another minute (TIME_WAIT).
-    setsockopt(&socket, ReuseAddr, &true)?;
-    if place.is_ipv6() {
-        setsockopt(&socket, Ipv6V6Only, &true)?; // IPv4 has its own socket
-    }
-    bind(socket.as_raw_fd(), &SockaddrStorage::from(place))?;
-    listen(&socket, Backlog::MAXCONN)?;
-    Ok(TcpListener::from(socket))
-}
-
-fn cannot_listen(place: SocketAddr, errno: Errno) -> anyhow::Error {
-    let port = place.port();
+fn cannot_listen(address: SocketAddr, errno: Errno) -> anyhow::Error {
+    let port = address.port();
     let advice = match errno {
         Errno::EADDRINUSE => &format!("who has it: ss -ltnp 'sport = :{port}'"),
         Errno::EACCES => {
@@ -129,7 +109,7 @@ fn cannot_listen(place: SocketAddr, errno: Errno) -> anyhow::Error {
         Errno::EADDRNOTAVAIL => "the host has no such address: see ip address",
         _ => "see bind(2)",
     };
-    anyhow!("cannot publish port {port} at {}: {errno} ({advice})", place.ip())
+    anyhow!("cannot publish port {port} at {}: {errno} ({advice})", address.ip())
 }
 
 /// The process that carries connections from the host's ports into the container. Dropped, it is
@@ -199,7 +179,7 @@ fn serve(Listeners(listeners): &Listeners, target: Ipv4Addr) -> Result<Infallibl
         .iter()
         .map(|(listener, port)| (listener, SocketAddrV4::new(target, *port)))
         .collect();
-    proxy::serve(&routes)
+    proxy::serve(&routes).context("cannot poll the published ports")
 }
 
 #[cfg(test)]
@@ -208,7 +188,8 @@ mod tests {
 
     #[test]
     fn reads_the_forms_that_docker_has() {
-        let publish = |address, host, container| Ok(Publish { address, host, container });
+        let publish =
+            |address, host_port, container_port| Ok(Publish { address, host_port, container_port });
         assert_eq!(Publish::parse("8080:80"), publish(None, 8080, 80));
         let loopback = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
         assert_eq!(Publish::parse("127.0.0.1:8080:80"), publish(loopback, 8080, 80));

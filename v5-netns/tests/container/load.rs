@@ -75,7 +75,7 @@ fn tasks(pid: u32) -> usize {
 }
 
 fn connections_beyond_the_most_wait(host: &Host) {
-    const MOST: usize = 1024; // MOST_CONNECTIONS of proxy.rs
+    const MOST: usize = 1024; // MOST_CONNECTIONS of support/proxy
     tcp::limit_files(Files::Most).unwrap();
     let running = start(host);
     let mut carried: Vec<TcpStream> = (0..MOST).map(|_| echoing()).collect();

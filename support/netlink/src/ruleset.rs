@@ -1,12 +1,15 @@
 //! The number of the ruleset: the kernel counts every change that anybody makes to its nft rules,
-//! so one question tells whether they are as they were.
+//! so one question tells whether they are as they were. (It is another family of netlink.)
 
 use launcher::command_line::errno_of;
 use netlink_packet_core::{NLM_F_REQUEST, NLMSG_ERROR, NetlinkBuffer, NlasIterator};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
+use std::fmt::{self, Display};
 use std::io;
+use std::num::ParseIntError;
+use std::str::FromStr;
 
 /// linux/netfilter/nf_tables.h, as the type of a message is built from a subsystem and its verb.
 const GET: u16 = message_type(libc::NFT_MSG_GETGEN);
@@ -17,16 +20,16 @@ const fn message_type(verb: libc::c_int) -> u16 {
     (libc::NFNL_SUBSYS_NFTABLES << 8 | verb) as u16
 }
 
-/// The number of the ruleset of this network namespace.
+/// The number of the ruleset of this network namespace. As text it can be written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Generation(pub(crate) u32);
+pub struct Generation(u32);
 
 impl Generation {
     /// Asks the kernel, as `nft` does before each change.
     ///
     /// # Errors
     /// Those of the socket; EINVAL or EPROTONOSUPPORT from a kernel without nf_tables.
-    pub(crate) fn current() -> nix::Result<Generation> {
+    pub fn current() -> nix::Result<Generation> {
         let answer = ask().map_err(|error| errno_of(&error))?;
         let message = NetlinkBuffer::new_checked(&answer[..]).map_err(|_| Errno::EBADMSG)?;
         let content = message.payload();
@@ -38,8 +41,22 @@ impl Generation {
     }
 
     /// The number after one more change. (None has the number 0.)
-    pub(crate) fn next(self) -> Generation {
+    pub fn next(self) -> Generation {
         Generation(self.0.wrapping_add(1).max(1))
+    }
+}
+
+impl Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Generation {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Generation, ParseIntError> {
+        text.parse().map(Generation)
     }
 }
 

@@ -1,22 +1,13 @@
-//! Carries TCP connections: a thread for each, and no byte of them in our own memory.
-//!
-//! splice(2) moves what a socket has received into a pipe, and from there into the other socket,
-//! inside the kernel. A pipe holds little, and what is not read waits where TCP wants it to wait:
-//! at the sender.
+//! One connection: its bytes, in both directions, up to both ends.
 
-use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::Linger;
-use std::convert::Infallible;
 use std::io::{self, ErrorKind, PipeReader};
-use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddrV4, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 /// The most that one call moves: more than any pipe holds.
 const MOST: usize = 1 << 20;
@@ -24,68 +15,8 @@ const MOST: usize = 1 << 20;
 /// How much a pipe of ours holds, in bytes: four times the usual, so that fewer turns carry more.
 const PIPE: i32 = 256 * 1024;
 
-/// What the thread of a connection needs for its few variables.
-const STACK: usize = 64 * 1024;
-
-/// So many connections are carried at a time. Each costs a thread, descriptors and memory of the
-/// host, and whoever connects should not decide how much of that there is.
-const MOST_CONNECTIONS: usize = 1024;
-
-/// How long to wait before accepting again, when it did not work.
-const PAUSE: Duration = Duration::from_millis(50);
-
-/// Accepts connections for ever, and carries each to where its port leads. The listeners are not to
-/// block. When there are too many, further ones wait where the kernel keeps those that nobody has
-/// accepted yet (the backlog of listen(2)).
-///
-/// # Errors
-/// Those of poll(2): none is expected.
-pub(crate) fn serve(routes: &[(&TcpListener, SocketAddrV4)]) -> Result<Infallible> {
-    let mut ready: Vec<_> = routes
-        .iter()
-        .map(|(listener, _)| PollFd::new(listener.as_fd(), PollFlags::POLLIN))
-        .collect();
-    let places = Arc::new(()); // each connection has a clone
-    loop {
-        wait_for(&mut ready).context("cannot poll the published ports")?;
-        for (_, (listener, target)) in
-            ready.iter().zip(routes).filter(|(ready, _)| ready.any() == Some(true))
-        {
-            while Arc::strong_count(&places) > MOST_CONNECTIONS {
-                thread::sleep(PAUSE);
-            }
-            match listener.accept() {
-                Ok((client, _)) => start(client, *target, Arc::clone(&places)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                // accept(2) has many reasons, and all pass: the client has given up, or there are
-                // no descriptors left until another connection ends. The next one waits meanwhile.
-                Err(_) => thread::sleep(PAUSE),
-            }
-        }
-    }
-}
-
-/// poll(2), until something is ready.
-fn wait_for(ready: &mut [PollFd]) -> nix::Result<()> {
-    loop {
-        match poll(ready, PollTimeout::NONE) {
-            Err(Errno::EINTR) => {} // stopped and continued
-            result => return result.map(drop),
-        }
-    }
-}
-
-fn start(client: TcpStream, target: SocketAddrV4, place: Arc<()>) {
-    let thread = thread::Builder::new().stack_size(STACK);
-    // Without a thread the client is dropped, and sees its connection end: the limit of processes
-    // is reached. There is no better answer to give it, and nobody else who wants to know.
-    let _ = thread.spawn(move || {
-        carry(client, target);
-        drop(place);
-    });
-}
-
-fn carry(client: TcpStream, target: SocketAddrV4) {
+/// Connects to `target`, and carries what either side sends to the other one.
+pub(crate) fn carry(client: TcpStream, target: SocketAddrV4) {
     let server = match TcpStream::connect(target) {
         Ok(server) => server,
         // Nobody listens in the container: for the client that shall look the same.
@@ -103,6 +34,16 @@ fn carry(client: TcpStream, target: SocketAddrV4) {
 fn reset(stream: TcpStream) {
     // If it fails, the connection ends in the usual way, a little less truly.
     let _ = setsockopt(&stream, Linger, &libc::linger { l_onoff: 1, l_linger: 0 });
+}
+
+/// poll(2), until something is ready.
+pub(crate) fn wait_for(ready: &mut [PollFd]) -> nix::Result<()> {
+    loop {
+        match poll(ready, PollTimeout::NONE) {
+            Err(Errno::EINTR) => {} // stopped and continued
+            result => return result.map(drop),
+        }
+    }
 }
 
 // ANCHOR: relay
