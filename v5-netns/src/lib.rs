@@ -7,31 +7,42 @@
 //! | module | what it does |
 //! |---|---|
 //! | `namespace` | makes the namespace, without leaving the own one |
-//! | `bridge` | the bridge, a cable from it into the container, a leased address |
+//! | `attachment` | a cable from it to the bridge, and a leased address |
 //! | [`subnet`] | the addresses that can be leased |
+//! | `gateway` | makes the bridge the containers' way outside, at each start |
+//! | `teardown` | takes all of that away, when nobody needs it |
+//! | `bridge` | the bridge itself, and what is noted on it |
 //! | `forwarding` | lets packets through the host |
 //! | `nat` | gives them the host's address: an nft table |
-//! | [`lock`] | one change of all that at a time |
+//! | `firewall` | other people's tables, which may throw them away |
+//! | `nft` | runs the program of the packet filter |
 //! | `etc` | resolv.conf, hosts, hostname |
 //! | [`publish`] | ports of the host that lead into the container |
+//!
+//! What `ip` does is in `support/netlink`, what carries connections in `support/proxy`.
 
+mod attachment;
 mod bridge;
 mod etc;
+mod firewall;
 mod forwarding;
-pub mod lock;
+mod gateway;
 mod namespace;
 mod nat;
+mod nft;
 pub mod publish;
 pub mod subnet;
+mod teardown;
 
 pub use bridge::BRIDGE;
 pub use publish::Publish;
 pub use subnet::Subnet;
 
-use crate::bridge::{Attachment, Sweeper};
+use crate::attachment::Attachment;
 use crate::etc::EtcFiles;
 use crate::namespace::Namespace;
 use crate::publish::{Listeners, Proxy};
+use crate::teardown::Sweeper;
 use anyhow::{Context, Result, bail};
 use launcher::AsRoot;
 use launcher::command_line::note;
