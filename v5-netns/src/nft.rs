@@ -9,8 +9,8 @@ use std::process::Stdio;
 pub(crate) const NO_MODULES: &str = "does this kernel have nf_tables? After an upgrade of the \
                                      kernel its modules load only after a reboot";
 
-/// Gives `nft` a text to carry out, all of it or nothing. Returns what it printed, or the first line
-/// of what it said if it refused.
+/// Gives `nft` a text to carry out, all of it or nothing. Returns what it printed, or the first
+/// line of what it said if it refused.
 ///
 /// # Errors
 /// If there is no `nft`, or it cannot be started.

@@ -2,7 +2,7 @@
 
 use crate::namespace::Namespace;
 use anyhow::{Context, Result, anyhow, ensure};
-use launcher::command_line::{one_line, report};
+use launcher::command_line::{note, one_line, report};
 use launcher::{Child, Forked, exit_now};
 use nix::errno::Errno;
 use nix::sys::prctl::set_name;
@@ -157,8 +157,10 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // It fails if the proxy has ended by itself, and then it has told why.
-        let _ = self.0.kill(Signal::SIGKILL).and_then(|()| self.0.reap());
+        // One that has ended by itself can still be signalled, until it is reaped.
+        if let Err(error) = self.0.kill(Signal::SIGKILL).and_then(|()| self.0.reap()) {
+            note(format_args!("left behind: the proxy: {}", one_line(&error)));
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Takes away what `gateway` has made, when nobody needs it any more.
 //!
-//! Bridge, table and switches are what outlives a supervisor that is killed. Whoever ends next finds
-//! a bridge without ports, and removes them.
+//! Bridge, table and switches are what outlives a supervisor that is killed. Whoever ends next
+//! finds a bridge without ports, and removes them.
 
 use crate::bridge::{self, Alias, BRIDGE};
 use crate::{forwarding, nat};
@@ -10,6 +10,9 @@ use launcher::command_line::{note, one_line};
 use netlink::{Link, Netlink};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
+
+/// What could not be taken away: all of it, not only what failed first.
+pub(crate) type Failures = Vec<anyhow::Error>;
 
 // ANCHOR: sweeper
 /// Dropped, it removes the bridge, if no container is connected to it any more.
@@ -25,58 +28,63 @@ impl Drop for Sweeper {
     }
 }
 
-/// Removes the bridge, if it has no ports.
-fn sweep() -> Result<()> {
+/// Removes the bridge, if it has no ports. Returns what could not be removed.
+fn sweep() -> Result<Failures> {
     // The cheap question first. Whatever else it fails with, the other one tells.
     if if_nametoindex(BRIDGE) == Err(Errno::ENODEV) && !bridge::may_be_changing() {
-        return Ok(());
+        return Ok(Failures::new());
     }
     let host = Netlink::open().context("cannot open a netlink socket")?;
     let turn = bridge::take_turn()?;
     let Some(bridge) = bridge::find(&host)?.filter(bridge::is_ours) else {
-        return Ok(());
+        return Ok(Failures::new());
     };
-    match host.count_ports(bridge.index).context("cannot list the ports of the bridge")? {
-        0 => tear_down(&host, Some(&bridge))?,
-        _ => return Ok(()),
+    if host.count_ports(bridge.index).context("cannot list the ports of the bridge")? > 0 {
+        return Ok(Failures::new());
     }
-    turn.end()
+    let mut failures = tear_down(&host, Some(&bridge));
+    failures.extend(turn.end().err());
+    Ok(failures)
 }
 
 /// Removes what belongs to a bridge that somebody has taken away.
-pub(crate) fn sweep_without_bridge(host: &Netlink) -> Result<()> {
+pub(crate) fn sweep_without_bridge(host: &Netlink) -> Result<Failures> {
     let turn = bridge::take_turn()?;
-    if bridge::find(host)?.is_none() {
-        tear_down(host, None)?;
-    }
-    turn.end()
+    let mut failures = match bridge::find(host)? {
+        Some(_made_by_another) => Failures::new(),
+        None => tear_down(host, None),
+    };
+    failures.extend(turn.end().err());
+    Ok(failures)
 }
 
-/// Undoes [`crate::gateway::ready`]: all of it, even if a part fails. The bridge goes last: as long
-/// as it is there, the next start tries again.
-fn tear_down(host: &Netlink, bridge: Option<&Link>) -> Result<()> {
+/// Undoes [`crate::gateway::ready`]: all of it, even if a part fails. The bridge goes last, and
+/// only if nothing has failed: as long as it is there, the next start tries again.
+fn tear_down(host: &Netlink, bridge: Option<&Link>) -> Failures {
     let mut alias = bridge.map_or_else(Alias::default, Alias::of);
     if alias.generation.is_none() {
         // Half-made, or the alias was taken away. What we have switched on is in the table, too.
         alias.uplinks.extend(nat::uplinks_of_table().unwrap_or_default());
     }
-    let switched: Vec<_> = alias.uplinks.iter().map(|it| forwarding::switch_off(it)).collect();
-    let table = match nat::remove_table() {
+    let switch_off = |uplink: &String| forwarding::switch_off(uplink).err();
+    let mut failures: Failures = alias.uplinks.iter().filter_map(switch_off).collect();
+    match nat::remove_table() {
         // A half-made bridge: what could not make the table cannot remove it either.
-        Err(_) if bridge.is_some() && alias.generation.is_none() => Ok(()),
-        result => result,
-    };
-    switched.into_iter().chain([table]).collect::<Result<()>>()?;
-    match bridge.map_or(Ok(()), |bridge| host.link_del(bridge.index)) {
-        Ok(()) | Err(Errno::ENODEV) => Ok(()),
-        Err(errno) => Err(anyhow!("cannot remove {BRIDGE}: {errno}")),
+        Err(_) if bridge.is_some() && alias.generation.is_none() => {}
+        removed => failures.extend(removed.err()),
     }
+    let Some(bridge) = bridge.filter(|_| failures.is_empty()) else { return failures };
+    match host.link_del(bridge.index) {
+        Ok(()) | Err(Errno::ENODEV) => {}
+        Err(errno) => failures.push(anyhow!("cannot remove {BRIDGE}: {errno}")),
+    }
+    failures
 }
-// ANCHOR_END: sweeper
 
-/// Tells what is left behind.
-pub(crate) fn tell(swept: Result<()>) {
-    if let Err(error) = swept {
+/// Tells what is left behind, one line each.
+pub(crate) fn tell(swept: Result<Failures>) {
+    for error in swept.unwrap_or_else(|error| vec![error]) {
         note(format_args!("left behind: {}", one_line(&error)));
     }
 }
+// ANCHOR_END: sweeper

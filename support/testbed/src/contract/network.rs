@@ -1,14 +1,17 @@
 //! From v5 on: a network of its own. What is seen here is seen with `ip`, `nft` and /proc.
 
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use nix::mount::{MsFlags, mount, umount};
 use nix::sys::signal::Signal;
 
+use crate::elsewhere::bind;
 use crate::running::{is_alive, link, within};
 use crate::{EXE, Host, Outcome, Outside, Running, Stage, Suite, in_network_of, tcp};
 
@@ -59,6 +62,7 @@ fn add_state_of_the_host(suite: Suite) -> Suite {
         .root("nothing_stays_of_a_bridge_without_its_table", nothing_stays_without_its_table)
         .root("a_table_that_is_there_needs_no_nft", a_table_that_is_there_needs_no_nft)
         .root("a_lock_that_was_taken_away_is_told", a_lock_that_was_taken_away)
+        .root("a_tear_down_tells_every_error", a_tear_down_tells_every_error)
         .root("no_nft", no_nft)
         .root("an_nft_that_fails", an_nft_that_fails)
 }
@@ -792,6 +796,45 @@ fn a_lock_that_was_taken_away(host: &Host) {
         see("nft delete table ip other");
     }
     drop_orderly(running);
+}
+
+/// A switch that cannot be written is no reason to leave the table, nor the other way round.
+fn a_tear_down_tells_every_error(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let _outside = Outside::connect(host, "up0");
+    let programs = host.dir("programs");
+    let (nft, refuses) = (programs.join("nft"), programs.join("refuses"));
+    let text = format!(
+        "#!/bin/sh\nif [ -e {refuses:?} ]; then echo 'Error: No way' >&2; exit 1; fi\n\
+         PATH=/usr/sbin:/sbin exec nft \"$@\"\n"
+    );
+    fs::write(&nft, text).unwrap();
+    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut launcher = host.launcher();
+    launcher.env("PATH", &programs).args(["sleep", "1000"]).stderr(Stdio::piped());
+    let mut running = host.follow(&mut launcher);
+    running.wait_for_program("sleep");
+
+    fs::write(&refuses, "").unwrap();
+    bind("/proc/sys", "/proc/sys").unwrap();
+    let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+    mount(None::<&str>, "/proc/sys", None::<&str>, read_only, None::<&str>).unwrap();
+    let mut stderr = running.supervisor.stderr.take().unwrap();
+    drop_orderly(running);
+    umount("/proc/sys").unwrap();
+    fs::remove_file(&refuses).unwrap();
+
+    let told = io::read_to_string(&mut stderr).unwrap();
+    let lines: Vec<_> = told.lines().collect();
+    let [switch, table] = lines[..] else { panic!("not two lines: {told}") };
+    assert!(switch.starts_with("Note: left behind: ") && switch.contains("up0"), "{told}");
+    assert!(switch.contains("EROFS"), "{told}");
+    assert!(table.starts_with("Note: left behind: ") && table.contains("No way"), "{told}");
+    // The bridge stays, and with it the note of what is to be done.
+    assert!(has_bridge() && forwards("up0"));
+    host.run(["--net", "none", "true"]).text();
+    assert!(!has_bridge() && !forwards("up0"));
+    assert_eq!(see("nft list tables"), "");
 }
 
 fn no_nft(host: &Host) {
