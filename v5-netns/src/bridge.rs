@@ -85,6 +85,7 @@ pub(crate) fn cannot_make(kind: &str, name: &str, errno: Errno) -> anyhow::Error
     anyhow!("cannot make the {kind} {name}: {errno} ({advice})")
 }
 
+// ANCHOR: alias
 /// What the alias of the bridge says: `container-steps:GENERATION UPLINK UPLINK...`
 #[derive(Debug, Default)]
 pub(crate) struct Alias {
@@ -113,3 +114,4 @@ impl Display for Alias {
         self.uplinks.iter().try_for_each(|uplink| write!(f, " {uplink}"))
     }
 }
+// ANCHOR_END: alias

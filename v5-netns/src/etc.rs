@@ -9,11 +9,10 @@ use launcher::command_line::{note, one_line};
 use nix::fcntl::{OFlag, ResolveFlag, openat};
 use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::sys::stat::Mode;
-use nix::unistd::fchdir;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use v2_mountns::NewRoot;
 
@@ -90,8 +89,10 @@ impl EtcFiles {
                 .with_context(|| format!("cannot write {name}"))?;
             root.mount_file(&file, &Path::new("/etc").join(name))?;
         }
-        fchdir(&directory).context("cannot enter the tmpfs on /sys")?;
-        umount2(".", MntFlags::MNT_DETACH).context("cannot unmount the tmpfs on /sys")
+        // By its descriptor: the name /sys can mean another directory by now. (umount2(2) takes
+        // paths only, and this is one. It leads to what is open.)
+        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        umount2(&*path, MntFlags::MNT_DETACH).context("cannot unmount the tmpfs on /sys")
     }
     // ANCHOR_END: mount_into
 }
@@ -105,6 +106,7 @@ fn write_new(directory: &OwnedFd, name: &str, content: &str) -> io::Result<File>
     Ok(file)
 }
 
+// ANCHOR: read
 /// A file of the host, or nothing. That one does not exist is no fault: then nobody is to be asked.
 fn read(path: &str) -> String {
     match bounded::read_file(Path::new(path), ResolveFlag::empty(), MAX_SIZE) {
@@ -124,6 +126,7 @@ fn plain_lines(text: &str) -> String {
     let is_plain = |line: &&str| !line.contains(|it: char| it.is_control() && it != '\t');
     text.lines().filter(is_plain).map(|line| format!("{line}\n")).collect()
 }
+// ANCHOR_END: read
 
 /// The resolver that a line of resolv.conf(5) names.
 fn nameserver(line: &str) -> Option<&str> {
@@ -131,6 +134,7 @@ fn nameserver(line: &str) -> Option<&str> {
     words.next().filter(|word| *word == "nameserver").and(words.next())
 }
 
+// ANCHOR: reachable
 /// `resolv_conf` without the resolvers that a network namespace of its own cannot reach: those of
 /// the host's loopback, and IPv6, which our containers do not have. If none is left, the same from
 /// `upstreams`.
@@ -146,6 +150,7 @@ fn reachable(resolv_conf: &str, upstreams: &str) -> String {
         .map(|line| format!("{line}\n"))
         .collect()
 }
+// ANCHOR_END: reachable
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@ pub(crate) fn advice(chains: &str) -> Option<String> {
     dropping_chain(chains).and_then(|chain| chain.advice()).or_else(advice_for_old_iptables)
 }
 
+// ANCHOR: advice
 /// A chain of somebody else that sees every forwarded packet, and drops what no rule accepts.
 #[derive(Debug, PartialEq, Eq)]
 struct DroppingChain<'a> {
@@ -60,6 +61,7 @@ impl DroppingChain<'_> {
         Some(drops_forwarded(&format!("chain {chain} of the table {table}"), &permit))
     }
 }
+// ANCHOR_END: advice
 
 /// The same for a host whose iptables is the old one, which nft does not see.
 fn advice_for_old_iptables() -> Option<String> {

@@ -9,10 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
-fn path_of(link: &str) -> PathBuf {
-    PathBuf::from("/proc/sys/net/ipv4/conf").join(link).join("forwarding")
-}
-
+// ANCHOR: switches
 /// Whether `link` forwards; no longer if it is gone.
 ///
 /// # Errors
@@ -62,6 +59,11 @@ pub(crate) fn disable_ipv6(link: &str) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()), // a kernel without IPv6
         _ => write(path, "1"),
     }
+}
+// ANCHOR_END: switches
+
+fn path_of(link: &str) -> PathBuf {
+    PathBuf::from("/proc/sys/net/ipv4/conf").join(link).join("forwarding")
 }
 
 fn write(path: PathBuf, text: &str) -> Result<()> {

@@ -34,6 +34,7 @@ pub(crate) fn ready(host: &Netlink, subnet: Subnet) -> Result<u32> {
 }
 // ANCHOR_END: ready
 
+// ANCHOR: uplink
 /// The name of the link that leads outside, if it does not forward yet.
 fn uplink_to_switch_on(host: &Netlink, routes: &[Route]) -> Result<Option<String>> {
     let Some(index) = default_link(routes) else { return Ok(None) };
@@ -48,6 +49,7 @@ fn default_link(routes: &[Route]) -> Option<u32> {
     let is_default = |route: &&Route| route.prefix_length == 0 && route.kind == RouteType::Unicast;
     routes.iter().filter(is_default).min_by_key(|route| route.metric)?.link
 }
+// ANCHOR_END: uplink
 
 // ANCHOR: ready_table
 /// Sees to it that our table is there as we made it, with `uplink` in it.
@@ -75,6 +77,7 @@ fn ready_table(host: &Netlink, bridge: &Link, uplink: Option<&str>) -> Result<()
 }
 // ANCHOR_END: ready_table
 
+// ANCHOR: ready_address
 /// Sees to it that the bridge has an address of `subnet`, and so leads to all of them.
 fn ready_address(host: &Netlink, bridge: &Link, subnet: Subnet, routes: &[Route]) -> Result<()> {
     let gateway = subnet.gateway();
@@ -119,3 +122,4 @@ fn check_is_free(subnet: Subnet, others: &[&Route]) -> Result<()> {
         ),
     }
 }
+// ANCHOR_END: ready_address

@@ -81,6 +81,7 @@ pub enum Mode {
     Host,
 }
 
+// ANCHOR: network
 /// The network of a container. It is made by the supervisor, and gone when this is dropped.
 ///
 /// The fields are dropped from first to last: first nobody can come in, then the cable goes, then
@@ -94,6 +95,7 @@ pub struct Network {
     etc: EtcFiles,
     _sweeper: Option<Sweeper>,
 }
+// ANCHOR_END: network
 
 impl Network {
     // ANCHOR: create

@@ -36,6 +36,7 @@ fn table(uplinks: &BTreeSet<String>) -> String {
 }
 // ANCHOR_END: table
 
+// ANCHOR: make_table
 /// Makes the table, in place of what there is of it, and looks for others that throw away what
 /// containers send. The uplinks of the one before are added to these.
 ///
@@ -55,6 +56,7 @@ pub(crate) fn make_table(uplinks: &mut BTreeSet<String>) -> Result<Option<String
     };
     Ok(firewall::advice(&chains))
 }
+// ANCHOR_END: make_table
 
 /// The table, and the question for everybody's chains.
 fn with_chains(uplinks: &BTreeSet<String>) -> String {

@@ -9,6 +9,7 @@ use std::process::Stdio;
 pub(crate) const NO_MODULES: &str = "does this kernel have nf_tables? After an upgrade of the \
                                      kernel its modules load only after a reboot";
 
+// ANCHOR: run
 /// Gives `nft` a text to carry out, all of it or nothing. Returns what it printed, or the first
 /// line of what it said if it refused.
 ///
@@ -44,3 +45,4 @@ pub(crate) fn run(text: &str) -> Result<Result<String, String>> {
     let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
     Ok(Err(first.to_owned()))
 }
+// ANCHOR_END: run

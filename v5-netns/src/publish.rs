@@ -77,6 +77,7 @@ fn parse_port(text: &str) -> Result<u16, String> {
 pub(crate) struct Listeners(Vec<(TcpListener, u16)>);
 
 impl Listeners {
+    // ANCHOR: open
     /// Opens the ports, in the network namespace of this thread.
     ///
     /// # Errors
@@ -96,6 +97,7 @@ impl Listeners {
         }
         Ok(Listeners(listeners))
     }
+    // ANCHOR_END: open
 }
 
 fn cannot_listen(address: SocketAddr, errno: Errno) -> anyhow::Error {
@@ -164,6 +166,7 @@ impl Drop for Proxy {
     }
 }
 
+// ANCHOR: prepare
 fn prepare(namespace: &Namespace) -> Result<()> {
     // All signals but SIGKILL wait for ever: Ctrl-C is not for us, and our end is not ours to
     // choose.
@@ -175,6 +178,7 @@ fn prepare(namespace: &Namespace) -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).context("cannot read the limits")?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most).context("cannot raise the limit of files")
 }
+// ANCHOR_END: prepare
 
 fn serve(Listeners(listeners): &Listeners, target: Ipv4Addr) -> Result<Infallible> {
     let routes: Vec<_> = listeners

@@ -57,6 +57,7 @@ impl Subnet {
         self.prefix_length
     }
 
+    // ANCHOR: hosts
     /// The bridge's own address: where the containers send what is for somewhere else.
     pub(crate) fn gateway(self) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.network + 1)
@@ -68,6 +69,7 @@ impl Subnet {
         let last = (u32::MAX >> self.prefix_length) - 1;
         (2..=last).map(move |number| (number, Ipv4Addr::from_bits(self.network + number)))
     }
+    // ANCHOR_END: hosts
 
     /// Whether the two have an address in common.
     pub(crate) fn overlaps(self, other: Subnet) -> bool {
