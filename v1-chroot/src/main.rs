@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Parser;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 use v1_chroot::{ContainerArgs, enter_rootfs};
 
 /// Run a command with its own root directory
@@ -21,7 +21,7 @@ fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         enter_rootfs(&rootfs)?;
         exec(&args.container.command)
     })?;

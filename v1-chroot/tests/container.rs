@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::env;
 use std::process::{Command, ExitCode};
 
-use launcher::Child;
+use launcher::Container;
 use testbed::{EXE, Host, Outcome, Stage, Suite, contract};
 
 /// The first argument of a test binary that shall be a launcher with a bug.
@@ -78,5 +78,5 @@ impl Drop for Guard {
 fn start_panicking_child() -> ExitCode {
     let _guard = Guard;
     let prepare = || -> anyhow::Result<Infallible> { panic!("a bug of the launcher") };
-    ExitCode::from(Child::spawn(prepare).unwrap().wait().unwrap())
+    ExitCode::from(Container::spawn(prepare).unwrap().wait().unwrap())
 }

@@ -4,16 +4,15 @@
 //! namespace: no process ever changes its number. It says where the *next child* will be born, and
 //! that child is number 1 there.
 
-mod system_calls;
-
 use anyhow::{Context, Result};
-use launcher::child::{Child, Event, Forked};
+use launcher::child::Forked;
 use launcher::command_line::{one_line, report};
-use launcher::exit_now;
-use launcher::signals::taken_of;
+use launcher::signals::HeldSignals;
+use launcher::supervised::{Event, Supervised};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::Signal;
 use nix::unistd::getppid;
+use std::convert::Infallible;
 use v2_mountns::{CloneFlags, unshare};
 
 // ANCHOR: fork_into_pid_namespace
@@ -21,7 +20,7 @@ use v2_mountns::{CloneFlags, unshare};
 /// The caller stays outside; it waits for PID 1, and ends as PID 1 ends.
 ///
 /// # Errors
-/// Those of unshare(2) and [`Child::fork`].
+/// Those of unshare(2) and [`Supervised::fork`].
 pub fn fork_into_pid_namespace() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWPID)?;
     fork_and_stand_between()
@@ -30,17 +29,12 @@ pub fn fork_into_pid_namespace() -> Result<()> {
 /// The extra fork alone, for who has chosen the PID namespace of the next child in another way.
 ///
 /// # Errors
-/// Those of [`Child::fork`].
+/// Those of [`Supervised::fork`].
 pub fn fork_and_stand_between() -> Result<()> {
-    let mut taken: SigSet = STOPS.into_iter().chain([KILL]).collect();
-    let blocked = taken.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("cannot block signals")?;
-    taken.extend(&taken_of(&blocked));
-    match Child::fork(&taken)? {
+    let signals = HeldSignals::of_supervisor_and(STOPS.into_iter().chain([KILL]))?;
+    match Supervised::fork(signals)? {
         Forked::Child(bound) => bound,
-        Forked::Parent(pid1) => {
-            leave_to(&pid1)?;
-            exit_now(stand_in_between(&pid1))
-        }
+        Forked::Parent(pid1) => match stand_in_between(pid1)? {},
     }
 }
 // ANCHOR_END: fork_into_pid_namespace
@@ -53,40 +47,39 @@ const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
 pub const KILL: Signal = Signal::SIGPWR;
 
 // ANCHOR: stand_in_between
-/// Closes what PID 1 has now: among it the report pipe, which must close when the command runs, and
-/// whatever lock the supervisor holds, which must open when it ends.
+/// The whole life of the process between supervisor and PID 1: signals go in, the exit status out.
 ///
-/// If it fails, the report pipe is still there to tell it, and our end is that of PID 1.
-fn leave_to(_pid1: &Child) -> Result<()> {
+/// It keeps nothing open. PID 1 has all of it now, among it the report pipe, which must close when
+/// the command runs, and whatever lock the supervisor holds, which must open when it ends. If that
+/// fails, the report pipe is still there to tell it, and our end is that of PID 1.
+fn stand_in_between(pid1: Supervised) -> Result<Infallible> {
     // Until here the supervisor's death was ours (SIGKILL), and ours is PID 1's. But a command that
     // changes its user loses its death signal. So from here on we live to kill it ourselves.
     set_pdeathsig(KILL).context("cannot change the parent-death signal")?;
-    // SAFETY: this process never returns to code that owns a descriptor, and `_pid1` has none.
-    unsafe { system_calls::close_from_3() }.context("cannot close descriptors")
-}
-
-/// The whole life of the process between supervisor and PID 1: signals go in, the exit status out.
-fn stand_in_between(pid1: &Child) -> u8 {
-    wait_for(pid1).unwrap_or_else(|error| {
-        report(&one_line(&error));
-        125
+    pid1.wait_without_descriptors(|pid1| {
+        wait_for(pid1).unwrap_or_else(|error| {
+            report(&one_line(&error));
+            125
+        })
     })
 }
 
-fn wait_for(pid1: &Child) -> Result<u8> {
+fn wait_for(pid1: &Supervised) -> Result<u8> {
     loop {
         match pid1.next_event()? {
             Event::Ended(status) => return Ok(status),
-            Event::FromProcess(KILL, _) => pid1.kill(Signal::SIGKILL)?,
+            Event::FromProcess(KILL, _) => pid1.child().kill(Signal::SIGKILL)?,
             // What was sent to our whole group has reached PID 1 already, if it is in that group.
             Event::FromProcess(signal, sender)
-                if sender == getppid() || !pid1.is_in_our_group() =>
+                if sender == getppid() || !pid1.child().is_in_our_group() =>
             {
-                pid1.kill(signal)?;
+                pid1.child().kill(signal)?;
             }
             // A PID 1 has no default actions, so it does not stop with the others of its group.
             // SIGSTOP from outside cannot be declined. SIGCONT needs no help: it always works.
-            Event::FromTerminal(signal) if STOPS.contains(&signal) => pid1.kill(Signal::SIGSTOP)?,
+            Event::FromTerminal(signal) if STOPS.contains(&signal) => {
+                pid1.child().kill(Signal::SIGSTOP)?
+            }
             Event::FromProcess(..) | Event::FromTerminal(_) => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Parser;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 use v1_chroot::ContainerArgs;
 use v2_mountns::volume::VolumeArgs;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
@@ -29,7 +29,7 @@ fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         fork_into_pid_namespace()?;
         unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS)?;
         set_hostname(&args.uts.hostname)?;

@@ -132,7 +132,7 @@ impl Proxy {
         target: Ipv4Addr,
     ) -> Result<Proxy> {
         let (mut ready, mut reporter) = io::pipe().context("cannot make a pipe")?;
-        match Child::fork(&SigSet::empty())? {
+        match Child::fork()? {
             Forked::Parent(child) => {
                 let proxy = Proxy(child);
                 drop(reporter);
@@ -160,7 +160,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         // One that has ended by itself can still be signalled, until it is reaped.
-        if let Err(error) = self.0.kill(Signal::SIGKILL).and_then(|()| self.0.reap()) {
+        if let Err(error) = self.0.kill(Signal::SIGKILL).and_then(|()| self.0.wait()) {
             note(format_args!("left behind: the proxy: {}", one_line(&error)));
         }
     }

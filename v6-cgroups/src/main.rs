@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Parser;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 use v1_chroot::ContainerArgs;
 use v2_mountns::volume::VolumeArgs;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
@@ -37,7 +37,7 @@ fn run() -> Result<u8> {
     let as_root = become_root(caller)?;
     let network = Network::create(&as_root, &args.network)?;
     let cgroup = Cgroup::create(&as_root, &args.limits)?;
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         fork_into_pid_namespace()?;
         cgroup.enter()?;
         network.enter()?;

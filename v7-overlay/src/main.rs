@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Parser;
-use launcher::{Child, become_root, finish, parse};
+use launcher::{Container, become_root, finish, parse};
 use v1_chroot::ContainerArgs;
 use v2_mountns::volume::VolumeArgs;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
@@ -46,7 +46,7 @@ fn run() -> Result<u8> {
     let cgroup = Cgroup::create(&as_root, &args.limits)?;
     let overlay = Overlay::create(&as_root, &layers, &args.overlay)?;
     // ANCHOR: recipe
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         fork_into_pid_namespace()?;
         cgroup.enter()?;
         network.enter()?;

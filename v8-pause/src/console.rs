@@ -150,9 +150,8 @@ impl Console {
 
     /// Those of the signals that are for [`Console::take_signal`], beside these.
     #[must_use]
-    pub fn with_its_signals(mut signals: SigSet) -> SigSet {
-        signals.extend(SIGNALS);
-        signals
+    pub fn with_its_signals(signals: &SigSet) -> SigSet {
+        signals.iter().chain(SIGNALS).collect()
     }
 
     /// True if the signal was one that tells of the terminal.

@@ -11,6 +11,7 @@ use launcher::command_line::{errno_of, note, one_line};
 use launcher::signals::{Interrupts, hold_signals};
 use launcher::users::{Digits, number_of_user};
 use launcher::{Caller, Child, bounded, close_host_descriptors};
+use launcher::{Container, bounded, close_host_descriptors, directories};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, ResolveFlag};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -49,7 +50,7 @@ pub fn exec(caller: &Caller, args: &ExecArgs) -> Result<u8> {
 ///
 /// # Errors
 /// Those of setns(2), or why the command cannot be executed.
-pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Child> {
+pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Container> {
     let pid = Pid::from_raw(container.pid);
     let user = container.user.clone().filter(|user| !user.is_empty());
     let user = user.unwrap_or_else(|| "0".to_owned());
@@ -64,8 +65,8 @@ pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Ch
         user: Some(user.clone()),
         digits: Digits::Number,
     };
-    Child::spawn(move || {
-        // EPERM: it leads a process group, which Child has made for it, for there is no terminal.
+    Container::spawn(move || {
+        // EPERM: it leads a process group, made for it by Container, for there is no terminal.
         let _ = setsid();
         if let Err(error) = enter_that_of(pid) {
             note(format_args!("outside of the container's limits: {}", one_line(&error)));
@@ -113,7 +114,7 @@ fn environment_of(pid: Pid) -> Result<Vec<OsString>> {
 
 /// A command that runs, and what is carried for it meanwhile.
 struct Session {
-    child: Child,
+    container: Container,
     console: Console,
     signals: SignalFd,
     interrupts: Interrupts,
@@ -124,15 +125,15 @@ struct Session {
 
 /// The signals that a session takes, from here on.
 fn signals() -> Result<SignalFd> {
-    let taken = Console::with_its_signals(hold_signals()?.taken);
+    let taken = Console::with_its_signals(hold_signals()?.as_set());
     SignalFd::with_flags(&taken, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .context("cannot make a signalfd")
 }
 
 impl Session {
-    fn new(child: Child, console: Console, signals: SignalFd) -> Session {
+    fn new(container: Container, console: Console, signals: SignalFd) -> Session {
         let interrupts = Interrupts::default();
-        Session { child, console, signals, interrupts, deadline: None, status: None }
+        Session { container, console, signals, interrupts, deadline: None, status: None }
     }
 
     /// Carries and waits until the command has ended and what it has printed is carried.
@@ -148,7 +149,7 @@ impl Session {
             }
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 self.deadline = None;
-                self.child.kill(KILL)?;
+                self.container.child().kill(KILL)?;
             }
         }
     }
@@ -164,19 +165,19 @@ impl Session {
         }
         match signal {
             Signal::SIGCHLD if self.status.is_none() => {
-                self.status = self.child.try_wait()?;
+                self.status = self.container.child().try_wait()?;
                 self.status.map_or(Ok(()), |_| self.console.end())?;
             }
             Signal::SIGCHLD => {}
             // It has ended, and the terminal does not take its last words.
             _ if self.status.is_some() => self.console.hang_up(),
-            Signal::SIGHUP if is_from_terminal || self.child.terminal_is_gone() => {
+            Signal::SIGHUP if is_from_terminal || self.container.terminal_is_gone() => {
                 self.hang_up()?;
             }
             Signal::SIGINT if is_from_terminal && self.interrupts.third_in_a_row() => {
-                self.child.kill(KILL)?;
+                self.container.child().kill(KILL)?;
             }
-            _ => self.child.kill(signal)?,
+            _ => self.container.child().kill(signal)?,
         }
         Ok(())
     }
@@ -185,7 +186,7 @@ impl Session {
         // Who has a terminal hears of it from the kernel, when it is closed.
         self.console.hang_up();
         if !self.console.has_hung_up() {
-            self.child.kill(Signal::SIGHUP)?;
+            self.container.child().kill(Signal::SIGHUP)?;
         }
         self.deadline.get_or_insert_with(|| Instant::now() + GRACE);
         Ok(())
@@ -217,7 +218,8 @@ impl Drop for Session {
     fn drop(&mut self) {
         if self.status.is_none() {
             // An error of ours: nobody carries any more.
-            let _ = self.child.kill(KILL).and_then(|()| self.child.reap());
+            let child = self.container.child();
+            let _ = child.kill(KILL).and_then(|()| child.wait());
         }
     }
 }

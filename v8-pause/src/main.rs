@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use launcher::{Caller, Child, become_root, finish, parse};
+use launcher::{Container, become_root, directories, finish, parse};
 use manifest::Pod;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
 use v3_pidns::{fork_and_stand_between, fork_into_pid_namespace};
@@ -57,9 +58,9 @@ fn start(
     shared: &Namespaces,
     cgroup: &Cgroup,
     output: &Ends,
-) -> Result<Child> {
+) -> Result<Container> {
     // ANCHOR: recipe
-    Child::spawn(|| {
+    Container::spawn(|| {
         leave_terminal()?;
         output.connect()?;
         harden()?;

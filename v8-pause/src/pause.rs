@@ -4,7 +4,7 @@ use crate::hardening::{execute, give_up_all_capabilities, sealed};
 use crate::shared::Namespaces;
 use anyhow::{Context, Result};
 use launcher::child::children_of;
-use launcher::{Child, close_on_exec_from_3};
+use launcher::{Child, Container, close_on_exec_from_3};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::mount::MsFlags;
 use nix::sys::signal::SigSet;
@@ -25,7 +25,7 @@ pub const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pause"));
 /// The pause process of a pod. Dropped, it is killed, and with it whatever is in its PID namespace.
 #[derive(Debug)]
 pub struct Pause {
-    in_between: Child,
+    in_between: Container,
     pid: Pid,
     namespaces: Namespaces,
     _cgroup: Cgroup,
@@ -44,7 +44,7 @@ impl Pause {
     /// Those of the system calls in it.
     pub fn start(network: &Network, hostname: &str, pod: &Cgroup) -> Result<Pause> {
         let cgroup = pod.create_inner(CGROUP, &Limits::default())?;
-        let in_between = Child::spawn(|| {
+        let in_between = Container::spawn(|| {
             leave_terminal()?;
             network.enter()?;
             fork_into_pid_namespace()?;
@@ -57,7 +57,7 @@ impl Pause {
             give_up_all_capabilities()?;
             become_pause(&program)
         })?;
-        let pid = main_process(&in_between)?;
+        let pid = main_process(in_between.child())?;
         Ok(Pause { in_between, pid, namespaces: Namespaces::of(pid)?, _cgroup: cgroup })
     }
     // ANCHOR_END: start
@@ -85,14 +85,15 @@ impl Pause {
     /// # Errors
     /// Those of waitpid(2).
     pub fn try_wait(&self) -> Result<Option<u8>> {
-        self.in_between.try_wait()
+        self.in_between.child().try_wait()
     }
 }
 
 impl Drop for Pause {
     fn drop(&mut self) {
+        let in_between = self.in_between.child();
         // Both fail if it has ended and was waited for.
-        let _ = self.in_between.kill(KILL).and_then(|()| self.in_between.reap());
+        let _ = in_between.kill(KILL).and_then(|()| in_between.wait());
     }
 }
 
@@ -110,7 +111,7 @@ fn main_process(in_between: &Child) -> Result<Pid> {
 /// # Errors
 /// Those of pipe(2) and dup2(2).
 pub fn leave_terminal() -> Result<()> {
-    // EPERM: it leads a process group, which Child has made for it, for there is no terminal.
+    // EPERM: it leads a process group, made for it by Container, for there is no terminal.
     let _ = setsid();
     let (empty, _) = io::pipe().context("cannot make a pipe")?;
     dup2_stdin(&empty).context("cannot replace stdin")

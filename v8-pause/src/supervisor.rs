@@ -10,7 +10,7 @@ use crate::pause::Pause;
 use crate::prepared::Prepared;
 use crate::state::{Record, State};
 use anyhow::{Context, Result, anyhow};
-use launcher::Child;
+use launcher::Container;
 use launcher::command_line::{Failure, note, report};
 use launcher::signals::hold_signals;
 use manifest::{Pod, RestartPolicy};
@@ -36,7 +36,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 const KILLED: u8 = 137;
 
 /// How to start a container: the recipe in main.rs.
-pub type Start<'a> = dyn Fn(&Prepared, &Cgroup, &Ends) -> Result<Child> + 'a;
+pub type Start<'a> = dyn Fn(&Prepared, &Cgroup, &Ends) -> Result<Container> + 'a;
 
 /// What the supervisor of a pod knows.
 pub struct Supervisor<'a> {
@@ -47,7 +47,7 @@ pub struct Supervisor<'a> {
     start: &'a Start<'a>,
     signals: SignalFd,
     members: Vec<Member<'a>>,
-    shell: Option<Child>,
+    shell: Option<Container>,
     /// What passes between the shell and our terminal.
     console: Option<Console>,
     shell_status: Option<u8>,
@@ -77,7 +77,7 @@ impl<'a> Supervisor<'a> {
         start: &'a Start<'a>,
     ) -> Result<Supervisor<'a>> {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        let taken = Console::with_its_signals(hold_signals()?.taken);
+        let taken = Console::with_its_signals(hold_signals()?.as_set());
         let signals = SignalFd::with_flags(&taken, flags);
         Ok(Supervisor {
             pod,
@@ -269,10 +269,10 @@ impl<'a> Supervisor<'a> {
         for member in &mut self.members {
             member.next_start = None;
             if let Some(process) = &member.process {
-                process.in_between.kill(Signal::SIGTERM)?;
+                process.in_between.child().kill(Signal::SIGTERM)?;
             }
         }
-        self.shell.as_ref().map_or(Ok(()), |shell| shell.kill(Signal::SIGHUP))?;
+        self.shell.as_ref().map_or(Ok(()), |shell| shell.child().kill(Signal::SIGHUP))?;
         Ok(())
     }
 
@@ -285,8 +285,8 @@ impl<'a> Supervisor<'a> {
             _ => return Ok(()),
         }
         let processes = self.members.iter().filter_map(|member| member.process.as_ref());
-        let children = processes.map(|process| &process.in_between).chain(&self.shell);
-        children.into_iter().try_for_each(|child| child.kill(KILL))
+        let containers = processes.map(|process| &process.in_between).chain(&self.shell);
+        containers.into_iter().try_for_each(|it| it.child().kill(KILL))
     }
     // ANCHOR_END: stop
 
@@ -312,7 +312,7 @@ impl<'a> Supervisor<'a> {
     fn reap(&mut self, policy: RestartPolicy) -> Result<()> {
         check_pause(self.pause, Duration::ZERO)?;
         if let Some(shell) = &self.shell
-            && let Some(status) = shell.try_wait()?
+            && let Some(status) = shell.child().try_wait()?
         {
             self.shell_status = Some(status);
             self.shell = None;
@@ -322,7 +322,7 @@ impl<'a> Supervisor<'a> {
         let mut has_changed = false;
         for member in &mut self.members {
             let Some(process) = &mut member.process else { continue };
-            let Some(status) = process.in_between.try_wait()? else { continue };
+            let Some(status) = process.in_between.child().try_wait()? else { continue };
             has_changed = true;
             if !self.pod.share_process_namespace {
                 process.namespaces = None; // the kernel has killed all of its PID namespace

@@ -9,7 +9,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 //[ starter
 use nix::unistd::chroot;
 //[ solution
@@ -33,7 +33,7 @@ fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         change_root(&rootfs)?;
         exec(&args.container.command)
     })?;

@@ -11,7 +11,7 @@
 use anyhow::{Context, Result};
 use clap::Parser;
 use launcher::child::children_of;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
 use v1_chroot::{ContainerArgs, enter_rootfs};
@@ -43,20 +43,20 @@ fn run() -> Result<u8> {
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
     // This child ends with us, and with it its own child, which is process 1.
-    let in_between = Child::spawn(|| {
+    let in_between = Container::spawn(|| {
         fork_into_pid_namespace()?;
         unshare(CloneFlags::CLONE_NEWUTS)?;
         set_hostname("pod")?;
         enter_rootfs(&rootfs)?;
         exec(&["sleep".into(), "1000000".into()])
     })?;
-    let process_1 = children_of(in_between.pid())?.pop().context("process 1 has ended")?;
+    let process_1 = children_of(in_between.child().pid())?.pop().context("process 1 has ended")?;
     let open = |kind: &str| {
         let path = format!("/proc/{process_1}/ns/{kind}");
         File::open(&path).with_context(|| format!("cannot open {path}"))
     };
     let namespaces = [open("uts")?, open("pid")?];
-    let command = Child::spawn(|| {
+    let command = Container::spawn(|| {
         //[ starter
         for namespace in &namespaces {
             setns(namespace, CloneFlags::empty()).context("cannot join a namespace")?;
@@ -74,9 +74,8 @@ fn run() -> Result<u8> {
         for namespace in &namespaces {
             setns(namespace, CloneFlags::empty()).context("cannot join a namespace")?;
         }
-        let taken = launcher::signals::hold_signals()?.taken;
-        if let launcher::Forked::Parent(child) = Child::fork(&taken)? {
-            child.reap()?;
+        if let launcher::Forked::Parent(child) = launcher::Child::fork()? {
+            child.wait()?;
             launcher::exit_now(0);
         }
         //]

@@ -11,7 +11,6 @@
 use anyhow::{Context, Result};
 use clap::Parser;
 use launcher::{Child, Forked, become_root, exec, finish, parse};
-use nix::sys::signal::SigSet;
 use nix::sys::wait::{WaitStatus, waitpid};
 use std::path::Path;
 use v1_chroot::{ContainerArgs, enter_rootfs};
@@ -31,7 +30,7 @@ fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
-    match Child::fork(&SigSet::empty())? {
+    match Child::fork()? {
         Forked::Child(bound) => finish(bound.and_then(|()| start(&rootfs, &args.container))),
         Forked::Parent(_) => {
             let status = waitpid(None, None).context("cannot wait for the command")?;

@@ -19,7 +19,6 @@ use anyhow::{Context, Result};
 use anyhow::Result;
 //]
 use clap::Parser;
-use launcher::signals::hold_signals;
 use launcher::{Child, Forked, become_root, exec, finish, parse};
 //[ solution
 use nix::sched::{CloneFlags, unshare};
@@ -52,13 +51,12 @@ fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
-    let taken = hold_signals()?.taken;
     //[ starter
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
     // YOUR TURN: the first child from here on is process 1 of the namespace.
     //[ solution
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
-    let _process_1 = match Child::fork(&taken)? {
+    let _process_1 = match Child::fork()? {
         Forked::Parent(process_1) => process_1,
         Forked::Child(Err(error)) => finish(Err(error)),
         Forked::Child(Ok(())) => loop {
@@ -68,7 +66,7 @@ fn run() -> Result<u8> {
     //[ fault each-its-own
     //[ fault awake
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
-    let _process_1 = match Child::fork(&taken)? {
+    let _process_1 = match Child::fork()? {
         Forked::Parent(process_1) => process_1,
         Forked::Child(_) => loop {
             std::hint::spin_loop();
@@ -77,7 +75,7 @@ fn run() -> Result<u8> {
     //]
     let mut status = 0;
     for _ in 0..args.times {
-        status = match Child::fork(&taken)? {
+        status = match Child::fork()? {
             //[ starter
             Forked::Child(bound) => finish(bound.and_then(|()| start(&rootfs, &args.container))),
             //[ solution

@@ -14,7 +14,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 //[ solution
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -60,7 +60,7 @@ fn run() -> Result<u8> {
     become_root(caller)?;
     let group = args.cgroup.join("container");
     fs::create_dir(&group).with_context(|| format!("cannot make {group:?}"))?;
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         enter(&group)?;
         enter_rootfs(&rootfs)?;
         exec(&args.container.command)

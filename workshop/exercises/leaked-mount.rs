@@ -12,7 +12,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use std::path::Path;
@@ -37,7 +37,7 @@ fn run() -> Result<u8> {
     make_private()?;
     //[ solution
     //]
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNS).context("cannot make a mount namespace")?;
         //[ starter
         // YOUR TURN: what is mounted from here on must stay in this namespace.

@@ -9,7 +9,7 @@
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 use nix::sched::{CloneFlags, unshare};
 use std::path::Path;
 use std::process::Command;
@@ -35,7 +35,7 @@ fn run() -> Result<u8> {
     set_up("lo", &rootfs)?;
     //[ solution
     //]
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         //[ starter
         unshare(CloneFlags::CLONE_NEWNET).context("cannot make a network namespace")?;
         //[ solution

@@ -12,7 +12,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 use nix::mount::{MsFlags, mount};
 //[ starter
 use std::fs;
@@ -50,7 +50,7 @@ fn run() -> Result<u8> {
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
     let layers = from_top_to_bottom(&args.layers, &rootfs)?;
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNS)?;
         private_mounts()?;
         mount_layers(&layers, &rootfs)?;

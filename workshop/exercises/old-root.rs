@@ -11,7 +11,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 //[ starter
 use nix::mount::{MsFlags, mount};
 //[ solution
@@ -41,7 +41,7 @@ fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNS).context("cannot make a mount namespace")?;
         private_mounts()?;
         change_root(&rootfs)?;

@@ -14,7 +14,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 use std::fs;
 use std::path::{Path, PathBuf};
 use v1_chroot::{ContainerArgs, enter_rootfs};
@@ -43,7 +43,7 @@ fn run() -> Result<u8> {
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
     limit(&args.cgroup, args.pids)?;
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         //[ solution
         enter(&args.cgroup)?;
         //[ starter

@@ -12,9 +12,9 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
-use launcher::{Child, Forked, become_root, exec, finish, parse};
+use launcher::{Child, Container, Forked, become_root, exec, finish, parse};
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io;
@@ -40,21 +40,21 @@ fn run() -> Result<u8> {
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
     let namespace = make_namespace(&rootfs)?;
-    let proxy = match Child::fork(&SigSet::empty())? {
+    let proxy = match Child::fork()? {
         Forked::Parent(proxy) => proxy,
         Forked::Child(bound) => {
             let Err(error) = bound.and_then(|()| be_proxy(&namespace));
             finish(Err(error))
         }
     };
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         setns(&namespace, CloneFlags::CLONE_NEWNET).context("cannot enter the network")?;
         enter_rootfs(&rootfs)?;
         exec(&args.container.command)
     })?;
     let status = container.wait();
     proxy.kill(Signal::SIGKILL)?;
-    proxy.reap()?;
+    proxy.wait()?;
     status
 }
 

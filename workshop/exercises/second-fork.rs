@@ -12,7 +12,6 @@
 use anyhow::{Context, Result};
 use clap::Parser;
 //[ solution
-use launcher::signals::hold_signals;
 use launcher::{Child, Forked, become_root, exec, finish, parse};
 //[ starter
 use launcher::{become_root, exec, finish, parse};
@@ -38,29 +37,25 @@ fn run() -> Result<u8> {
     become_root(caller)?;
     //[ starter
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
-    // YOUR TURN: launcher::Child has a fork and a wait. Both want the signals that
-    // launcher::signals::hold_signals has taken before: else wait never hears of the end.
+    // YOUR TURN: launcher::Child has a fork and a wait.
     start(&rootfs, &args.container)
     //[ solution
-    let taken = hold_signals()?.taken;
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
-    match Child::fork(&taken)? {
+    match Child::fork()? {
         Forked::Child(bound) => finish(bound.and_then(|()| start(&rootfs, &args.container))),
         Forked::Parent(child) => child.wait(),
     }
     //[ fault no-wait
-    let taken = hold_signals()?.taken;
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
-    match Child::fork(&taken)? {
+    match Child::fork()? {
         Forked::Child(bound) => finish(bound.and_then(|()| start(&rootfs, &args.container))),
         Forked::Parent(_) => Ok(0),
     }
     //[ fault lost-status
-    let taken = hold_signals()?.taken;
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
-    match Child::fork(&taken)? {
+    match Child::fork()? {
         Forked::Child(bound) => finish(bound.and_then(|()| start(&rootfs, &args.container))),
-        Forked::Parent(child) => child.reap().map(|()| 0),
+        Forked::Parent(child) => child.wait().map(|_| 0),
     }
     //]
 }

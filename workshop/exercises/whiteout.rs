@@ -12,7 +12,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 use nix::mount::{MsFlags, mount};
 //[ solution
 use nix::sys::stat::{Mode, SFlag, mknod};
@@ -44,7 +44,7 @@ fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNS)?;
         private_mounts()?;
         for name in marked(&args.layer)? {

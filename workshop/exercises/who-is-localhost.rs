@@ -11,7 +11,7 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
 use std::ffi::OsString;
@@ -60,14 +60,14 @@ fn run() -> Result<u8> {
     let command = start(&network, &rootfs, &args.container.command)?;
     //]
     let status = command.wait();
-    web.kill(Signal::SIGKILL)?;
-    web.reap()?;
+    web.child().kill(Signal::SIGKILL)?;
+    web.child().wait()?;
     status
 }
 
 /// Starts a container in a network.
-fn start(network: &File, rootfs: &Path, command: &[OsString]) -> Result<Child> {
-    Child::spawn(|| {
+fn start(network: &File, rootfs: &Path, command: &[OsString]) -> Result<Container> {
+    Container::spawn(|| {
         setns(network, CloneFlags::CLONE_NEWNET).context("cannot enter the network")?;
         enter_rootfs(rootfs)?;
         exec(command)

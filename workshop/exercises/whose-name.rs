@@ -8,7 +8,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use launcher::{Child, become_root, exec, finish, parse};
+use launcher::{Container, become_root, exec, finish, parse};
 use nix::sched::{CloneFlags, unshare};
 use v1_chroot::{ContainerArgs, enter_rootfs};
 //[ starter
@@ -38,7 +38,7 @@ fn run() -> Result<u8> {
     set_hostname("container")?;
     //[ solution
     //]
-    let container = Child::spawn(|| {
+    let container = Container::spawn(|| {
         unshare(CloneFlags::CLONE_NEWUTS).context("cannot make a UTS namespace")?;
         //[ solution
         set_hostname("container")?;

@@ -11,17 +11,14 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use launcher::signals::hold_signals;
 use launcher::{Child, Forked, become_root, finish, parse};
 use nix::sched::{CloneFlags, unshare};
 //[ solution
-use nix::sys::signal::SigSet;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::path::Path;
 use std::process::Command;
 //[ starter
-use nix::sys::signal::SigSet;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
@@ -44,9 +41,8 @@ fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
-    let taken = hold_signals()?.taken;
     unshare(CloneFlags::CLONE_NEWPID).context("cannot make a PID namespace")?;
-    match Child::fork(&taken)? {
+    match Child::fork()? {
         Forked::Child(bound) => finish(bound.and_then(|()| be_process_1(&rootfs, &args.container))),
         Forked::Parent(child) => child.wait(),
     }
@@ -65,7 +61,6 @@ fn enter(rootfs: &Path) -> Result<()> {
 /// The life of process 1: starts the command and waits. Returns the exit status of the command.
 fn be_process_1(rootfs: &Path, container: &ContainerArgs) -> Result<u8> {
     enter(rootfs)?;
-    SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
     let [program, arguments @ ..] = &container.command[..] else { bail!("no command given") };
     //[ starter
     let mut command = Command::new(program)

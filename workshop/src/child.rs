@@ -5,7 +5,7 @@ use std::fs::File;
 
 use anyhow::{Context, Result};
 use launcher::command_line::Failure;
-use launcher::{Child, exit_now};
+use launcher::{Container, exit_now};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::dup2_stderr;
 
@@ -18,7 +18,7 @@ use nix::unistd::dup2_stderr;
 /// If the child cannot be made or waited for.
 pub fn run(work: impl FnOnce() -> Result<Infallible>) -> Result<Result<u8, Failure>> {
     let mask = SigSet::thread_get_mask().context("cannot read the signal mask")?;
-    let ended = Child::spawn(work).and_then(Child::wait);
+    let ended = Container::spawn(work).and_then(Container::wait);
     mask.thread_swap_mask(SigmaskHow::SIG_SETMASK).context("cannot set the signal mask")?;
     Ok(ended.map_err(Failure::from))
 }

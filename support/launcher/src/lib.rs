@@ -12,7 +12,10 @@
 //! | [`locked_directory`] | a directory with an owner, and how the next start finds what has none |
 //! | [`program`] | finds the programs that a launcher starts |
 //! | [`rootless`] | root without root: a user namespace |
-//! | [`child`] | fork, wait, pass on signals |
+//! | [`container`] | starts, waits for, kills: what `main.rs` of a step has |
+//! | `report` | how an error of the child comes to its parent |
+//! | [`supervised`] | a child that is waited for, and signals meanwhile |
+//! | [`child`] | fork, kill, wait |
 //! | [`signals`] | which ones, and which the command starts with |
 //! | [`terminal`] | who may read the terminal, and whether it is still there |
 //! | [`handover`] | how a file that a child has opened comes to its parent |
@@ -37,6 +40,7 @@ mod caller;
 pub mod child;
 pub mod command;
 pub mod command_line;
+pub mod container;
 pub mod directories;
 pub mod elf_file;
 mod executable;
@@ -47,19 +51,26 @@ pub mod mountinfo;
 mod printable;
 pub mod program;
 mod removal;
+mod report;
 pub mod rootless;
 pub mod signals;
 mod size;
+pub mod supervised;
 pub mod system_calls;
 pub mod terminal;
 pub mod users;
 
 pub use caller::Caller;
 pub use child::{Child, Forked, close_host_descriptors};
+pub use child::{Child, Forked};
 pub use command::exec;
 pub use command_line::{finish, parse};
+pub use container::Container;
 pub use printable::printable;
 pub use removal::remove_tree;
+pub use report::close_host_descriptors;
+pub use rootless::become_root;
 pub use rootless::{AsRoot, become_root};
 pub use size::parse_size;
+pub use supervised::Supervised;
 pub use system_calls::{close_on_exec_from_3, exit_now};

@@ -3,7 +3,7 @@
 use crate::system_calls::{default_action, pending_signals};
 use anyhow::{Context, Result, anyhow};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::Mode;
 use nix::unistd::read;
 use std::fmt;
@@ -22,12 +22,10 @@ const TAKEN: [Signal; 7] = [
     Signal::SIGCHLD,
 ];
 
-/// The signals that wait for a supervisor, and those that its caller had ignored.
+/// Signals that are blocked, so that they wait for this process until it asks for them.
 #[derive(Debug)]
 pub struct HeldSignals {
-    /// Those that the supervisor takes, all blocked now.
-    pub taken: SigSet,
-    pub(crate) ignored: u64,
+    taken: SigSet,
 }
 
 /// From here on the signals that a supervisor takes wait for it, and it can wait for its children.
@@ -35,12 +33,72 @@ pub struct HeldSignals {
 /// # Errors
 /// Those of sigprocmask(2) and sigaction(2): none is expected.
 pub fn hold_signals() -> Result<HeldSignals> {
-    let ignored = ignored_signals()?;
-    let taken = signals_to_take(ignored);
-    taken.thread_block().context("cannot block signals")?;
-    // The kernel tells us of a child's end by SIGCHLD, unless our caller had it ignored.
-    default_action(Signal::SIGCHLD as i32).context("cannot reset SIGCHLD")?;
-    Ok(HeldSignals { taken, ignored })
+    IgnoredSignals::of_caller()?.hold_others()
+}
+
+impl HeldSignals {
+    /// For a child of a supervisor that has a child of its own: takes what the supervisor has held
+    /// since before the fork, SIGCHLD in any case, and these beside it.
+    ///
+    /// # Errors
+    /// Those of sigprocmask(2): none is expected.
+    pub fn of_supervisor_and(more: impl IntoIterator<Item = Signal>) -> Result<HeldSignals> {
+        let mut taken: SigSet = more.into_iter().chain([Signal::SIGCHLD]).collect();
+        let held = taken.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("cannot block signals")?;
+        // Whatever else is blocked was so by the supervisor's caller.
+        taken.extend(TAKEN.into_iter().filter(|signal| held.contains(*signal)));
+        Ok(HeldSignals { taken })
+    }
+
+    /// Which ones, for signalfd(2) and sigwaitinfo(2).
+    pub fn as_set(&self) -> &SigSet {
+        &self.taken
+    }
+}
+
+/// The signals that our caller had this process ignore, as a bit mask: bit N-1 for signal N.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IgnoredSignals(u64);
+
+impl IgnoredSignals {
+    /// Those that are ignored now (the line SigIgn of proc_pid_status(5)).
+    pub(crate) fn of_caller() -> Result<IgnoredSignals> {
+        let path = "/proc/self/status";
+        let mut status = [0; 4096]; // about 1500 bytes; the kernel gives them in one read(2)
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let length = openat(AT_FDCWD, path, flags, Mode::empty())
+            .and_then(|file| read(file, &mut status))
+            .with_context(|| format!("cannot read {path}"))?;
+        let status = String::from_utf8_lossy(&status[..length]); // no more than there is room for
+        let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        mask.map(IgnoredSignals).with_context(|| format!("no line SigIgn in {path}"))
+    }
+
+    /// [`hold_signals`], by who has asked already what is ignored.
+    pub(crate) fn hold_others(self) -> Result<HeldSignals> {
+        let mut taken: SigSet = TAKEN.into_iter().collect();
+        if self.has(Signal::SIGHUP as i32) {
+            taken.remove(Signal::SIGHUP); // nohup(1): the hang-up is meant to pass us by
+        }
+        taken.thread_block().context("cannot block signals")?;
+        // The kernel tells us of a child's end by SIGCHLD, unless our caller had it ignored.
+        default_action(Signal::SIGCHLD as i32).context("cannot reset SIGCHLD")?;
+        Ok(HeldSignals { taken })
+    }
+
+    /// Sets what is ignored back to the default action: execve(2) keeps "ignored" (signal(7)), and
+    /// Rust's runtime ignores SIGPIPE in every program. SIGHUP stays ignored: that is nohup(1).
+    pub(crate) fn set_to_default(self) -> Result<()> {
+        let is_to_reset = |number: &i32| *number != Signal::SIGHUP as i32 && self.has(*number);
+        (1..=64).filter(is_to_reset).try_for_each(|number| {
+            default_action(number).map_err(|errno| anyhow!("cannot reset signal {number}: {errno}"))
+        })
+    }
+
+    fn has(self, number: i32) -> bool {
+        self.0 & (1 << (number - 1)) != 0
+    }
 }
 
 /// A signal that asks a process to end, and has come before there was a container to pass it on to.
@@ -67,49 +125,6 @@ pub fn check_not_asked_to_end() -> io::Result<()> {
         Some(signal) => Err(io::Error::other(AskedToEnd(signal))),
         None => Ok(()),
     }
-}
-
-/// Those of the blocked signals that a supervisor has blocked itself: the rest was its caller.
-pub fn taken_of(blocked: &SigSet) -> SigSet {
-    TAKEN.into_iter().filter(|signal| blocked.contains(*signal)).collect()
-}
-
-/// The signals that this process ignores, as a bit mask: bit N-1 for signal N (the line SigIgn of
-/// proc_pid_status(5)).
-fn ignored_signals() -> Result<u64> {
-    let path = "/proc/self/status";
-    let mut status = [0; 4096]; // about 1500 bytes; the kernel gives them in one read(2)
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    let length = openat(AT_FDCWD, path, flags, Mode::empty())
-        .and_then(|file| read(file, &mut status))
-        .with_context(|| format!("cannot read {path}"))?;
-    let status = String::from_utf8_lossy(&status[..length]); // no more than there is room for
-    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.with_context(|| format!("no line SigIgn in {path}"))
-}
-
-fn is_ignored(ignored: u64, number: i32) -> bool {
-    ignored & (1 << (number - 1)) != 0
-}
-
-/// The signals that this supervisor takes, given those that its caller had ignored.
-fn signals_to_take(ignored: u64) -> SigSet {
-    let mut set: SigSet = TAKEN.into_iter().collect();
-    if is_ignored(ignored, Signal::SIGHUP as i32) {
-        set.remove(Signal::SIGHUP); // nohup(1): the hang-up is meant to pass us by
-    }
-    set
-}
-
-/// Sets what is ignored back to the default action: execve(2) keeps "ignored" (signal(7)), and
-/// Rust's runtime ignores SIGPIPE in every program. SIGHUP stays ignored: that is nohup(1).
-pub(crate) fn default_actions(ignored: u64) -> Result<()> {
-    let is_to_reset =
-        |number: &i32| *number != Signal::SIGHUP as i32 && is_ignored(ignored, *number);
-    (1..=64).filter(is_to_reset).try_for_each(|number| {
-        default_action(number).map_err(|errno| anyhow!("cannot reset signal {number}: {errno}"))
-    })
 }
 
 /// Counts the Ctrl-C of the last two seconds.

@@ -65,22 +65,26 @@ fn count_threads() -> Result<libc::nlink_t> {
     Ok(tasks.st_nlink.saturating_sub(2))
 }
 
-/// waitpid(2) without blocking: how `pid` ended, or `None` if it still runs.
-pub(crate) fn try_wait(pid: Pid) -> nix::Result<Option<(Pid, ExitStatus)>> {
-    wait(pid, libc::WNOHANG)
-}
-
-/// waitpid(2) with `options`: which child ended, and how. A `pid` of -1 means any child.
+/// waitpid(2): blocks until the child `pid` has ended, and tells how.
 ///
 /// nix's `waitpid` has no word for a death by a real-time signal, hence this one.
-pub(crate) fn wait(pid: Pid, options: i32) -> nix::Result<Option<(Pid, ExitStatus)>> {
+pub(crate) fn wait(pid: Pid) -> nix::Result<ExitStatus> {
+    waitpid(pid, 0)?.ok_or(Errno::ECHILD) // without WNOHANG there is always one
+}
+
+/// waitpid(2) without blocking: how `pid` ended, or `None` if it still runs.
+pub(crate) fn try_wait(pid: Pid) -> nix::Result<Option<ExitStatus>> {
+    waitpid(pid, libc::WNOHANG)
+}
+
+fn waitpid(pid: Pid, options: i32) -> nix::Result<Option<ExitStatus>> {
     let mut status = 0;
     loop {
         // SAFETY: `status` is a valid place for the one integer that waitpid writes.
         let result = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, options) };
         match Errno::result(result) {
             Ok(0) => return Ok(None),
-            Ok(pid) => return Ok(Some((Pid::from_raw(pid), ExitStatus::from_raw(status)))),
+            Ok(_) => return Ok(Some(ExitStatus::from_raw(status))),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
@@ -144,18 +148,18 @@ pub fn close_on_exec_from_3() -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
-/// close_range(2), twice: closes every descriptor but 0, 1, 2 and `kept`, which may be none.
+/// close_range(2), before and behind `kept`: closes every descriptor but 0, 1, 2 and that one.
 ///
 /// # Safety
 /// No value that owns another descriptor may be used or dropped after this.
 ///
 /// # Errors
 /// ENOSYS before Linux 5.9.
-pub(crate) unsafe fn close_all_but(kept: RawFd) -> nix::Result<()> {
-    let kept = libc::c_uint::try_from(kept).unwrap_or(2).max(2); // none is negative
+pub(crate) unsafe fn close_all_but(kept: Option<RawFd>) -> nix::Result<()> {
+    let kept = kept.and_then(|number| libc::c_uint::try_from(number).ok()).unwrap_or(2).max(2);
     for (first, last) in [(3, kept - 1), (kept + 1, libc::c_uint::MAX)] {
         if first > last {
-            continue; // `kept` is the first, or none
+            continue; // there is none before `kept`
         }
         // SAFETY: three integers; that no owner is used any more is our caller's promise.
         Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;

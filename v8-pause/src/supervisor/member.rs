@@ -5,7 +5,7 @@ use crate::prepared::Prepared;
 use crate::shared::{Namespaces, started};
 use crate::state::Running;
 use anyhow::Result;
-use launcher::Child;
+use launcher::Container;
 use launcher::child::children_of;
 use launcher::command_line::{errno_of, note, one_line};
 use nix::errno::Errno;
@@ -37,7 +37,7 @@ pub(super) struct Member<'a> {
 /// A running container. Dropped, it is killed.
 pub(super) struct Process {
     /// The process that waits for it, and that signals are sent to.
-    pub(super) in_between: Child,
+    pub(super) in_between: Container,
     /// To kill what it leaves; none where the kernel does that.
     pub(super) namespaces: Option<Namespaces>,
     pub(super) record: Running,
@@ -47,8 +47,9 @@ pub(super) struct Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        let in_between = self.in_between.child();
         // They fail if it has ended and was waited for.
-        let _ = self.in_between.kill(KILL).and_then(|()| self.in_between.reap());
+        let _ = in_between.kill(KILL).and_then(|()| in_between.wait());
         let left = self.namespaces.as_ref().map_or(Ok(()), Namespaces::kill_all);
         if let Err(error) = left {
             note(format_args!("{}", one_line(&error)));
@@ -98,11 +99,12 @@ impl<'a> Member<'a> {
 
 impl Process {
     /// The container behind `in_between`, which has just been started.
-    pub(super) fn new(in_between: Child, container: &Prepared, cgroup: Cgroup) -> Process {
+    pub(super) fn new(in_between: Container, container: &Prepared, cgroup: Cgroup) -> Process {
         // Either may have ended already: then there is nothing to enter, and SIGCHLD is on its way.
         let name = &container.name;
-        let first =
-            || unless_ended(name, children_of(in_between.pid())).and_then(|mut it| it.pop());
+        let first = || {
+            unless_ended(name, children_of(in_between.child().pid())).and_then(|mut it| it.pop())
+        };
         let pid = first();
         let namespaces = pid.and_then(|pid| unless_ended(name, Namespaces::of(pid)));
         let started = pid.and_then(|pid| unless_ended(name, started(pid)));

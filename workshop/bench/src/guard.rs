@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
-use launcher::child::{Child, Event, Forked};
+use launcher::child::Forked;
 use launcher::command_line::{note, one_line, report};
 use launcher::exit_now;
 use launcher::signals::hold_signals;
+use launcher::supervised::{Event, Supervised};
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::unistd::setsid;
@@ -36,8 +37,7 @@ pub fn run(
     let mask = SigSet::thread_get_mask().context("cannot read the signal mask")?;
     let scratch = Scratch::make_first()?;
     let passed_on = PassedOn::now();
-    let signals = hold_signals()?;
-    let child = match Child::fork(&signals.taken)? {
+    let child = match Supervised::fork(hold_signals()?)? {
         Forked::Parent(child) => child,
         Forked::Child(bound) => {
             let Err(error) = bound.and_then(|()| in_child(&scratch, mask, work));
@@ -87,7 +87,7 @@ impl PassedOn {
     }
 }
 
-fn wait(child: &Child) -> Result<(u8, bool)> {
+fn wait(child: &Supervised) -> Result<(u8, bool)> {
     loop {
         match child.next_event()? {
             Event::Ended(status) => return Ok((status, false)),
@@ -96,8 +96,8 @@ fn wait(child: &Child) -> Result<(u8, bool)> {
                     continue;
                 }
                 // As root it stands between us and PID 1, and ends when all in there have ended.
-                child.kill(if is_root()? { KILL } else { Signal::SIGKILL })?;
-                child.reap()?;
+                child.child().kill(if is_root()? { KILL } else { Signal::SIGKILL })?;
+                child.child().wait()?;
                 let number = u8::try_from(signal as i32).context("a signal's number")?;
                 return Ok((128 + number, true));
             }

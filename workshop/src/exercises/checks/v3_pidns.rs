@@ -21,11 +21,10 @@ pub(in crate::exercises) const SECOND_FORK: Exercise = Exercise {
         "No process ever changes its number. unshare(2) with CLONE_NEWPID says where somebody else \
          will be born. Who? And how does the launcher hear of that one's end?",
         "The next child is number 1. So one more fork is needed between unshare and the command, \
-         and the parent waits meanwhile. It waits for a signal, SIGCHLD, which must be held before \
-         there is a child: hold_signals() does that, and what it returns has the set, `taken`.",
-        "let taken = hold_signals()?.taken, before the fork. Child::fork(&taken)? is \
-         Forked::Child(bound) in the child, which starts the command (if bound is no error), and \
-         Forked::Parent(child) in the parent, where child.wait() gives the exit status.",
+         and the parent waits meanwhile. launcher::Child has both: fork() and wait().",
+        "Child::fork()? is Forked::Child(bound) in the child, which starts the command (if bound \
+         is no error), and Forked::Parent(child) in the parent, where child.wait() gives the exit \
+         status.",
     ],
     starter_fails: "the command has the number ",
     faults: &[

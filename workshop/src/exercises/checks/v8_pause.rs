@@ -96,7 +96,7 @@ pub(in crate::exercises) const KEPT_NAMESPACE: Exercise = Exercise {
          here, and how long does it live?",
         "The first child after unshare is process 1. So before the commands, fork one that stays. \
          What should it do all day?",
-        "Child::fork(&taken)? is Forked::Child in the child. There: loop { pause(); }, with \
+        "Child::fork()? is Forked::Child in the child. There: loop { pause(); }, with \
          nix::unistd::pause. In the parent it is Forked::Parent, and goes on to the commands.",
     ],
     starter_fails: "the second run fails",
