@@ -3,7 +3,7 @@
 //! It holds the namespaces of a pod, and is PID 1 in one of them. So it has three duties: to be
 //! there, to wait for orphans (who else would), and to end when asked to.
 //!
-//! There is no standard library in it, and no C library either: six system calls are all that it
+//! There is no standard library in it, and no C library either: seven system calls are all that it
 //! needs, so one page of memory for the program and one for its stack are all that it uses.
 //! `build.rs` compiles it, and v8-pause carries it inside.
 
@@ -12,16 +12,10 @@
 
 mod system_calls;
 
-use system_calls::{Argument, CHILD, INTERRUPT, Kernel, STDERR, STDOUT, TERMINATE};
-
-const VERSION: &str = concat!("pause ", env!("CARGO_PKG_VERSION"), "\n");
+use system_calls::{CHILD, INTERRUPT, Kernel, STDERR, TERMINATE};
 
 // ANCHOR: main
-fn main(kernel: &Kernel, mut arguments: impl Iterator<Item = Argument>) -> u8 {
-    if arguments.any(|argument| argument.is(c"-v")) {
-        kernel.write(STDOUT, VERSION.as_bytes());
-        return 0;
-    }
+fn main(kernel: &Kernel) -> u8 {
     if kernel.getpid() != 1 {
         kernel.write(STDERR, b"Warning: pause should be the first process\n");
     }

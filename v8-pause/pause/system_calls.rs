@@ -5,7 +5,6 @@ use core::arch::{asm, naked_asm};
 use core::ffi::CStr;
 use core::panic::PanicInfo;
 
-pub const STDOUT: usize = 1;
 pub const STDERR: usize = 2;
 
 /// Numbers of signals (signal(7)). These are the same on every architecture but MIPS and its kin.
@@ -25,7 +24,7 @@ mod number {
     pub const EXIT_GROUP: usize = 231;
 }
 /// Architectures that came later share one list (asm-generic/unistd.h).
-#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+#[cfg(target_arch = "aarch64")]
 mod number {
     pub const WRITE: usize = 64;
     pub const EXIT_GROUP: usize = 94;
@@ -147,64 +146,21 @@ unsafe fn call(number: usize, [first, second, third, fourth]: [usize; 4]) -> isi
     result
 }
 
-/// The same on RISC-V.
-///
-/// # Safety
-/// The arguments must be what the call with that number wants.
-#[cfg(target_arch = "riscv64")]
-unsafe fn call(number: usize, [first, second, third, fourth]: [usize; 4]) -> isize {
-    let result;
-    // SAFETY: as the caller promises; the instruction itself changes only a0.
-    unsafe {
-        asm!(
-            "ecall",
-            in("a7") number,
-            inlateout("a0") first => result,
-            in("a1") second,
-            in("a2") third,
-            in("a3") fourth,
-            options(nostack),
-        );
-    }
-    result
-}
-
-/// Where the kernel starts a program (execve(2)). There is no function that called this one, so it
-/// has no arguments: everything is on the stack, first the number of arguments, then the pointers
-/// to them. So this hands the place on the stack to a function.
+/// Where the kernel starts a program (execve(2)). There is no function that called this one, and so
+/// no place to return to. What stands on the stack (arguments, environment) is left there.
 // SAFETY: no other symbol has this name, since no library is linked.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 extern "C" fn _start() -> ! {
+    // The kernel leaves the stack as it has to be before a call.
     #[cfg(target_arch = "x86_64")]
-    naked_asm!("mov rdi, rsp", "and rsp, -16", "call {begin}", begin = sym begin);
+    naked_asm!("call {begin}", begin = sym begin);
     #[cfg(target_arch = "aarch64")]
-    naked_asm!("mov x0, sp", "bl {begin}", begin = sym begin);
-    #[cfg(target_arch = "riscv64")]
-    naked_asm!("mv a0, sp", "call {begin}", begin = sym begin);
+    naked_asm!("bl {begin}", begin = sym begin);
 }
 
-extern "C" fn begin(stack: *const usize) -> ! {
-    // SAFETY: `stack` is what the kernel gave us: the number of arguments stands there.
-    let count = unsafe { *stack };
-    let arguments = (0..count).map(|index| {
-        // SAFETY: so many pointers stand behind the number, each to a text in our memory.
-        Argument(unsafe { *stack.add(1 + index).cast::<*const u8>() })
-    });
-    Kernel.exit(crate::main(&Kernel, arguments))
-}
-
-/// An argument of the program: a pointer to a text that ends in a zero byte.
-pub struct Argument(*const u8);
-
-impl Argument {
-    /// Whether it is this text.
-    pub fn is(&self, text: &CStr) -> bool {
-        text.to_bytes_with_nul().iter().enumerate().all(|(index, byte)| {
-            // SAFETY: all bytes before this one were equal, so the end is not before this one.
-            *byte == unsafe { *self.0.add(index) }
-        })
-    }
+extern "C" fn begin() -> ! {
+    Kernel.exit(crate::main(&Kernel))
 }
 
 /// Every Rust program has one of these. Nothing in pause panics.

@@ -1,23 +1,25 @@
 //! `exec`: a command in a container that runs already.
 
 use crate::arguments::ExecArgs;
-use crate::console::{Console, Ends};
 use crate::hardening::harden;
 use crate::shared::{Namespaces, started};
 use crate::state::{Running, find};
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use image::ContainerConfig;
 use launcher::command_line::{errno_of, note, one_line};
 use launcher::signals::{Interrupts, hold_signals};
+use launcher::terminal::leave_session;
 use launcher::users::{Digits, number_of_user};
 use launcher::{Caller, Child, bounded, close_host_descriptors};
 use launcher::{Container, bounded, close_host_descriptors, directories};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, ResolveFlag};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
-use nix::unistd::{Pid, setsid};
+use nix::unistd::Pid;
+use relay::console::{Console, Ends};
+use relay::wait_for;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
@@ -66,8 +68,7 @@ pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Co
         digits: Digits::Number,
     };
     Container::spawn(move || {
-        // EPERM: it leads a process group, made for it by Container, for there is no terminal.
-        let _ = setsid();
+        leave_session();
         if let Err(error) = enter_that_of(pid) {
             note(format_args!("outside of the container's limits: {}", one_line(&error)));
         }
@@ -91,6 +92,7 @@ pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Co
 /// the usual limit of the stack, and what is in our command has to fit too.
 const MAX_ENVIRONMENT: u64 = 1 << 20;
 
+// ANCHOR: environment_of
 /// The variables that a process was started with (proc_pid_environ(5)); or none, if there cannot be
 /// so many: a process may say that they are anywhere in its memory, which it need not have touched
 /// (PR_SET_MM of prctl(2)). Who looks after it from outside is let in nevertheless.
@@ -111,6 +113,7 @@ fn environment_of(pid: Pid) -> Result<Vec<OsString>> {
     let variables = variables.split(|&byte| byte == 0).filter(|it| !it.is_empty());
     Ok(variables.map(|variable| OsString::from_vec(variable.to_vec())).collect())
 }
+// ANCHOR_END: environment_of
 
 /// A command that runs, and what is carried for it meanwhile.
 struct Session {
@@ -154,6 +157,7 @@ impl Session {
         }
     }
 
+    // ANCHOR: take_signal
     /// What other processes send us is passed on. So is a key of the caller's terminal (Ctrl-C), if
     /// it still sends signals: the command is in a session of its own, so it has not got it.
     fn take_signal(&mut self, info: &siginfo) -> Result<()> {
@@ -181,7 +185,9 @@ impl Session {
         }
         Ok(())
     }
+    // ANCHOR_END: take_signal
 
+    // ANCHOR: hang_up
     fn hang_up(&mut self) -> Result<()> {
         // Who has a terminal hears of it from the kernel, when it is closed.
         self.console.hang_up();
@@ -191,22 +197,16 @@ impl Session {
         self.deadline.get_or_insert_with(|| Instant::now() + GRACE);
         Ok(())
     }
+    // ANCHOR_END: hang_up
 
     fn wait_for_events(&mut self) -> Result<()> {
         let look = self.console.look()?;
         let left = self.deadline.map(|it| it.saturating_duration_since(Instant::now()));
-        let timeout = look.into_iter().chain(left).min().map(|left| {
-            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
-        });
         let signals = PollFd::new(self.signals.as_fd(), PollFlags::POLLIN);
         let mut waited: Vec<_> = std::iter::once(signals).chain(self.console.waits_for()).collect();
-        match poll(&mut waited, timeout.unwrap_or(PollTimeout::NONE)) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(anyhow!("cannot poll: {errno}")),
-        }
-        let ready: Vec<_> = waited.iter().skip(1).map(|it| it.any() == Some(true)).collect();
+        let ready = wait_for(&mut waited, look.into_iter().chain(left).min())?;
         drop(waited);
-        self.console.carry(ready.into_iter())?;
+        self.console.carry(ready.into_iter().skip(1))?; // the first is of the signals
         if self.console.has_hung_up() && self.status.is_none() {
             self.deadline.get_or_insert_with(|| Instant::now() + GRACE);
         }

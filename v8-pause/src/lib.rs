@@ -10,19 +10,15 @@
 //! | [`arguments`] | the command line |
 //! | [`prepared`] | from a container in the manifest to what the seven steps want to know |
 //! | [`supervisor`] | starts, restarts and stops the containers of a pod |
-//! | [`output`] | what they print, with their names before it |
 //! | [`state`] | which pods run, and their process numbers: `exec` looks there |
 //! | [`enter`] | `exec`: a command in a running container |
-//! | [`console`] | the caller's terminal, which no container gets, and what it gets instead |
 //! | [`hardening`] | who joins a namespace can be looked at by those who are in it already |
 //! | [`demo`] | the pod that is run when none is given |
 
 pub mod arguments;
-pub mod console;
 pub mod demo;
 pub mod enter;
 pub mod hardening;
-pub mod output;
 pub mod pause;
 pub mod prepared;
 pub mod shared;
@@ -30,7 +26,7 @@ pub mod state;
 pub mod supervisor;
 mod system_calls;
 
-pub use hardening::{harden, run_from_memory};
+pub use hardening::harden;
 pub use pause::Pause;
 pub use shared::Namespaces;
 pub use supervisor::Supervisor;

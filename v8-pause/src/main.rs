@@ -1,20 +1,20 @@
 //! Step 8: a pod. `v8-pause --help` tells the subcommands.
 
 use anyhow::Result;
-use launcher::{Caller, Child, become_root, finish, parse};
-use launcher::{Container, become_root, directories, finish, parse};
+use launcher::in_memory::run_from_memory;
+use launcher::terminal::leave_terminal;
+use launcher::{Caller, Container, become_root, finish, parse};
 use manifest::Pod;
+use relay::lines::Ends;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
 use v3_pidns::{fork_and_stand_between, fork_into_pid_namespace};
 use v5_netns::{Network, NetworkArgs};
 use v6_cgroups::Cgroup;
 use v7_overlay::exec_in_image;
 use v8_pause::arguments::{CommandLine, PodArgs, What};
-use v8_pause::output::{Ends, read_null};
-use v8_pause::pause::leave_terminal;
 use v8_pause::prepared::{Prepared, find_images, pod_cgroup, ports};
 use v8_pause::state::State;
-use v8_pause::{Namespaces, Pause, Supervisor, demo, enter, harden, run_from_memory};
+use v8_pause::{Namespaces, Pause, Supervisor, demo, enter, harden};
 
 fn main() {
     finish(run())
@@ -22,7 +22,7 @@ fn main() {
 
 fn run() -> Result<u8> {
     let (args, caller) = parse::<CommandLine>()?;
-    run_from_memory()?;
+    run_from_memory(c"v8-pause")?;
     match args.subcommand {
         None => run_pod(caller, &Pod::read(demo::MANIFEST)?, args.demo, Some(demo::SHELL)),
         Some(What::Run(args)) => run_pod(caller, &manifest::read(&args.pod)?, args.options, None),
@@ -77,7 +77,7 @@ fn start(
         private_mounts()?;
         let root = NewRoot::bind(&container.overlay.mount()?)?;
         root.mount_proc()?;
-        read_null(&root.mount_dev()?)?;
+        root.mount_dev()?;
         network.mount_into(&root, &pod.hostname)?;
         cgroup.mount_into(&root)?;
         root.mount_volumes(&container.volumes)?;

@@ -1,14 +1,16 @@
 //! Starts pause, the process that holds the namespaces of a pod.
 
-use crate::hardening::{execute, give_up_all_capabilities, sealed};
+use crate::hardening::give_up_all_capabilities;
 use crate::shared::Namespaces;
 use anyhow::{Context, Result};
 use launcher::child::children_of;
+use launcher::in_memory::{execute, sealed};
+use launcher::terminal::leave_terminal;
 use launcher::{Child, Container, close_on_exec_from_3};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::mount::MsFlags;
 use nix::sys::signal::SigSet;
-use nix::unistd::{Pid, dup2_stdin, setsid};
+use nix::unistd::Pid;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Write};
@@ -105,18 +107,7 @@ fn main_process(in_between: &Child) -> Result<Pid> {
     children_of(in_between.pid())?.pop().context("the process has ended at once")
 }
 
-/// Leaves the session of our caller: no terminal can signal this process, and it can type nothing
-/// into one. From stdin there is nothing to read any more.
-///
-/// # Errors
-/// Those of pipe(2) and dup2(2).
-pub fn leave_terminal() -> Result<()> {
-    // EPERM: it leads a process group, made for it by Container, for there is no terminal.
-    let _ = setsid();
-    let (empty, _) = io::pipe().context("cannot make a pipe")?;
-    dup2_stdin(&empty).context("cannot replace stdin")
-}
-
+// ANCHOR: become_pause
 /// Makes an empty directory in memory the root of this process: pause needs none of the host's
 /// files, so it shall keep none of its mounts in use, and show none to who looks at /proc/1/root.
 fn enter_empty_root() -> Result<()> {
@@ -143,3 +134,4 @@ fn become_pause(program: &File) -> Result<Infallible> {
         .context("cannot mark descriptors close-on-exec")?;
     execute(program, &[c"/pause".to_owned()], &[])
 }
+// ANCHOR_END: become_pause

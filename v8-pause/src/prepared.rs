@@ -132,6 +132,7 @@ impl Prepared {
     }
 }
 
+// ANCHOR: config
 /// With a command, nothing is left of what the image would have run.
 fn config(of_image: ContainerConfig, container: &Container) -> ContainerConfig {
     match &container.command {
@@ -139,7 +140,9 @@ fn config(of_image: ContainerConfig, container: &Container) -> ContainerConfig {
         command => ContainerConfig { entrypoint: command.clone(), cmd: None, ..of_image },
     }
 }
+// ANCHOR_END: config
 
+// ANCHOR: volumes
 fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<Vec<Volume>> {
     let mut volumes = Vec::new();
     for mount in &container.mounts {
@@ -155,11 +158,13 @@ fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<Vec<Volume
     }
     Ok(volumes)
 }
+// ANCHOR_END: volumes
 
 fn limits(container: &Container) -> Limits {
     Limits { memory: container.memory, cpus: container.cpu, ..Limits::default() }
 }
 
+// ANCHOR: pod_cgroup
 /// Makes the cgroup of the pod, if it has limits. As Kubernetes has it, the limit of the pod is the
 /// sum of those of its containers, if every one has one.
 ///
@@ -171,9 +176,12 @@ pub fn pod_cgroup(as_root: &AsRoot, pod: &Pod) -> Result<Cgroup> {
     let cpus = pod.containers.iter().map(|container| container.cpu).sum();
     Cgroup::create_outer(as_root, &Limits { memory, cpus, ..Limits::default() }, &inner)
 }
+// ANCHOR_END: pod_cgroup
 
+// ANCHOR: ports
 /// Every hostPort of the pod, as v5 publishes ports.
 pub fn ports(pod: &Pod) -> Vec<Publish> {
     let ports = pod.containers.iter().flat_map(|container| &container.ports);
     ports.filter_map(|port| Some(Publish::everywhere(port.host?, port.container))).collect()
 }
+// ANCHOR_END: ports

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 
+// ANCHOR: kinds
 /// Kinds of namespaces, by the names of their files. Of several, a user namespace is entered first:
 /// it gives the right to enter the others that belong to it. The mount namespace is last, since it
 /// takes the way to all files along. (The PID namespace is the next child's in any case.)
@@ -22,6 +23,7 @@ const KINDS: [(&str, CloneFlags); 7] = [
     ("pid", CloneFlags::CLONE_NEWPID),
     ("mnt", CloneFlags::CLONE_NEWNS),
 ];
+// ANCHOR_END: kinds
 
 /// The namespaces of a process.
 #[derive(Debug)]
@@ -101,6 +103,7 @@ impl Namespaces {
         Ok(file.metadata().context("cannot look at a mount namespace")?.ino())
     }
 
+    // ANCHOR: kill_all
     /// Kills every process in this mount namespace: those that a container leaves in the PID
     /// namespace of its pod. The first process that was there, and those that came of it, have it.
     ///
@@ -119,8 +122,10 @@ impl Namespaces {
         }
         Err(anyhow!("cannot kill what a container has left: it forks too fast"))
     }
+    // ANCHOR_END: kill_all
 }
 
+// ANCHOR: kill_those_in
 fn kill_those_in(mount_namespace: u64) -> Result<usize> {
     let mut killed = 0;
     for entry in fs::read_dir("/proc").context("cannot list /proc")? {
@@ -139,7 +144,9 @@ fn kill_those_in(mount_namespace: u64) -> Result<usize> {
     }
     Ok(killed)
 }
+// ANCHOR_END: kill_those_in
 
+// ANCHOR: started
 /// When a process was started, in the kernel's own clock (field 22 of proc_pid_stat(5)). Its number
 /// comes again, with another time.
 ///
@@ -153,3 +160,4 @@ pub fn started(pid: Pid) -> Result<u64> {
     let started = fields.split_whitespace().nth(AFTER_NAME).and_then(|time| time.parse().ok());
     started.with_context(|| format!("cannot understand {path}"))
 }
+// ANCHOR_END: started

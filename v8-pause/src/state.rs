@@ -52,6 +52,7 @@ pub struct State {
 }
 
 impl State {
+    // ANCHOR: create
     /// Makes the directory of the pod with this pause, and removes those of dead owners.
     ///
     /// # Errors
@@ -71,6 +72,7 @@ impl State {
         let lock = locked.with_context(|| format!("somebody else has locked {path:?}"))?;
         Ok(State { parent: parent.to_owned(), path, _lock: lock, is_gone: Cell::new(false) })
     }
+    // ANCHOR_END: create
 
     /// Makes a directory for an emptyDir volume. As Kubernetes has it, everybody may write there.
     ///
@@ -84,6 +86,7 @@ impl State {
         Ok(path)
     }
 
+    // ANCHOR: write
     /// Writes the file anew, such that a reader sees either the old text or the new one.
     ///
     /// Somebody may have removed the directory: for an ordinary user that is done at the end of the
@@ -107,6 +110,7 @@ impl State {
             result => result.with_context(|| format!("cannot write {path:?}")),
         }
     }
+    // ANCHOR_END: write
 }
 
 impl Drop for State {
@@ -121,6 +125,7 @@ impl Drop for State {
     }
 }
 
+// ANCHOR: sweep
 /// Removes the directories of pods whose owner is dead. Nothing is mounted in them: a container's
 /// mounts are in its own mount namespace.
 fn sweep(parent: &Path, turn: &Turn) -> Result<()> {
@@ -131,6 +136,7 @@ fn sweep(parent: &Path, turn: &Turn) -> Result<()> {
     }
     Ok(())
 }
+// ANCHOR_END: sweep
 
 /// Whether this is the name of a pod's directory: a number.
 fn is_of_a_pod(path: &Path) -> bool {

@@ -25,6 +25,7 @@
 //! | [`elf_file`] | programs in the ELF format: for which machine, with which interpreter |
 //! | [`command`] | execve(2) of the command: environment, PATH, 126 and 127 |
 //! | [`mountinfo`] | the mounts that a process sees |
+//! | [`in_memory`] | a program in memory, sealed: nobody can change it |
 //! | [`bounded`] | reads what others wrote: no more than so much, and without waiting |
 //! | [`remove_tree`] | removes what others have filled, however deep |
 //! | [`printable()`] | what others have named, fit for a terminal |
@@ -45,6 +46,7 @@ pub mod directories;
 pub mod elf_file;
 mod executable;
 pub mod handover;
+pub mod in_memory;
 pub mod locked_directory;
 pub mod lookup;
 pub mod mountinfo;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal, killpg};
-use nix::unistd::{getpgrp, tcgetpgrp, tcsetpgrp};
+use nix::unistd::{dup2_stdin, getpgrp, setsid, tcgetpgrp, tcsetpgrp};
 use std::fs::File;
 
 /// The controlling terminal of this process, and of all others of its session (credentials(7)).
@@ -57,4 +57,22 @@ impl Terminal {
             Err(errno) => Err(errno).context("cannot take back the terminal"),
         }
     }
+}
+
+/// Leaves the session of our caller: no terminal can signal this process, and it can type nothing
+/// into one. From stdin there is nothing to read any more: it is the null device.
+///
+/// # Errors
+/// Those of open(2) and dup2(2).
+pub fn leave_terminal() -> Result<()> {
+    leave_session();
+    let path = "/dev/null";
+    let null = File::open(path).with_context(|| format!("cannot open {path}"))?;
+    dup2_stdin(&null).context("cannot replace stdin")
+}
+
+/// setsid(2), in the child of a [`crate::Container`].
+pub fn leave_session() {
+    // EPERM: it leads a process group, made for it by Container, for there is no terminal.
+    let _ = setsid();
 }

@@ -1,15 +1,15 @@
 //! A container of the pod, its process, and when it is started again.
 
-use crate::output::Stream;
 use crate::prepared::Prepared;
 use crate::shared::{Namespaces, started};
 use crate::state::Running;
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use launcher::Container;
 use launcher::child::children_of;
-use launcher::command_line::{errno_of, note, one_line};
+use launcher::command_line::{Failure, errno_of, note, one_line, report};
 use nix::errno::Errno;
 use nix::unistd::Pid;
+use relay::lines::{Ends, Stream, pipes};
 use std::time::{Duration, Instant};
 use v3_pidns::KILL;
 use v6_cgroups::Cgroup;
@@ -20,11 +20,14 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_s
 /// Who has run for so long begins anew with that.
 const RUNS_WELL: Duration = Duration::from_secs(600);
 
+/// How to start a container: the recipe in main.rs.
+pub type Start<'a> = dyn Fn(&Prepared, &Cgroup, &Ends) -> Result<Container> + 'a;
+
 /// A container, and what became of it.
 pub(super) struct Member<'a> {
     pub(super) container: &'a Prepared,
     /// Its place among the containers that run at the same time.
-    pub(super) index: usize,
+    index: usize,
     pub(super) process: Option<Process>,
     pub(super) streams: Vec<Stream>,
     restarts: u32,
@@ -41,8 +44,8 @@ pub(super) struct Process {
     /// To kill what it leaves; none where the kernel does that.
     pub(super) namespaces: Option<Namespaces>,
     pub(super) record: Running,
-    pub(super) started: Instant,
-    pub(super) cgroup: Cgroup,
+    started: Instant,
+    cgroup: Cgroup,
 }
 
 impl Drop for Process {
@@ -76,6 +79,59 @@ impl<'a> Member<'a> {
         self.process.is_none() && self.next_start.is_none() && self.streams.is_empty()
     }
 
+    // ANCHOR: start
+    /// Starts it. If the container is there and its command is not, that is its own fault, and its
+    /// end; any other failure is an error.
+    pub(super) fn start(&mut self, pod: &Cgroup, width: usize, start: &Start) -> Result<()> {
+        self.next_start = None;
+        let Prepared { name, limits, .. } = self.container;
+        let (ends, streams) = pipes(name, self.index, width)?;
+        let cgroup = pod.create_inner(name, limits)?;
+        match start(self.container, &cgroup, &ends).map_err(Failure::from) {
+            Ok(in_between) => {
+                self.streams.extend(streams);
+                self.process = Some(Process::new(in_between, self.container, cgroup));
+            }
+            Err(failure) if failure.code == 125 => {
+                return Err(anyhow!(failure).context(name.clone()));
+            }
+            Err(failure) => {
+                report(&format!("{name}: {failure}"));
+                self.status = Some(failure.code);
+            }
+        }
+        Ok(())
+    }
+    // ANCHOR_END: start
+
+    /// Prints what it has printed, where there is something.
+    pub(super) fn carry(&mut self, mut is_ready: impl Iterator<Item = bool>) -> Result<()> {
+        let mut left = Vec::new();
+        for mut stream in self.streams.drain(..) {
+            if is_ready.next() != Some(true) || stream.carry()? {
+                left.push(stream);
+            }
+        }
+        self.streams = left;
+        Ok(())
+    }
+
+    /// Takes note of its end, and prints its last words. Returns how long it has run.
+    pub(super) fn end(&mut self, status: u8) -> Result<Duration> {
+        self.status = Some(status);
+        let Some(process) = self.process.take() else { return Ok(Duration::ZERO) };
+        let ran_for = process.started.elapsed();
+        if let Some(text) = process.cgroup.out_of_memory()? {
+            note(format_args!("{}: {text}", self.container.name));
+        }
+        drop(process);
+        for mut stream in self.streams.drain(..) {
+            stream.carry_rest()?;
+        }
+        Ok(ran_for)
+    }
+
+    // ANCHOR: restart_later
     /// Sets the time of the next start of one that ran for so long.
     pub(super) fn restart_later(&mut self, ran_for: Duration) {
         if ran_for >= RUNS_WELL {
@@ -95,11 +151,13 @@ impl<'a> Member<'a> {
             wait.as_secs()
         ));
     }
+    // ANCHOR_END: restart_later
 }
 
 impl Process {
+    // ANCHOR: first_process
     /// The container behind `in_between`, which has just been started.
-    pub(super) fn new(in_between: Container, container: &Prepared, cgroup: Cgroup) -> Process {
+    fn new(in_between: Container, container: &Prepared, cgroup: Cgroup) -> Process {
         // Either may have ended already: then there is nothing to enter, and SIGCHLD is on its way.
         let name = &container.name;
         let first = || {
@@ -119,6 +177,7 @@ impl Process {
         };
         Process { in_between, namespaces, record, started: Instant::now(), cgroup }
     }
+    // ANCHOR_END: first_process
 }
 
 /// What was asked of a process in /proc, unless that process has ended.

@@ -1,6 +1,7 @@
 //! The caller's terminal: its settings, its size, and whose turn it is.
 
-use anyhow::{Context, Result};
+use crate::system_calls;
+use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::pty::Winsize;
@@ -8,8 +9,6 @@ use nix::sys::stat::Mode;
 use nix::sys::termios::{OutputFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{getpgrp, tcgetpgrp};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-
-use crate::system_calls;
 
 /// The terminal of the caller, in front of the one that the command has. Dropped, it gets its
 /// settings back.
@@ -99,6 +98,18 @@ impl Drop for Outer {
         {
             let _ = tcsetattr(&self.terminal, SetArg::TCSANOW, settings);
         }
+    }
+}
+
+/// Whether a descriptor is a terminal. What cannot be asked is not handed over as if it were none.
+///
+/// # Errors
+/// Those of tcgetattr(3), except that it is none, or closed.
+pub(super) fn is_terminal(descriptor: impl AsFd) -> Result<bool> {
+    match tcgetattr(descriptor) {
+        Ok(_) | Err(Errno::EIO) => Ok(true), // EIO: it has hung up
+        Err(Errno::ENOTTY | Errno::EINVAL | Errno::EBADF) => Ok(false),
+        Err(errno) => Err(anyhow!("cannot see what is a terminal of the caller's: {errno}")),
     }
 }
 

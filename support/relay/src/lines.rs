@@ -2,13 +2,11 @@
 
 use anyhow::{Context, Result};
 use launcher::command_line::{errno_of, note};
-use launcher::lookup::open_in;
-use nix::fcntl::{FcntlArg, OFlag, ResolveFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
+use nix::unistd::{dup2_stderr, dup2_stdout};
 use std::io::{self, ErrorKind, IsTerminal, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::AsFd;
 
 /// Colours of a terminal (console_codes(4)), one after the other for the containers.
 const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
@@ -80,18 +78,6 @@ impl Ends {
             .and_then(|()| dup2_stderr(&self.stderr))
             .context("cannot connect the output")
     }
-}
-
-/// Lets this process read from the container's own /dev/null: an end of file, as Kubernetes has it.
-/// The host's would be a device of the host in the container's hands, to change its mode, say.
-///
-/// # Errors
-/// Those of openat2(2) and dup2(2).
-pub fn read_null(dev: &OwnedFd) -> Result<()> {
-    let null = Path::new("null");
-    open_in(dev, null, OFlag::O_RDONLY, ResolveFlag::RESOLVE_NO_SYMLINKS)
-        .and_then(dup2_stdin)
-        .context("cannot make the container's /dev/null its stdin")
 }
 
 impl Stream {

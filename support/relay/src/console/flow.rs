@@ -1,6 +1,8 @@
 //! One direction: what is read at one end is written to the other.
 
+use anyhow::{Context, Result};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags};
 use nix::unistd::{read, write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -76,4 +78,14 @@ impl Flow {
             Err(errno) => Err(errno),
         }
     }
+}
+
+/// Makes a descriptor of our own not block.
+///
+/// # Errors
+/// Those of fcntl(2).
+pub(super) fn without_blocking(descriptor: OwnedFd) -> Result<OwnedFd> {
+    fcntl(&descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+        .context("cannot make a pipe not block")?;
+    Ok(descriptor)
 }

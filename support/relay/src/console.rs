@@ -11,8 +11,8 @@
 //!   that wants no line ends of a terminal, nor its echo.
 //! * Files and pipes of the caller are handed over as they are.
 //!
-//! Whoever carries has one thread and other things to do. So nothing here blocks, each direction
-//! holds one piece at a time, and a terminal that takes nothing makes the writer inside wait.
+//! Each direction holds one piece at a time, and a terminal that takes nothing makes the writer
+//! inside wait.
 
 mod ends;
 mod flow;
@@ -22,14 +22,12 @@ pub use ends::{Ends, NewTerminal};
 
 use crate::system_calls;
 use anyhow::{Context, Result, anyhow};
-use flow::{Flow, Step};
+use flow::{Flow, Step, without_blocking};
 use launcher::handover::receive_descriptor;
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
 use nix::poll::PollFd;
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::termios::tcgetattr;
-use outer::{Outer, is_in_foreground, reopen};
+use outer::{Outer, is_in_foreground, is_terminal, reopen};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
@@ -282,23 +280,4 @@ impl Console {
     pub fn has_hung_up(&self) -> bool {
         self.outer.is_some() && self.socket.is_none() && self.terminal.is_none()
     }
-}
-
-/// Whether a descriptor is a terminal. What cannot be asked is not handed over as if it were none.
-///
-/// # Errors
-/// Those of tcgetattr(3), except that it is none, or closed.
-fn is_terminal(descriptor: impl AsFd) -> Result<bool> {
-    match tcgetattr(descriptor) {
-        Ok(_) | Err(Errno::EIO) => Ok(true), // EIO: it has hung up
-        Err(Errno::ENOTTY | Errno::EINVAL | Errno::EBADF) => Ok(false),
-        Err(errno) => Err(anyhow!("cannot see what is a terminal of the caller's: {errno}")),
-    }
-}
-
-/// Makes a descriptor of our own not block.
-fn without_blocking(descriptor: OwnedFd) -> Result<OwnedFd> {
-    fcntl(&descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
-        .context("cannot make a pipe not block")?;
-    Ok(descriptor)
 }
