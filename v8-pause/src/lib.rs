@@ -12,6 +12,7 @@
 //! | [`supervisor`] | starts, restarts and stops the containers of a pod |
 //! | [`state`] | which pods run, and their process numbers: `exec` looks there |
 //! | [`enter`] | `exec`: a command in a running container |
+//! | `session` | that command while it runs |
 //! | [`hardening`] | who joins a namespace can be looked at by those who are in it already |
 //! | [`demo`] | the pod that is run when none is given |
 
@@ -21,6 +22,7 @@ pub mod enter;
 pub mod hardening;
 pub mod pause;
 pub mod prepared;
+mod session;
 pub mod shared;
 pub mod state;
 pub mod supervisor;

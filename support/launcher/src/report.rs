@@ -1,7 +1,7 @@
 //! The report pipe: what has failed in a child, before it executes anything, goes up to its parent.
 
 use crate::command_line::Failure;
-use crate::system_calls::{self, exit_now};
+use crate::system_calls::{close_those_of_parent, exit_now};
 use anyhow::{Context, Result};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -70,9 +70,6 @@ const NONE: RawFd = -1;
 /// Those of close_range(2).
 pub fn close_host_descriptors() -> Result<()> {
     let reporter = Some(REPORTER.load(Ordering::Relaxed)).filter(|number| *number != NONE);
-    // SAFETY: this process is a copy of the launcher. It does not return to the frames that own the
-    // launcher's descriptors: it executes the command, or writes why not to the pipe and ends.
-    unsafe { system_calls::close_all_but(reporter) }
-        .context("cannot close the launcher's descriptors")
+    close_those_of_parent(reporter).context("cannot close the launcher's descriptors")
 }
 // ANCHOR_END: close_host_descriptors

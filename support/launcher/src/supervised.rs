@@ -2,7 +2,7 @@
 
 use crate::child::{Child, Forked};
 use crate::signals::HeldSignals;
-use crate::system_calls::{close_all_but, exit_now, wait_for_signal};
+use crate::system_calls::{close_those_of_parent, exit_now, wait_for_signal};
 use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -48,14 +48,13 @@ impl Supervised {
     }
 
     /// Closes every descriptor but 0, 1 and 2, and makes `wait` the rest of this process's life: it
-    /// ends with the status that comes out. What others have open as well they can close then.
+    /// ends with the status that comes out. To be called in a child of fork itself; `wait` is a
+    /// function, which captures nothing that has a descriptor.
     ///
     /// # Errors
     /// Those of close_range(2). Success does not return.
     pub fn wait_without_descriptors(self, wait: fn(&Supervised) -> u8) -> Result<Infallible> {
-        // SAFETY: this process never returns to a frame that owns a descriptor. `self`, a number
-        // and a set of signals, has none, nor has `wait`, which is a function and captures nothing.
-        unsafe { close_all_but(None) }.context("cannot close descriptors")?;
+        close_those_of_parent(None).context("cannot close descriptors")?;
         exit_now(wait(&self))
     }
 

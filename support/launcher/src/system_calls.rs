@@ -148,14 +148,22 @@ pub fn close_on_exec_from_3() -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
+/// In a child of [`fork`]: closes every descriptor but 0, 1, 2 and `kept`. Nothing that owns a
+/// descriptor may be used afterwards.
+///
+/// # Errors
+/// ENOSYS before Linux 5.9.
+pub(crate) fn close_those_of_parent(kept: Option<RawFd>) -> nix::Result<()> {
+    // SAFETY: the frames that own them are copies of the parent's, and this process never returns
+    // to those: it executes a command, or says why not to `kept` and ends, or waits and ends.
+    unsafe { close_all_but(kept) }
+}
+
 /// close_range(2), before and behind `kept`: closes every descriptor but 0, 1, 2 and that one.
 ///
 /// # Safety
 /// No value that owns another descriptor may be used or dropped after this.
-///
-/// # Errors
-/// ENOSYS before Linux 5.9.
-pub(crate) unsafe fn close_all_but(kept: Option<RawFd>) -> nix::Result<()> {
+unsafe fn close_all_but(kept: Option<RawFd>) -> nix::Result<()> {
     let kept = kept.and_then(|number| libc::c_uint::try_from(number).ok()).unwrap_or(2).max(2);
     for (first, last) in [(3, kept - 1), (kept + 1, libc::c_uint::MAX)] {
         if first > last {
