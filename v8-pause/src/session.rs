@@ -43,8 +43,8 @@ impl Session {
         Session { container, console, signals, interrupts, deadline: None, status: None }
     }
 
-    /// Carries and waits until the command has ended and what it has printed is carried. Returns its
-    /// exit status.
+    /// Carries and waits until the command has ended and what it has printed is carried.
+    /// Returns its exit status.
     ///
     /// # Errors
     /// Those of the system calls in it. The command is killed then.
