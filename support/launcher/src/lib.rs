@@ -63,7 +63,6 @@ pub mod terminal;
 pub mod users;
 
 pub use caller::Caller;
-pub use child::{Child, Forked, close_host_descriptors};
 pub use child::{Child, Forked};
 pub use command::exec;
 pub use command_line::{finish, parse};
@@ -71,7 +70,6 @@ pub use container::Container;
 pub use printable::printable;
 pub use removal::remove_tree;
 pub use report::close_host_descriptors;
-pub use rootless::become_root;
 pub use rootless::{AsRoot, become_root};
 pub use size::parse_size;
 pub use supervised::Supervised;
