@@ -1,15 +1,15 @@
 //! A small /dev: the devices that programs rely on, and none of the host's disks.
 
-use crate::{NewRoot, open_in, system_calls};
-use anyhow::{Context, Result, anyhow, ensure};
-use launcher::lookup;
+use crate::mount::Mount;
+use crate::new_root::NewRoot;
+use anyhow::{Context, Result, anyhow};
+use launcher::caller::replace_null;
+use launcher::lookup::open_place;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag, openat};
-use nix::mount::{MsFlags, mount};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, makedev, mkdirat, mknodat, umask};
-use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, fchdir, symlinkat};
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use nix::fcntl::{OFlag, openat};
+use nix::mount::MsFlags;
+use nix::sys::stat::{Mode, SFlag, makedev, mknodat, umask};
+use nix::unistd::symlinkat;
 use std::path::Path;
 
 /// The devices, with their numbers (the kernel's admin-guide/devices.txt).
@@ -40,16 +40,15 @@ impl NewRoot {
     // ANCHOR: mount_dev
     /// Mounts a /dev in memory: null, zero, full, random, urandom, tty, the links to the open
     /// descriptors, and two more mounts, pts for pseudo-terminals and shm for shared memory.
-    /// Returns its root directory.
     ///
     /// Where 0, 1 or 2 is the host's null device, the new one takes its place.
     ///
     /// # Errors
     /// If /dev of the rootfs is a symbolic link, or the kernel refuses one of the mounts.
-    pub fn mount_dev(&self) -> Result<OwnedFd> {
+    pub fn mount_dev(&self) -> Result<Mount> {
         let mode = umask(Mode::empty()); // the modes below are meant as written
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-        let dev = self.mount_and_open("dev", "tmpfs", flags, "mode=755,size=64k")?;
+        let dev = self.mount_new("dev", "tmpfs", flags, "mode=755,size=64k")?;
         for (name, major, minor) in DEVICES {
             make_device(&dev, name, makedev(major, minor))?;
         }
@@ -57,14 +56,8 @@ impl NewRoot {
             symlinkat(target, &dev, name)
                 .with_context(|| format!("cannot make the link /dev/{name}"))?;
         }
-        // Nobody but us can put a link into this /dev yet: names are safe below it.
-        fchdir(&dev).context("cannot enter the new /dev")?;
         for (name, kind, more_flags, options) in MOUNTS {
-            mkdirat(&dev, name, Mode::from_bits_truncate(0o755))
-                .and_then(|()| {
-                    mount(Some(kind), name, Some(kind), flags | more_flags, Some(options))
-                })
-                .with_context(|| format!("cannot mount {kind} on /dev/{name}"))?;
+            dev.mount_below(name, kind, flags | more_flags, options).context("cannot fill /dev")?;
         }
         umask(mode);
         replace_null(&dev, Path::new("null"))?;
@@ -73,46 +66,9 @@ impl NewRoot {
     // ANCHOR_END: mount_dev
 }
 
-/// Puts the null device at `path`, seen from `directory`, in the place of each of 0, 1 and 2 that
-/// is one: the caller's, or that of Rust's runtime for what was closed. Who owns the host's node,
-/// root inside as outside, could take all rights from it by /proc/self/fd/0.
-///
-/// # Errors
-/// Those of openat2(2); and if there is something else at `path`.
-pub fn replace_null(directory: impl AsFd, path: &Path) -> Result<()> {
-    let looks_null = |standard: BorrowedFd| {
-        let found = fstat(standard).context("cannot look at stdin, stdout and stderr")?;
-        anyhow::Ok(is_null(&found))
-    };
-    let stdin = looks_null(io::stdin().as_fd())?;
-    let stdout = looks_null(io::stdout().as_fd())?;
-    let stderr = looks_null(io::stderr().as_fd())?;
-    if !(stdin || stdout || stderr) {
-        return Ok(());
-    }
-    let advice = "it is needed where the caller's stdin, stdout or stderr is one";
-    // O_NONBLOCK: if it is a FIFO, nobody is waited for.
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-    let null = lookup::open_in(directory, path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let null = null.and_then(|null| Ok((fstat(&null)?, null)));
-    let (found, null) = null
-        .map_err(|errno| anyhow!("cannot open /dev/null of the container: {errno} ({advice})"))?;
-    ensure!(is_null(&found), "/dev/null of the container is not the device 1:3 ({advice})");
-    let replace =
-        |is_null, dup2: &dyn Fn() -> nix::Result<()>| if is_null { dup2() } else { Ok(()) };
-    replace(stdin, &|| dup2_stdin(&null))
-        .and_then(|()| replace(stdout, &|| dup2_stdout(&null)))
-        .and_then(|()| replace(stderr, &|| dup2_stderr(&null)))
-        .context("cannot replace the caller's /dev/null")
-}
-
-fn is_null(found: &FileStat) -> bool {
-    let kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
-    kind == SFlag::S_IFCHR && found.st_rdev == makedev(1, 3)
-}
-
+// ANCHOR: make_device
 /// Makes a device node; in a user namespace, where nobody may, binds the host's instead.
-fn make_device(dev: &OwnedFd, name: &str, number: u64) -> Result<()> {
+fn make_device(dev: &Mount, name: &str, number: u64) -> Result<()> {
     let mode = Mode::from_bits_truncate(0o666);
     match mknodat(dev, name, SFlag::S_IFCHR, mode, number) {
         Ok(()) => return Ok(()),
@@ -120,10 +76,10 @@ fn make_device(dev: &OwnedFd, name: &str, number: u64) -> Result<()> {
         Err(errno) => return Err(anyhow!("cannot make the device /dev/{name}: {errno}")),
     }
     let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-    openat(dev, name, flags, mode).with_context(|| format!("cannot make the file /dev/{name}"))?;
-    let target = open_in(dev, Path::new(name), OFlag::empty(), ResolveFlag::empty())
-        .with_context(|| format!("cannot open /dev/{name} of the rootfs"))?;
-    system_calls::clone_mounts(AT_FDCWD, &Path::new("/dev").join(name))
-        .and_then(|host| system_calls::attach(&host, &target, Path::new("")))
+    let place = openat(dev, name, flags, mode)
+        .with_context(|| format!("cannot make the file /dev/{name}"))?;
+    open_place(&Path::new("/dev").join(name))
+        .and_then(|of_host| Mount::copy_of(of_host)?.attach(place))
         .with_context(|| format!("cannot bind the host's /dev/{name}"))
 }
+// ANCHOR_END: make_device

@@ -1,17 +1,17 @@
 //! Volumes: files and directories of the host, inside.
 
-use crate::place::find_or_make;
-use crate::{NewRoot, system_calls};
+use crate::mount::Mount;
+use crate::new_root::NewRoot;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use launcher::command_line::one_line;
-use launcher::lookup;
+use launcher::lookup::{self, find_or_make, is_directory, open_in};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
-use nix::sys::stat::{FileStat, SFlag, fstat};
+use nix::sys::stat::fstat;
 use std::ffi::OsStr;
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -84,24 +84,38 @@ impl NewRoot {
     pub fn mount_volumes(&self, volumes: &[Volume]) -> Result<()> {
         for Volume { source, target, read_only } in volumes {
             let opened = open_source(source)?;
-            let mounts = system_calls::clone_mounts(&opened, Path::new(""))
-                .with_context(|| format!("cannot clone the mount of {source:?}"))?;
+            let mount = Mount::copy_of(&opened)
+                .with_context(|| format!("cannot copy the mount of {source:?}"))?;
             if *read_only {
-                system_calls::make_read_only(&mounts)
+                mount
+                    .make_read_only()
                     .with_context(|| format!("cannot make {source:?} read-only"))?;
             }
             let found = fstat(&opened).with_context(|| format!("cannot look at {source:?}"))?;
-            let mount_point = self.volume_target(target, is_directory(&found))?;
-            system_calls::attach(&mounts, &mount_point, Path::new(""))
+            let place = self.place_of_volume(target, is_directory(&found))?;
+            mount
+                .attach(place)
                 .with_context(|| format!("cannot mount {source:?} on {target:?}"))?;
         }
         Ok(())
     }
     // ANCHOR_END: mount_volumes
 
+    /// Mounts an open file on `target`, as a volume.
+    ///
+    /// # Errors
+    /// As [`NewRoot::mount_volumes`].
+    pub fn mount_file(&self, file: impl AsFd, target: &Path) -> Result<()> {
+        let place = self.place_of_volume(target, false)?;
+        Mount::copy_of(file)
+            .and_then(|mount| mount.attach(place))
+            .with_context(|| format!("cannot mount a file on {target:?}"))
+    }
+
+    // ANCHOR: place_of_volume
     /// Opens the place of a volume; what is missing of it is made, directory by directory.
-    pub(crate) fn volume_target(&self, target: &Path, is_directory: bool) -> Result<OwnedFd> {
-        let opened = find_or_make(&self.directory, target, is_directory);
+    fn place_of_volume(&self, target: &Path, is_directory: bool) -> Result<OwnedFd> {
+        let opened = find_or_make(&self.mount, target, is_directory);
         let checked = opened.and_then(|place| Ok((fstat(&place)?, place)));
         let (found, place) = checked.map_err(|errno| {
             let advice = match errno {
@@ -112,13 +126,15 @@ impl NewRoot {
             anyhow!("cannot make the mount point {target:?}: {errno} ({advice})")
         })?;
         ensure!(
-            is_directory == self::is_directory(&found),
+            is_directory == lookup::is_directory(&found),
             "cannot mount on {target:?}: one is a file, the other a directory"
         );
         Ok(place)
     }
+    // ANCHOR_END: place_of_volume
 }
 
+// ANCHOR: open_source
 /// Opens the source of a volume, for its name only (O_PATH), and follows no link.
 ///
 /// Whoever gave the volume has seen to which place its path leads: [`Volume::parse`] has followed
@@ -128,7 +144,7 @@ impl NewRoot {
 /// only those of the caller's own.)
 fn open_source(source: &Path) -> Result<OwnedFd> {
     let links = ResolveFlag::RESOLVE_NO_SYMLINKS;
-    lookup::open_in(AT_FDCWD, source, OFlag::O_PATH, links).map_err(|errno| {
+    open_in(AT_FDCWD, source, OFlag::O_PATH, links).map_err(|errno| {
         let advice = match errno {
             Errno::ELOOP => "since the start somebody has put a symbolic link there",
             Errno::ENOENT => "it was there at the start, and somebody has removed it",
@@ -137,10 +153,7 @@ fn open_source(source: &Path) -> Result<OwnedFd> {
         anyhow!("cannot open {source:?} of the host: {errno} ({advice})")
     })
 }
-
-fn is_directory(found: &FileStat) -> bool {
-    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
-}
+// ANCHOR_END: open_source
 
 #[cfg(test)]
 mod tests {

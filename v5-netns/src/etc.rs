@@ -7,14 +7,13 @@ use anyhow::{Context, Result};
 use launcher::bounded;
 use launcher::command_line::{note, one_line};
 use nix::fcntl::{OFlag, ResolveFlag, openat};
-use nix::mount::{MntFlags, MsFlags, umount2};
+use nix::mount::MsFlags;
 use nix::sys::stat::Mode;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
-use v2_mountns::NewRoot;
+use v2_mountns::{Mount, NewRoot};
 
 /// Where programs of the host find whom to ask for the address of a name.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -78,7 +77,7 @@ impl EtcFiles {
         // A file system in memory, for a moment at a place that is ours anyway. The files stay when
         // it goes, since they are mounted elsewhere by then.
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        let directory = root.mount_and_open("sys", "tmpfs", flags, "mode=755,size=20m")?;
+        let directory = root.mount_new("sys", "tmpfs", flags, "mode=755,size=20m")?;
         let own_name = format!("{}\t{hostname}\n", self.own_address);
         for (name, content) in [
             ("resolv.conf", self.resolv_conf.clone()),
@@ -89,16 +88,13 @@ impl EtcFiles {
                 .with_context(|| format!("cannot write {name}"))?;
             root.mount_file(&file, &Path::new("/etc").join(name))?;
         }
-        // By its descriptor: the name /sys can mean another directory by now. (umount2(2) takes
-        // paths only, and this is one. It leads to what is open.)
-        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
-        umount2(&*path, MntFlags::MNT_DETACH).context("cannot unmount the tmpfs on /sys")
+        directory.detach().context("cannot unmount the tmpfs on /sys")
     }
     // ANCHOR_END: mount_into
 }
 
 /// Writes a file that is not there yet. No link is followed.
-fn write_new(directory: &OwnedFd, name: &str, content: &str) -> io::Result<File> {
+fn write_new(directory: &Mount, name: &str, content: &str) -> io::Result<File> {
     let new = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
     let flags = new | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
     let mut file = File::from(openat(directory, name, flags, Mode::from_bits_truncate(0o644))?);

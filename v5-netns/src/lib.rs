@@ -51,7 +51,7 @@ use netlink::Netlink;
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 use std::net::Ipv4Addr;
-use v2_mountns::NewRoot;
+use v2_mountns::{Mount, NewRoot};
 
 /// `--net`, `--subnet` and `-p`, for the command lines of all steps from here on.
 #[derive(Debug, clap::Args)]
@@ -183,13 +183,13 @@ impl Network {
         }
         let flags =
             MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        match root.mount_new("sys", "sysfs", flags, "")? {
+        match Mount::new("sysfs", flags, "") {
             // In a container whose own /sys is partly covered, a new one would uncover it.
             Err(Errno::EPERM) => {
                 note(format_args!("no /sys in the container: the kernel allows no new one here"));
                 Ok(())
             }
-            result => result.map(drop).context("cannot mount sysfs on /sys"),
+            made => root.attach(&made.context("cannot mount sysfs on /sys")?, "sys"),
         }
     }
     // ANCHOR_END: mount_into

@@ -27,11 +27,11 @@ pub use nested::enter_that_of;
 
 use crate::group::Group;
 use crate::hierarchy::{Hierarchies, Kind, Version};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use launcher::AsRoot;
-use nix::mount::{MsFlags, mount};
-use nix::unistd::{fchdir, symlinkat};
-use v2_mountns::{CloneFlags, NewRoot, mount_below, unshare};
+use nix::mount::MsFlags;
+use nix::unistd::symlinkat;
+use v2_mountns::{CloneFlags, NewRoot, unshare};
 
 /// The cgroup of one container: one directory in each hierarchy that its limits need. It owns
 /// them, and removes them when it is dropped.
@@ -98,19 +98,17 @@ impl Cgroup {
         }
         let read_only = flags | MsFlags::MS_RDONLY;
         if let (true, [_]) = (self.is_unified, &self.groups[..]) {
-            return root
-                .mount_new(PLACE, "cgroup2", read_only, "")?
-                .map(drop)
-                .with_context(|| format!("cannot mount cgroup2 on /{PLACE}"));
+            return root.mount_new(PLACE, "cgroup2", read_only, "").map(drop);
         }
         // One directory for each hierarchy, as on the host.
-        let directory = root.mount_and_open(PLACE, "tmpfs", flags, "mode=755,size=64k")?;
+        let directory = root.mount_new(PLACE, "tmpfs", flags, "mode=755,size=64k")?;
         for group in &self.groups {
             let (kind, options) = match group.version {
                 Version::V2 => ("cgroup2", String::new()),
                 Version::V1 => ("cgroup", group.controllers.join(",")),
             };
-            mount_below(&directory, &group.hierarchy, kind, read_only, &options)
+            directory
+                .mount_below(&group.hierarchy, kind, read_only, &options)
                 .with_context(|| format!("cannot fill /{PLACE}"))?;
             // On many hosts cpu and cpuacct are one hierarchy, "cpu,cpuacct", with two links.
             for name in group.controllers.iter().filter(|name| **name != group.hierarchy) {
@@ -118,10 +116,7 @@ impl Cgroup {
                     .with_context(|| format!("cannot make the link /{PLACE}/{name}"))?;
             }
         }
-        fchdir(&directory).context("cannot enter /sys/fs/cgroup")?;
-        let flags = flags | MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-        mount(None::<&str>, ".", None::<&str>, flags, None::<&str>)
-            .map_err(|errno| anyhow!("cannot make /sys/fs/cgroup read-only: {errno}"))
+        directory.make_read_only().context("cannot make /sys/fs/cgroup read-only")
     }
     // ANCHOR_END: mount_into
 }

@@ -1,17 +1,19 @@
 //! What a container added, changed and deleted, read from its upper directory: `--changes`.
 
-use crate::lookup::{Lower, is_whiteout};
 use anyhow::{Context, Result};
+use image::lower::{Lower, is_whiteout};
 use image::xattrs::Xattrs;
 use launcher::command_line::{errno_of, note};
+use launcher::lookup::{self, by_descriptor, is_directory};
 use launcher::printable;
 use nix::errno::Errno;
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::FileStat;
 use std::ffi::OsString;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// As many bytes of paths as are listed: a container can make more files than fit into memory.
@@ -22,7 +24,7 @@ const OVERHEAD: usize = 32;
 
 /// Prints one line for each change, as docker diff does.
 pub(crate) fn print(upper: impl AsFd, lower: &[PathBuf], xattrs: Xattrs) -> Result<()> {
-    let root = PathBuf::from(format!("/proc/self/fd/{}/.", upper.as_fd().as_raw_fd()));
+    let root = by_descriptor(upper).join(".");
     let lower = Lower::new(lower, xattrs);
     let mut walk = Walk { root, lower, found: Vec::new(), room: MAX_PATHS, is_cut: false };
     walk.collect(Path::new(""))?;
@@ -76,17 +78,15 @@ impl Walk<'_> {
             self.is_cut = true;
             return Ok(());
         };
-        let upper = match fs::symlink_metadata(self.root.join(&path)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            result => Some(result.with_context(|| cannot_read(&path))?),
-        };
+        let upper =
+            lookup::stat(AT_FDCWD, &self.root.join(&path)).with_context(|| cannot_read(&path))?;
         let before = self.lower.look_up(&path)?;
         match upper {
             Some(upper) if !is_whiteout(&upper) => {
                 let so_far = self.found.len();
                 self.room = room;
                 self.found.push((if before.is_some() { 'C' } else { 'A' }, path.clone()));
-                if upper.is_dir() {
+                if is_directory(&upper) {
                     self.collect(&path)?;
                 }
                 if self.found.len() == so_far + 1 && is_a_place_to_mount(&path, &upper, before) {
@@ -143,15 +143,15 @@ const MOUNT_POINTS: [&str; 6] =
 
 /// Whether an entry is there only because something had to be mounted on it, or below it: that is
 /// the launcher's doing, not the container's. (Docker makes these in a layer of their own.)
-fn is_a_place_to_mount(path: &Path, upper: &Metadata, before: Option<Metadata>) -> bool {
+fn is_a_place_to_mount(path: &Path, upper: &FileStat, before: Option<FileStat>) -> bool {
     let has_mount_points = path == Path::new("etc");
     match before {
         None => {
-            let is_empty = upper.is_dir() || upper.len() == 0;
+            let is_empty = is_directory(upper) || upper.st_size == 0;
             is_empty && (has_mount_points || MOUNT_POINTS.iter().any(|it| path == Path::new(it)))
         }
         Some(before) => {
-            let looks = |it: &Metadata| (it.mode(), it.uid(), it.gid());
+            let looks = |it: &FileStat| (it.st_mode, it.st_uid, it.st_gid);
             has_mount_points && looks(upper) == looks(&before)
         }
     }

@@ -9,36 +9,34 @@
 //! | [`arguments`] | the options |
 //! | [`layers`] | which directories the layers are: `--image`, `--layer` or a rootfs |
 //! | [`upper`] | the directory that takes the writes, in memory or `--upper` |
-//! | `temporary` | the same on disk, for older kernels without root (skip on first reading) |
+//! | `directory` | a directory, opened for overlayfs |
 //! | `changes` | what a container added, changed and deleted: `--changes` |
-//! | [`lookup`] | what the lower layers show at a path, as overlayfs finds it |
 //! | [`process`] | how an image wants its command to be run: user, directory, environment |
 
 pub mod arguments;
 mod changes;
+mod directory;
 pub mod layers;
-pub mod lookup;
 pub mod process;
-mod system_calls;
-mod temporary;
 pub mod upper;
 
 pub use arguments::{OverlayArgs, ProcessArgs};
 pub use layers::Layers;
 pub use process::exec_in_image;
 
+use crate::directory::{number, open};
 use crate::upper::Upper;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use image::xattrs::Xattrs;
 use launcher::AsRoot;
-use launcher::mountinfo::{Mount, mounts_of};
+use launcher::lookup::by_descriptor;
+use launcher::mountinfo::{self, mounts_of};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
-use nix::unistd::fchdir;
+use std::env::set_current_dir;
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use v2_mountns::Mount;
 
 /// As many lower layers as overlayfs takes (OVL_MAX_STACK in the kernel).
 const MAX_LAYERS: usize = 500;
@@ -72,7 +70,6 @@ impl Overlay {
 
     // ANCHOR: mount
     /// Mounts the layers as one directory. To be called by the child, in its own mount namespace.
-    /// Returns a path that is relative to the current directory, which this changes.
     ///
     /// mount(2) takes its options as one text of at most a page (4096 bytes), and cuts what is
     /// longer without a word; 40 names of layers are that long. So the directories are opened, and
@@ -81,29 +78,27 @@ impl Overlay {
     ///
     /// # Errors
     /// EINVAL if the upper directory is on a file system that cannot be one.
-    pub fn mount(&self) -> Result<PathBuf> {
+    pub fn mount(&self) -> Result<Mount> {
         let layers = self.lower.iter().map(|layer| open(layer)).collect::<Result<Vec<_>>>()?;
         let top = &layers[0]; // create() has refused an overlay without layers
         let on_disk = self.upper.open_on_disk(top, self.xattrs)?;
-        let tmpfs = enter_new_tmpfs(&self.lower[0])?;
+        let tmpfs = mount_tmpfs(top)?;
+        let directory = by_descriptor(&tmpfs);
         let (upper, work) = match on_disk {
             Some(on_disk) => on_disk,
-            None => self.upper.make_in(Path::new("."), top, self.xattrs)?,
+            None => self.upper.make_in(&directory, top, self.xattrs)?,
         };
-        fs::create_dir("merged").context("cannot make a mount point")?;
-        let merged = open(Path::new("merged"))?;
+        let merged = directory.join("merged");
+        fs::create_dir(&merged).context("cannot make a mount point")?;
+        let place = open(&merged)?;
 
-        std::env::set_current_dir("/proc/self/fd").context("cannot enter /proc/self/fd")?;
         let lower = layers.iter().map(number).collect::<Vec<_>>().join(":");
-        let [upper, work, target] = [&upper, &work, &merged].map(number);
+        let [upper, work, target] = [&upper, &work, &place].map(number);
         let more = self.xattrs.mount_options();
         let options = format!("lowerdir={lower},upperdir={upper},workdir={work},{more}");
         ensure!(options.len() < 4096, "the options of mount(2) are too long, with {lower}");
-        let no_flags = MsFlags::empty();
-        mount(Some("overlay"), target.as_str(), Some("overlay"), no_flags, Some(options.as_str()))
-            .map_err(|errno| self.refused(errno))?;
-        fchdir(&tmpfs).context("cannot enter the tmpfs again")?;
-        Ok(PathBuf::from("merged"))
+        mount_in_proc(&target, &options)?.map_err(|errno| self.refused(errno))?;
+        Ok(Mount::of_root(open(&merged)?.into()))
     }
     // ANCHOR_END: mount
 
@@ -123,7 +118,7 @@ impl Overlay {
     /// overlayfs looks below what is mounted in a layer. That could show what somebody has covered
     /// with good reason, so without root the kernel refuses it (EINVAL).
     fn mount_in_a_layer(&self) -> Option<String> {
-        let is_covered = |mount: &Mount| {
+        let is_covered = |mount: &mountinfo::Mount| {
             let is_below = |layer: &PathBuf| mount.mount_point.starts_with(layer);
             self.lower.iter().any(|layer| mount.mount_point != *layer && is_below(layer))
         };
@@ -144,30 +139,29 @@ impl Overlay {
     }
 }
 
-fn open(directory: &Path) -> Result<File> {
-    let flags = libc::O_PATH | libc::O_DIRECTORY;
-    let opened = File::options().read(true).custom_flags(flags).open(directory);
-    opened.with_context(|| format!("cannot open the layer {directory:?}"))
+// ANCHOR: mount_in_proc
+/// mount(2) of an overlay, with options and target that are names in /proc/self/fd: the numbers of
+/// descriptors. They are seen from the current directory, so that one is there for this call. The
+/// inner result is the mount's own.
+fn mount_in_proc(target: &str, options: &str) -> Result<nix::Result<()>> {
+    set_current_dir("/proc/self/fd").context("cannot enter /proc/self/fd")?;
+    let mounted = mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(options));
+    set_current_dir("/").context("cannot leave /proc/self/fd")?;
+    Ok(mounted)
 }
+// ANCHOR_END: mount_in_proc
 
-/// The number of a descriptor: its name in /proc/self/fd (proc_pid_fd(5)).
-fn number(directory: &File) -> String {
-    directory.as_raw_fd().to_string()
-}
-
-/// Mounts a file system in memory, and enters it. It holds the mount point and, without `--upper`,
-/// what the container writes. It is in the container's mount namespace only, so it goes
-/// when the container does, whatever happens to us.
+// ANCHOR: mount_tmpfs
+/// Mounts a file system in memory. It holds the mount point and, without `--upper`, what the
+/// container writes. It is in the container's mount namespace only, so it goes when the container
+/// does, whatever happens to us.
 ///
-/// It needs a place; `cover` is a directory that has one, and nobody will need it any more.
-fn enter_new_tmpfs(cover: &Path) -> Result<File> {
+/// It needs a place; `cover` is a directory that has one, and whose name nobody will need any more.
+fn mount_tmpfs(cover: &File) -> Result<Mount> {
     // Half of the memory at most, the kernel's own choice; with a limit of memory (v6) on the
     // container, what it writes here counts.
-    mount(Some("tmpfs"), cover, Some("tmpfs"), MsFlags::empty(), Some("mode=700,size=50%"))
-        .with_context(|| format!("cannot mount tmpfs on {cover:?}"))?;
-    // A new mount on / is not entered by the name /, which is where we stand already, but by a
-    // walk that ends there: path_resolution(7).
-    let path = if cover == Path::new("/") { Path::new("/..") } else { cover };
-    std::env::set_current_dir(path).context("cannot enter the new tmpfs")?;
-    open(Path::new("."))
+    Mount::new("tmpfs", MsFlags::empty(), "mode=700,size=50%")
+        .and_then(|tmpfs| tmpfs.attach(cover).map(|()| tmpfs))
+        .context("cannot mount tmpfs on the top layer")
 }
+// ANCHOR_END: mount_tmpfs

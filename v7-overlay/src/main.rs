@@ -53,7 +53,7 @@ fn run() -> Result<u8> {
         unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS)?;
         set_hostname(&args.uts.hostname)?;
         private_mounts()?;
-        let root = NewRoot::bind(&overlay.mount()?)?;
+        let root = NewRoot::of(overlay.mount()?);
         root.mount_proc()?;
         root.mount_dev()?;
         network.mount_into(&root, &args.uts.hostname)?;

@@ -1,25 +1,19 @@
 //! How the command is run: what the image wants, and what the command line says otherwise.
 
 use crate::arguments::ProcessArgs;
-use crate::system_calls;
 use anyhow::{Context, Result, anyhow, ensure};
 use image::ContainerConfig;
 use launcher::command;
-use launcher::lookup::open_in;
+use launcher::lookup::{find_or_make, open_place};
+use launcher::system_calls::current_directory;
 use launcher::users::Identity;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
-use nix::unistd::{fchdir, setgid, setuid};
+use nix::unistd::fchdir;
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use v2_mountns::place::find_or_make;
 
 // ANCHOR: exec_in_image
 /// [`launcher::exec`] as an image wants it: its entry point and command, its environment, working
@@ -39,7 +33,7 @@ pub fn exec_in_image(
     let workdir = args.workdir.as_deref().or(config.working_dir.as_deref().map(Path::new));
     enter(workdir)?;
     if let Some(identity) = identity {
-        become_user(&identity)?;
+        identity.assume()?;
     }
     command::exec_with(&full_command(config, command), &environment)
 }
@@ -87,7 +81,7 @@ fn enter(workdir: Option<&Path>) -> Result<()> {
         return Ok(());
     };
     let workdir = Path::new("/").join(workdir);
-    let root = open_in(AT_FDCWD, Path::new("/"), OFlag::O_PATH, ResolveFlag::empty());
+    let root = open_place(Path::new("/"));
     let directory = root.and_then(|root| find_or_make(root, &workdir, true));
     directory.and_then(fchdir).map_err(|errno| {
         let advice = match errno {
@@ -99,7 +93,7 @@ fn enter(workdir: Option<&Path>) -> Result<()> {
     })?;
     // Closed descriptors and openat2(2) let nobody out. This is to be sure: getcwd(2) starts with
     // "(unreachable)" if no way leads from the root directory to here (CVE-2024-21626).
-    let path = system_calls::current_directory().context("cannot ask where this process is")?;
+    let path = current_directory().context("cannot ask where this process is")?;
     ensure!(
         path.starts_with(b"/"),
         "cannot use the working directory {workdir:?}: it is not below the container's root"
@@ -107,30 +101,6 @@ fn enter(workdir: Option<&Path>) -> Result<()> {
     Ok(())
 }
 // ANCHOR_END: enter
-
-/// Groups first: without being root one could not change them any more.
-fn become_user(identity: &Identity) -> Result<()> {
-    let Identity { user, group, more_groups, .. } = identity;
-    let failed = |call: &str, errno: Errno| {
-        anyhow!(
-            "cannot become user {user} and group {group}: {call}: {errno} (without root there is \
-             no other user than root: give -u 0)"
-        )
-    };
-    // A user namespace with one group has setgroups(2) switched off (root without root, v1).
-    let path = "/proc/self/setgroups";
-    let is_off = match fs::read_to_string(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => false, // no user namespaces at all
-        text => text.with_context(|| format!("cannot read {path}"))?.trim() == "deny",
-    };
-    if !(is_off && user.is_root() && group.as_raw() == 0) {
-        nix::unistd::setgroups(more_groups).map_err(|errno| failed("setgroups", errno))?;
-    }
-    setgid(*group).map_err(|errno| failed("setgid", errno))?;
-    setuid(*user).map_err(|errno| failed("setuid", errno))?;
-    // That has cleared the death signal (prctl(2)).
-    set_pdeathsig(Signal::SIGKILL).context("cannot ask for a parent-death signal")
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,11 @@
 //! The upper directory: where the writes of a container go.
 
 use crate::arguments::OverlayArgs;
+use crate::directory;
 use crate::layers::Layers;
-use crate::temporary::{Temporary, tmpfs_has_user_attributes};
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use image::xattrs::Xattrs;
+use image::temporary::Temporary;
+use image::xattrs::{Xattrs, tmpfs_has_user_attributes};
 use launcher::command_line::note;
 use launcher::handover::{receive_descriptor, send_descriptor};
 use launcher::locked_directory::{Attempt, LockedDirectory};
@@ -33,7 +34,8 @@ pub struct Upper {
 enum Place {
     /// In memory, new for each mount.
     Memory,
-    /// New for each mount too, but on disk: for a kernel that cannot have it in memory.
+    /// New for each mount too, but on disk, in the cache. In a user namespace overlayfs needs
+    /// `user.*` attributes, and tmpfs has had those since Linux 6.6 only.
     Disk(Temporary),
     /// `--upper`.
     Kept(Kept),
@@ -107,7 +109,7 @@ impl Upper {
             send_descriptor(child, &opened)
                 .map_err(|errno| anyhow!("cannot hand over the upper directory: {errno}"))?;
         }
-        Ok((opened, crate::open(&work)?))
+        Ok((opened, directory::open(&work)?))
     }
 
     /// The upper directory, if it is to be read at the end. In the supervisor, once.

@@ -75,7 +75,7 @@ fn start(
         cgroup.enter()?;
         unshare(CloneFlags::CLONE_NEWNS)?;
         private_mounts()?;
-        let root = NewRoot::bind(&container.overlay.mount()?)?;
+        let root = NewRoot::of(container.overlay.mount()?);
         root.mount_proc()?;
         root.mount_dev()?;
         network.mount_into(&root, &pod.hostname)?;

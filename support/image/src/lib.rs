@@ -10,13 +10,17 @@
 //! | [`digest`] | a name that is a checksum, and the reader that checks it |
 //! | [`cache`] | every layer unpacked once, complete or not at all |
 //! | [`unpack`] | from a tar archive to a directory, whatever the archive tries |
+//! | [`lower`] | what layers show at a path, as overlayfs finds it |
+//! | [`temporary`] | a directory on disk that goes at the end |
 //! | [`xattrs`] | the attributes in which overlayfs keeps its marks, with root and without |
 
 pub mod blobs;
 pub mod cache;
 pub mod digest;
 mod image;
+pub mod lower;
 mod system_calls;
+pub mod temporary;
 pub mod unpack;
 pub mod xattrs;
 

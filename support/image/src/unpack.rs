@@ -16,13 +16,15 @@ mod whiteout;
 
 pub use limits::Allowance;
 
+use crate::lower::is_whiteout;
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use attributes::Attributes;
+use launcher::lookup::{self, by_descriptor, is_directory, open_in};
 use launcher::remove_tree;
 use limits::Limited;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::fcntl::{AtFlags, OFlag, ResolveFlag, openat};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, makedev};
 use nix::sys::stat::{fchmodat, fstatat, mkdirat, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
@@ -31,7 +33,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use tar::EntryType;
@@ -172,17 +174,9 @@ impl Unpacker {
     /// Opens a directory of the layer. Links and `..` in the path lead wherever they would lead if
     /// the layer were `/`.
     fn open(&self, path: &Path) -> nix::Result<OwnedFd> {
-        let how = OpenHow::new()
-            .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        loop {
-            match openat2(&self.root, path, how) {
-                // Something was renamed meanwhile, somewhere, and the kernel could not be sure.
-                Err(Errno::EAGAIN) => {}
-                result => return result,
-            }
-        }
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        open_in(&self.root, path, flags, ResolveFlag::RESOLVE_IN_ROOT)
     }
     // ANCHOR_END: open
 
@@ -337,22 +331,6 @@ fn device_number(header: &tar::Header, kind: EntryType) -> Result<u64> {
 }
 
 fn stat(directory: &OwnedFd, name: &OsStr) -> Result<Option<FileStat>> {
-    match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Ok(found) => Ok(Some(found)),
-        Err(Errno::ENOENT) => Ok(None),
-        Err(errno) => Err(anyhow!("cannot look at {name:?}: {errno}")),
-    }
-}
-
-fn is_directory(found: &FileStat) -> bool {
-    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
-}
-
-fn is_whiteout(found: &FileStat) -> bool {
-    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFCHR.bits() && found.st_rdev == 0
-}
-
-/// A path to an open directory, for functions that want a path.
-fn by_descriptor(directory: impl AsFd) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd()))
+    lookup::stat(directory, Path::new(name))
+        .map_err(|errno| anyhow!("cannot look at {name:?}: {errno}"))
 }

@@ -3,6 +3,7 @@
 use crate::system_calls::{get_xattr, set_xattr};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
+use nix::sys::utsname::uname;
 use std::fs;
 use std::path::Path;
 
@@ -58,5 +59,36 @@ impl Xattrs {
             Err(Errno::ENODATA | Errno::EOPNOTSUPP | Errno::ERANGE) => Ok(false),
             Err(errno) => Err(errno),
         }
+    }
+}
+
+/// The first version of Linux whose tmpfs has `user.*` attributes.
+const FIRST: (u32, u32) = (6, 6);
+
+/// Whether this kernel's tmpfs has `user.*` attributes. (In a user namespace overlayfs needs them.)
+pub fn tmpfs_has_user_attributes() -> bool {
+    uname().is_ok_and(|name| {
+        let release = name.release().to_string_lossy();
+        version(&release).is_some_and(|version| version >= FIRST)
+    })
+}
+
+/// The first two numbers of a version, such as `6.1.0-56-amd64`.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(version("6.1.0-56-cloud-amd64"), Some((6, 1)));
+        assert_eq!(version("6.18.44"), Some((6, 18)));
+        assert_eq!(version("6.6-rc1"), Some((6, 6)));
+        assert_eq!(version("nonsense"), None);
+        assert!(version("6.18.0") >= Some(FIRST) && version("5.15.0-91-generic") < Some(FIRST));
     }
 }

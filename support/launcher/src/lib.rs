@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`command_line`] | options, one-line errors, exit status 125 |
 //! | [`parse_size`] | a number of bytes, as a command line has it |
-//! | `caller` | who has called us, and has left what to us: umask, stdin, stdout, stderr |
+//! | [`caller`] | who has called us, and has left what to us: umask, stdin, stdout, stderr |
 //! | [`directories`] | where everything lies that outlives a process: cache, running pods |
 //! | [`locked_directory`] | a directory with an owner, and how the next start finds what has none |
 //! | [`program`] | finds the programs that a launcher starts |
@@ -37,7 +37,7 @@ compile_error!(
 );
 
 pub mod bounded;
-mod caller;
+pub mod caller;
 pub mod child;
 pub mod command;
 pub mod command_line;
@@ -64,6 +64,7 @@ pub mod users;
 
 pub use caller::Caller;
 pub use child::{Child, Forked};
+pub use child::{Child, Forked, close_host_descriptors};
 pub use command::exec;
 pub use command_line::{finish, parse};
 pub use container::Container;

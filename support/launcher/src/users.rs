@@ -3,9 +3,13 @@
 //! (getpwnam(3) of our C library would do what the *host's* configuration says.)
 
 use crate::bounded;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use nix::errno::Errno;
 use nix::fcntl::ResolveFlag;
-use nix::unistd::{Gid, Uid};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -44,6 +48,34 @@ impl Identity {
     pub fn look_up(text: &str, digits: Digits) -> Result<Identity> {
         Identity::find(text, digits, &read("/etc/passwd")?, &read("/etc/group")?)
             .with_context(|| format!("cannot run as user {text:?}"))
+    }
+
+    /// Makes this process run as that user, with the groups.
+    ///
+    /// # Errors
+    /// Those of setgroups(2), setgid(2) and setuid(2): without root there is no other than root.
+    pub fn assume(&self) -> Result<()> {
+        // Groups first: without being root one could not change them any more.
+        let Identity { user, group, more_groups, .. } = self;
+        let failed = |call: &str, errno: Errno| {
+            anyhow!(
+                "cannot become user {user} and group {group}: {call}: {errno} (without root there \
+                 is no other user than root: give -u 0)"
+            )
+        };
+        // A user namespace with one group has setgroups(2) switched off.
+        let path = "/proc/self/setgroups";
+        let is_off = match fs::read_to_string(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => false, // no user namespaces at all
+            text => text.with_context(|| format!("cannot read {path}"))?.trim() == "deny",
+        };
+        if !(is_off && user.is_root() && group.as_raw() == 0) {
+            setgroups(more_groups).map_err(|errno| failed("setgroups", errno))?;
+        }
+        setgid(*group).map_err(|errno| failed("setgid", errno))?;
+        setuid(*user).map_err(|errno| failed("setuid", errno))?;
+        // That has cleared the death signal (prctl(2)).
+        set_pdeathsig(Signal::SIGKILL).context("cannot ask for a parent-death signal")
     }
 
     fn find(text: &str, digits: Digits, passwd: &str, group: &str) -> Result<Identity> {

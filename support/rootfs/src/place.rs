@@ -2,18 +2,18 @@
 
 use anyhow::{Context, Result, anyhow};
 use launcher::command_line::errno_of;
+use launcher::lookup::{self, by_descriptor, is_directory, open_in};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag};
-use nix::fcntl::{openat, openat2, readlinkat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags};
-use nix::sys::stat::{fstatat, mkdirat, utimensat};
+use nix::fcntl::{OFlag, ResolveFlag, openat, readlinkat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, mkdirat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 /// A name in an open directory of the rootfs. No symbolic link can lead out of it.
 pub(super) struct Place {
@@ -26,8 +26,8 @@ impl Place {
     pub(super) fn of(root: &File, name: &str) -> Result<Place> {
         let (parent, name) = name.rsplit_once('/').unwrap_or((".", name));
         let no_links = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let directory = openat2(root, parent, OpenHow::new().flags(flags).resolve(no_links))
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        let directory = open_in(root, Path::new(parent), flags, no_links)
             .map_err(|errno| anyhow!("cannot open /{parent} of the rootfs: {errno}"))?;
         Ok(Place { directory, name: name.to_owned() })
     }
@@ -38,11 +38,8 @@ impl Place {
 
     /// What stands there, if something does.
     pub(super) fn stat(&self) -> Result<Option<FileStat>> {
-        match fstatat(&self.directory, self.name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(found) => Ok(Some(found)),
-            Err(Errno::ENOENT) => Ok(None),
-            Err(errno) => Err(self.failed("look at", errno)),
-        }
+        lookup::stat(&self.directory, Path::new(&self.name))
+            .map_err(|errno| self.failed("look at", errno))
     }
 
     /// Makes a directory of this mode, unless it is there.
@@ -60,8 +57,7 @@ impl Place {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let directory = openat(&self.directory, self.name.as_str(), flags, Mode::empty())
             .map_err(|errno| self.failed("open", errno))?;
-        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
-        fs::set_permissions(path, Permissions::from_mode(wanted.bits()))
+        fs::set_permissions(by_descriptor(&directory), Permissions::from_mode(wanted.bits()))
             .map_err(|error| self.failed("set the mode of", errno_of(&error)))
     }
 
@@ -120,10 +116,7 @@ impl Place {
     /// Renames what stands where something of ours belongs. It is not removed: it may be somebody's
     /// work, or have a file system of the host mounted on it (rename(2) says EBUSY then).
     fn move_aside(&self) -> Result<()> {
-        let is_free = |name: &String| {
-            let found = fstatat(&self.directory, name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
-            found.err() == Some(Errno::ENOENT)
-        };
+        let is_free = |name: &String| lookup::stat(&self.directory, Path::new(name)) == Ok(None);
         let mut names = (1..1000).map(|number| format!("{}.damaged{number}", self.name));
         let aside = names.find(is_free).ok_or(Errno::EEXIST);
         aside
@@ -149,10 +142,6 @@ pub(super) fn mode(found: &FileStat) -> u32 {
 /// When it was changed: seconds since 1970, and nanoseconds.
 pub(super) fn time(found: &FileStat) -> (i64, i64) {
     (found.st_mtime, found.st_mtime_nsec)
-}
-
-pub(super) fn is_directory(found: &FileStat) -> bool {
-    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
 }
 
 pub(super) fn is_file(found: &FileStat) -> bool {

@@ -8,8 +8,10 @@
 //! Both speak of lower layers only: what the same layer has of that name is shown, in whatever
 //! order the entries come. (image-spec, layer.md.)
 
-use super::{Unpacker, by_descriptor, is_directory, is_whiteout, stat};
+use super::{Unpacker, stat};
+use crate::lower::is_whiteout;
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::lookup::{by_descriptor, is_directory};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, mknodat};

@@ -1,13 +1,14 @@
 //! What the lower layers show at a path, as overlayfs looks it up: from the top layer down, until
 //! one of them has the last word.
 
+use crate::xattrs::Xattrs;
 use anyhow::{Context, Result};
-use image::xattrs::Xattrs;
+use launcher::lookup::{self, is_directory};
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{FileStat, SFlag};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::{self, Metadata};
-use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The lower layers of an overlay, the first one on top.
@@ -20,7 +21,7 @@ pub struct Lower<'a> {
 /// What one layer says about a path.
 enum Word {
     /// It has it.
-    Has(Metadata),
+    Has(FileStat),
     /// Nothing: ask the layer below.
     Silent,
     /// There is no such thing, whatever lower layers have.
@@ -38,7 +39,7 @@ impl<'a> Lower<'a> {
     ///
     /// # Errors
     /// Those of lstat(2) and lgetxattr(2), but for a file that is not there.
-    pub fn look_up(&self, path: &Path) -> Result<Option<Metadata>> {
+    pub fn look_up(&self, path: &Path) -> Result<Option<FileStat>> {
         for layer in self.layers {
             match self.ask(layer, path)? {
                 Word::Has(found) => return Ok(Some(found)),
@@ -62,7 +63,7 @@ impl<'a> Lower<'a> {
             if place.strip_prefix(layer).is_ok_and(|so_far| so_far == path) {
                 return Ok(Word::Has(found));
             }
-            if !found.is_dir() {
+            if !is_directory(&found) {
                 return Ok(Word::Hides); // a file in place of a directory of a lower layer
             }
             hides |= self.is_opaque(&place)?;
@@ -79,7 +80,7 @@ impl<'a> Lower<'a> {
         let mut names = BTreeSet::new();
         for layer in self.layers {
             let place = layer.join(directory);
-            if !matches!(self.ask(layer, directory)?, Word::Has(found) if found.is_dir()) {
+            if !matches!(self.ask(layer, directory)?, Word::Has(found) if is_directory(&found)) {
                 continue;
             }
             for entry in fs::read_dir(&place).with_context(|| format!("cannot read {place:?}"))? {
@@ -93,7 +94,10 @@ impl<'a> Lower<'a> {
     }
 
     /// Whether a directory says that it shows nothing of lower layers.
-    pub(crate) fn is_opaque(&self, directory: &Path) -> Result<bool> {
+    ///
+    /// # Errors
+    /// Those of lgetxattr(2).
+    pub fn is_opaque(&self, directory: &Path) -> Result<bool> {
         self.xattrs
             .is_opaque(directory)
             .with_context(|| format!("cannot read the attributes of {directory:?}"))
@@ -101,14 +105,10 @@ impl<'a> Lower<'a> {
 }
 
 /// Whether a file stands for a deleted one: a character device 0:0, which no driver has.
-pub(crate) fn is_whiteout(found: &Metadata) -> bool {
-    found.file_type().is_char_device() && found.rdev() == 0
+pub fn is_whiteout(found: &FileStat) -> bool {
+    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFCHR.bits() && found.st_rdev == 0
 }
 
-fn stat(path: &Path) -> Result<Option<Metadata>> {
-    match fs::symlink_metadata(path) {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot look at {path:?}")),
-    }
+fn stat(path: &Path) -> Result<Option<FileStat>> {
+    lookup::stat(AT_FDCWD, path).with_context(|| format!("cannot look at {path:?}"))
 }
