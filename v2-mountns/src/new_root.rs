@@ -71,6 +71,7 @@ impl NewRoot {
     }
     // ANCHOR_END: mount_proc
 
+    // ANCHOR: attach
     /// Mounts a new file system of the type `kind` on the directory `name` of the new root. Whoever
     /// will make something in it needs what this returns: the name can mean another directory when
     /// one looks again, for a container that runs in the same rootfs may rename.
@@ -90,7 +91,6 @@ impl NewRoot {
         Ok(mount)
     }
 
-    // ANCHOR: attach
     /// Puts a mount on the directory `name` of the new root, and makes what is missing of it.
     ///
     /// # Errors

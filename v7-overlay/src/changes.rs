@@ -103,6 +103,7 @@ impl Walk<'_> {
     }
     // ANCHOR_END: collect
 
+    // ANCHOR: names_in
     /// The names in a directory of the upper one, and of those that it hides, in their order.
     fn names_in(&mut self, directory: &Path) -> Result<Vec<OsString>> {
         let place = self.root.join(directory);
@@ -121,6 +122,7 @@ impl Walk<'_> {
         names.dedup();
         Ok(names)
     }
+    // ANCHOR_END: names_in
 }
 
 fn cannot_read(path: &Path) -> String {
@@ -137,6 +139,7 @@ fn is_too_long(error: &anyhow::Error) -> bool {
     errno == Some(Errno::ENAMETOOLONG)
 }
 
+// ANCHOR: is_a_place_to_mount
 /// What the earlier steps mount on, and make if it is missing.
 const MOUNT_POINTS: [&str; 6] =
     ["dev", "proc", "sys", "etc/hostname", "etc/hosts", "etc/resolv.conf"];
@@ -156,3 +159,4 @@ fn is_a_place_to_mount(path: &Path, upper: &FileStat, before: Option<FileStat>) 
         }
     }
 }
+// ANCHOR_END: is_a_place_to_mount

@@ -26,6 +26,7 @@ enum Source {
 }
 
 impl Layers {
+    // ANCHOR: find
     /// Looks at what the command line names; without `--image` and `--layer`, a rootfs is the one
     /// layer.
     ///
@@ -44,6 +45,7 @@ impl Layers {
         };
         Ok(Layers { source, cache: caller.cache() })
     }
+    // ANCHOR_END: find
 
     /// A directory in the cache.
     pub(crate) fn cache(&self, name: &str) -> Result<PathBuf> {

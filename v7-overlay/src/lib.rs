@@ -52,6 +52,7 @@ pub struct Overlay {
 }
 
 impl Overlay {
+    // ANCHOR: create
     /// Gets the layers ready: those of an image are unpacked if the cache has not got them.
     /// To be called by the supervisor.
     ///
@@ -67,6 +68,7 @@ impl Overlay {
         let upper = Upper::create(args, layers, top, xattrs)?;
         Ok(Overlay { lower, upper, xattrs })
     }
+    // ANCHOR_END: create
 
     // ANCHOR: mount
     /// Mounts the layers as one directory. To be called by the child, in its own mount namespace.
@@ -102,6 +104,8 @@ impl Overlay {
     }
     // ANCHOR_END: mount
 
+    // ANCHOR: refused
+    /// mount(2) answers with a number; overlayfs tells its reason only to the kernel's log.
     fn refused(&self, errno: Errno) -> anyhow::Error {
         let advice = match errno {
             Errno::ENODEV => "this kernel has no overlayfs: sudo modprobe overlay".to_owned(),
@@ -114,6 +118,7 @@ impl Overlay {
         };
         anyhow!("cannot mount an overlay of {} layers: {errno} ({advice})", self.lower.len())
     }
+    // ANCHOR_END: refused
 
     /// overlayfs looks below what is mounted in a layer. That could show what somebody has covered
     /// with good reason, so without root the kernel refuses it (EINVAL).

@@ -39,6 +39,7 @@ pub fn exec_in_image(
 }
 // ANCHOR_END: exec_in_image
 
+// ANCHOR: full_command
 /// The entry point, then the arguments: those given, else the image's own.
 fn full_command(config: &ContainerConfig, command: &[OsString]) -> Vec<OsString> {
     let mut words: Vec<OsString> = config.entrypoint.iter().flatten().map(OsString::from).collect();
@@ -48,7 +49,9 @@ fn full_command(config: &ContainerConfig, command: &[OsString]) -> Vec<OsString>
     }
     words
 }
+// ANCHOR_END: full_command
 
+// ANCHOR: environment
 /// Later variables replace earlier ones: the defaults, the image's, those of `--env`.
 fn environment(config: &ContainerConfig, args: &[OsString], home: Option<&str>) -> Vec<OsString> {
     let mut variables = command::environment();
@@ -73,6 +76,7 @@ fn environment(config: &ContainerConfig, args: &[OsString], home: Option<&str>) 
 fn name_of(variable: &OsStr) -> &[u8] {
     variable.as_bytes().split(|&byte| byte == b'=').next().unwrap_or_default()
 }
+// ANCHOR_END: environment
 
 // ANCHOR: enter
 /// Makes the working directory if it is missing, as Docker does, and enters it.

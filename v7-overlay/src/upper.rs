@@ -30,6 +30,7 @@ pub struct Upper {
     handover: Option<(UnixDatagram, UnixDatagram)>,
 }
 
+// ANCHOR: place
 #[derive(Debug)]
 enum Place {
     /// In memory, new for each mount.
@@ -40,6 +41,7 @@ enum Place {
     /// `--upper`.
     Kept(Kept),
 }
+// ANCHOR_END: place
 
 /// A directory of the user's.
 #[derive(Debug)]
@@ -89,6 +91,7 @@ impl Upper {
         }
     }
 
+    // ANCHOR: make_in
     /// Makes `upper` and `work` in this directory, and opens them.
     ///
     /// The root directory of a container is the upper one: it gets owner and mode of the layer
@@ -111,6 +114,7 @@ impl Upper {
         }
         Ok((opened, directory::open(&work)?))
     }
+    // ANCHOR_END: make_in
 
     /// The upper directory, if it is to be read at the end. In the supervisor, once.
     pub(crate) fn directory(&self) -> Result<Option<OwnedFd>> {
@@ -217,6 +221,7 @@ fn open_work(work: &Path) -> Result<File> {
     Ok(opened)
 }
 
+// ANCHOR: everybody_can_enter
 /// Whether users who are neither the owner nor in the group can name what is in `directory`: for
 /// that they need the x of every directory on the way (path_resolution(7)).
 ///
@@ -225,6 +230,7 @@ fn everybody_can_enter(directory: &Path) -> bool {
     let lets_in = |above: &Path| fs::metadata(above).is_ok_and(|found| found.mode() & 0o001 != 0);
     directory.ancestors().all(lets_in)
 }
+// ANCHOR_END: everybody_can_enter
 
 fn on_disk(parent: &Path, xattrs: Xattrs) -> Result<Temporary> {
     let temporary = Temporary::create(parent)?;
