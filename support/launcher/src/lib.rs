@@ -64,7 +64,6 @@ pub mod users;
 
 pub use caller::Caller;
 pub use child::{Child, Forked};
-pub use child::{Child, Forked, close_host_descriptors};
 pub use command::exec;
 pub use command_line::{finish, parse};
 pub use container::Container;
