@@ -57,6 +57,7 @@
 //! outside (module [`running`]); [`terminal`] has a real terminal; [`elsewhere`] a machine that
 //! refuses things; [`Outside`] is another machine on the network, [`tcp`] a server and its clients;
 //! [`pace`] knows how slow the machine is. [`contract::add`] adds what all steps keep.
+//! [`shape`] is about the sources themselves: which file uses which.
 
 #![expect(
     clippy::unwrap_used,
@@ -80,6 +81,7 @@ mod outside;
 pub mod pace;
 mod probe;
 pub mod running;
+pub mod shape;
 mod signals;
 mod stage;
 mod suite;
