@@ -7,12 +7,13 @@
 mod choice;
 mod description;
 
+pub use description::ContainerConfig;
+
 use crate::blobs::{Blob, Blobs};
 use crate::digest::Digest;
 use anyhow::{Context, Result, bail, ensure};
 use choice::{find_manifest, pick, split_tag};
 use description::{Config, Descriptor, Index, MAX_DESCRIPTION, Saved, check, parse, read_json};
-use serde::Deserialize;
 use std::fmt;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -47,22 +48,6 @@ pub enum Compression {
     None,
     Gzip,
     Zstd,
-}
-
-/// The part of an image's configuration that says how to run it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct ContainerConfig {
-    /// What comes before the arguments.
-    pub entrypoint: Option<Vec<String>>,
-    /// The arguments, if none are given.
-    pub cmd: Option<Vec<String>>,
-    /// `NAME=VALUE`.
-    pub env: Option<Vec<String>>,
-    /// Where it starts.
-    pub working_dir: Option<String>,
-    /// `USER` or `USER:GROUP`, by name or number.
-    pub user: Option<String>,
 }
 
 impl Image {

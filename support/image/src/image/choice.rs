@@ -1,6 +1,6 @@
 //! Which image it is, of those that an index or an archive has: by its tag, and for this machine.
 
-use super::description::{Descriptor, Index, Manifest, Platform, read_json};
+use super::description::{Descriptor, Index, Manifest, Platform, architecture, read_json};
 use crate::blobs::Blobs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -86,16 +86,4 @@ pub(super) fn pick<T>(
         Some(tag) => anyhow!("it has no tag {tag:?}, only: {known}"),
         None => anyhow!("it holds {count} images: choose one with PATH:TAG, of: {known}"),
     })
-}
-
-/// This machine's architecture, by the name that Go has for it.
-pub(super) fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "x86" => "386",
-        "aarch64" => "arm64",
-        "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
-        "loongarch64" => "loong64",
-        other => other,
-    }
 }

@@ -1,7 +1,5 @@
 //! The files of an image that describe it, in JSON: image-spec, and docker save.
 
-use super::ContainerConfig;
-use super::choice::architecture;
 use crate::blobs::Blobs;
 use crate::digest::Digest;
 use anyhow::{Context, Result, anyhow, ensure};
@@ -19,6 +17,22 @@ pub(super) struct Config {
     pub(super) os: String,
     pub(super) config: Option<ContainerConfig>,
     pub(super) rootfs: RootFs,
+}
+
+/// The part of an image's configuration that says how to run it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ContainerConfig {
+    /// What comes before the arguments.
+    pub entrypoint: Option<Vec<String>>,
+    /// The arguments, if none are given.
+    pub cmd: Option<Vec<String>>,
+    /// `NAME=VALUE`.
+    pub env: Option<Vec<String>>,
+    /// Where it starts.
+    pub working_dir: Option<String>,
+    /// `USER` or `USER:GROUP`, by name or number.
+    pub user: Option<String>,
 }
 
 /// The digests of its decompressed layers.
@@ -82,6 +96,18 @@ impl Config {
         let found = diff_ids.len();
         ensure!(count == found, "it has {count} layers, and diff_ids for {found}");
         Ok(diff_ids)
+    }
+}
+
+/// This machine's architecture, by the name that Go has for it.
+pub(super) fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "x86" => "386",
+        "aarch64" => "arm64",
+        "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
+        "loongarch64" => "loong64",
+        other => other,
     }
 }
 
