@@ -21,16 +21,7 @@ mod stdio;
 mod terminal;
 mod volumes;
 
-use crate::stage::Stage;
 use crate::suite::Suite;
-
-/// The steps at which a container is waited for, ended and signalled by other processes than at the
-/// one before: here a supervisor begins to, and here a process between it and PID 1.
-const OTHER_SUPERVISION: &[&Stage] = &[&Stage::V1, &Stage::V3];
-
-/// The steps at which the launcher has other things of the host's open than at the one before, when
-/// it enters the container: mounts, the network's sockets, cgroups, layers.
-const OTHER_DESCRIPTORS: &[&Stage] = &[&Stage::V2, &Stage::V5, &Stage::V6, &Stage::V7];
 
 /// Adds the tests that hold for the step of this suite.
 pub fn add(suite: Suite) -> Suite {

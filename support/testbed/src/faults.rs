@@ -6,6 +6,8 @@
 
 mod calls;
 pub mod descriptors;
+mod open;
+mod point;
 mod processor;
 mod table;
 mod tracer;
@@ -22,8 +24,9 @@ use crate::leaks::{Allowed, Snapshot};
 use crate::pace::slowed;
 use crate::running::{Outcome, wait_for_end_of_links};
 use crate::suite::Suite;
+use point::Point;
 use table::{Exception, FALL_BACKS, IGNORED, TOLD_AS};
-use tracer::{Fault, Point, Traced};
+use tracer::{Fault, Traced};
 
 /// Each call brings the host to where it was, and gives a launcher to start. Dropped, it takes
 /// back what it needed for that.
@@ -233,7 +236,7 @@ impl<'a> Bench<'a> {
         trace();
         let normal = trace();
         let always = always(&trace, points_of(&normal));
-        let allowed = Allowed { own: host.owned(), ..Allowed::of(host) };
+        let allowed = Allowed { own: host.owned(), ..host.may_leave() };
         let before = Snapshot::take(&allowed).expect("look at the host");
         Bench { starts, normal, always, allowed, before, has_exceptions: true }
     }

@@ -227,6 +227,12 @@ impl Host {
         self.own.borrow().clone()
     }
 
+    /// What every test may leave in this host.
+    pub(crate) fn may_leave(&self) -> Allowed {
+        let cgroups_of_others = !self.has_own_cgroups;
+        Allowed { own: BTreeSet::new(), cache: self.cache(), cgroups_of_others }
+    }
+
     /// Tells a figure that the trial has found. It is printed when all trials have ended.
     pub fn figure(&self, text: impl Display) {
         println!("{FIGURE_MARK}{text}");
@@ -368,7 +374,7 @@ fn exit_status(status: WaitStatus) -> Result<u8> {
 
 /// Runs the body between two looks at the host.
 fn run_body(host: &Host, expected: &[&str], body: &dyn Fn(&Host)) -> u8 {
-    let mut allowed = Allowed::of(host);
+    let mut allowed = host.may_leave();
     let before = Snapshot::take(&allowed).expect("look at the host before the test");
     if panic::catch_unwind(AssertUnwindSafe(|| body(host))).is_err() {
         return 101;

@@ -9,7 +9,6 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::host::Host;
 use crate::host_cgroups;
 use crate::pace::slowed;
 
@@ -40,12 +39,6 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    /// What every test may leave in this host.
-    pub fn of(host: &Host) -> Allowed {
-        let cgroups_of_others = !host.has_own_cgroups();
-        Allowed { own: BTreeSet::new(), cache: host.cache(), cgroups_of_others }
-    }
-
     fn covers(&self, path: &Path) -> bool {
         self.own.iter().any(|own| path.starts_with(own))
             || KEPT_IN_CACHE.iter().any(|name| path.starts_with(self.cache.join(name)))

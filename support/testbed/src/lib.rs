@@ -87,6 +87,7 @@ mod stage;
 mod suite;
 pub mod tcp;
 pub mod terminal;
+mod website;
 
 pub use cgroups::CgroupHost;
 pub use host::{BIN, EXE, Host, Variant};

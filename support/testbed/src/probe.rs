@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::libc;
 
-use crate::book::way_outside::{WHO_ARE_YOU, tell_who_visits};
 use crate::host::{EXE, Host};
 use crate::tcp;
+use crate::website::{WHO_ARE_YOU, tell_who_visits};
 
 /// The first argument of a test binary that shall be a probe.
 pub(crate) const PROBE: &str = "--probe";

@@ -250,7 +250,8 @@ mod tests {
     fn a_manifest_is_read_by_its_lines() {
         let manifest = "[workspace]\nmembers = [\n    \"v1-x\",\n    \"a/b\",\n]\ndefault = [\n]\n";
         assert_eq!(members(manifest).collect::<Vec<_>>(), ["v1-x", "a/b"]);
-        let manifest = "[package]\nname = \"x\"\n[dependencies]\na.workspace = true\nb-c = { path = \"y\" }\n\
+        let manifest = "[package]\nname = \"x\"\n[dependencies]\na.workspace = true\n\
+                        b-c = { path = \"y\" }\n\
                         # d = 1\n[[test]]\nname = \"z\"\n";
         assert_eq!(name(manifest), Some("x"));
         assert_eq!(dependencies(manifest).collect::<Vec<_>>(), ["a", "b-c"]);

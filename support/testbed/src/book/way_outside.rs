@@ -1,14 +1,13 @@
 //! What is outside of the reader's machine, for the pages that ask for it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
@@ -16,12 +15,11 @@ use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use super::page::Page;
 use crate::host::EXE;
 use crate::probe::PROBE;
+use crate::website::WHO_ARE_YOU;
 use crate::{Host, Outside};
 
 /// A page with this line has a host that is connected to another machine.
 const WANTED: &str = "<!-- a host with a way outside -->";
-/// The probe that answers every HTTP request with the address that it comes from.
-pub(crate) const WHO_ARE_YOU: &str = "who-are-you";
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const TUN: &str = "/dev/net/tun";
@@ -105,20 +103,4 @@ fn give_tun(host: &Host) -> Result<()> {
         result => result.context(TUN)?,
     }
     fs::set_permissions(TUN, std::os::unix::fs::PermissionsExt::from_mode(0o666)).context(TUN)
-}
-
-/// The probe [`WHO_ARE_YOU`].
-pub(crate) fn tell_who_visits() -> Result<()> {
-    for stream in TcpListener::bind(("0.0.0.0", 80))?.incoming() {
-        // Whoever goes away in the middle of a sentence does not end the website.
-        let _ = answer(&stream?);
-    }
-    Ok(())
-}
-
-fn answer(mut stream: &TcpStream) -> Result<()> {
-    let mut lines = BufReader::new(stream).lines();
-    ensure!(lines.any(|line| line.is_ok_and(|line| line.is_empty())), "no request");
-    let address = stream.peer_addr()?.ip();
-    Ok(write!(stream, "HTTP/1.0 200 OK\r\n\r\nHello, {address}.\n")?)
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::OTHER_SUPERVISION;
 use super::inheritance::ignore_signals;
+use crate::extent::OTHER_SUPERVISION;
 use crate::running::{children, program, send, within};
 use crate::{Host, Outcome, Suite};
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::OTHER_SUPERVISION;
 use super::inheritance::block_signals;
 use crate::elsewhere::limit_memory;
+use crate::extent::OTHER_SUPERVISION;
 use crate::running::{descendants, is_alive, within};
 use crate::{Host, Outcome, Suite};
 

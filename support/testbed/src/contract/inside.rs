@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::OTHER_DESCRIPTORS;
+use crate::extent::OTHER_DESCRIPTORS;
 use crate::faults::descriptors;
 use crate::{Host, Outcome, Suite};
 

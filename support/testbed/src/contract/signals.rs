@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::OTHER_SUPERVISION;
+use crate::extent::OTHER_SUPERVISION;
 use crate::pace::{settle, slowed};
 use crate::running::{Running, children, descendants, is_alive, send, status_line, within};
 use crate::{Host, Suite};

@@ -5,7 +5,7 @@
 
 use nix::errno::Errno;
 
-use super::tracer::Point;
+use super::point::Point;
 
 /// A call that does not fail here.
 pub(super) struct Ignored {

@@ -6,7 +6,6 @@
 //! this one counts what comes after `main` begins, and one process can be told from the other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -22,7 +21,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::calls::{self, has_descriptor, has_path};
-use super::descriptors::Descriptors;
+use super::open::Descriptors;
+use super::point::Point;
 use super::processor::{self, CallStop};
 use crate::pace::slowed;
 use crate::running::Outcome;
@@ -38,23 +38,6 @@ const HANG_IF_LOOKED_AT: Duration = Duration::from_secs(30);
 
 /// What a thread's name ends with, that is not the first of its process.
 const THREADS: &str = "'s threads";
-
-/// One system call of one process.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Point {
-    /// Whose: "launcher", its first child "1", the second child of that "1.2". All threads of one
-    /// but the first are "1's threads": which of them does what, nobody decides.
-    pub(super) process: String,
-    pub(super) call: String,
-    /// The how-manieth of its name in this process, from 1.
-    pub(super) count: usize,
-}
-
-impl fmt::Display for Point {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}#{}", self.process, self.call, self.count)
-    }
-}
 
 /// What happens to a call.
 #[derive(Clone, Copy, Debug)]
