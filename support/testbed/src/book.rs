@@ -53,6 +53,7 @@
 //!
 //! Between `<!-- diff v2-mountns v3-pidns -->` and `<!-- end -->` stands what changed in main.rs,
 //! and it is made from the sources; the name of an anchor as a third word limits it to that part.
+//! So is the table between `<!-- shape -->` and `<!-- end -->`.
 //! Rust code and scripts are included from files, by anchor;
 //! every anchor of the steps is included somewhere. Links, headings and pictures exist.
 //! What a program says of the book is there (`book/src/PAGE.md#HEADING`), and what the page
@@ -64,6 +65,8 @@ pub mod derived;
 pub mod in_order;
 pub mod page;
 pub mod session;
+mod shape;
+mod shown;
 pub mod sources;
 pub mod terms;
 pub mod transcript;
@@ -151,18 +154,20 @@ impl Book {
         names.map(|name| page(name).cloned().with_context(|| name.to_owned())).collect()
     }
 
-    /// All that is wrong with the book apart from its console blocks. Diffs are mended if asked.
+    /// All that is wrong with the book apart from its console blocks. Derived blocks are mended if
+    /// asked.
     pub fn problems(&mut self) -> Result<Vec<String>> {
         let mut found = Vec::new();
+        let shape = shape::table(&self.pages, &self.workspace)?;
         for page in &mut self.pages {
-            match derived::with_fresh_diffs(page, &self.workspace) {
+            match derived::with_fresh_blocks(page, &self.workspace, &shape) {
                 Ok(fresh) if fresh.lines == page.lines => {}
                 Ok(fresh) if self.bless => {
                     rewrite(&self.workspace, page, &fresh)?;
                     *page = fresh;
                 }
                 Ok(_) => found.push(format!(
-                    "book/src/{}: a diff of main.rs is stale: BLESS=1 makes it anew",
+                    "book/src/{}: a diff of main.rs or a table is stale: BLESS=1 makes it anew",
                     page.name
                 )),
                 Err(error) => found.push(format!("{error:#}")),

@@ -59,10 +59,15 @@ impl Crate {
         number.parse().ok()
     }
 
-    /// The lines of all its source files, below `src`, with their paths below the workspace.
-    pub fn lengths(&self) -> impl Iterator<Item = (String, usize)> {
+    /// Its source files: their paths below `src`, and their text.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.files.iter().map(|(file, text)| (file.as_path(), text.as_str()))
+    }
+
+    /// The lines of all its source files, with their paths below the workspace.
+    fn lengths(&self) -> impl Iterator<Item = (String, usize)> {
         let path = |file: &Path| format!("{}/src/{}", self.directory, file.display());
-        self.files.iter().map(move |(file, text)| (path(file), text.lines().count()))
+        self.files().map(move |(file, text)| (path(file), text.lines().count()))
     }
 
     /// The circles of its files.

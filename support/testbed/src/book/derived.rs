@@ -1,4 +1,4 @@
-//! What in a page is made from the sources: the diffs between the steps.
+//! What in a page is made from the sources: the diffs between the steps, the table of their shape.
 
 use std::fs;
 use std::path::Path;
@@ -8,22 +8,27 @@ use similar::TextDiff;
 
 use super::page::Page;
 
-/// Every diff stands between a line `<!-- diff v2-mountns v3-pidns -->`, or, if it is only about a
+/// A block stands between a line `<!-- diff v2-mountns v3-pidns -->`, or, if it is only about a
 /// part of both files, with the name of an anchor (`ANCHOR: NAME`) as a third word,
 const BEGIN: &str = "<!-- diff ";
+/// or, if it is the table of the crates,
+const SHAPE: &str = "<!-- shape -->";
 /// and this one.
 const END: &str = "<!-- end -->";
 
-/// The page with every diff made anew from the sources below `workspace`.
-pub fn with_fresh_diffs(page: &Page, workspace: &Path) -> Result<Page> {
+/// The page with every block made anew: the diffs from the sources below `workspace`.
+pub fn with_fresh_blocks(page: &Page, workspace: &Path, shape: &[String]) -> Result<Page> {
     let mut lines = Vec::new();
     let mut old = page.lines.iter().enumerate();
     while let Some((index, line)) = old.next() {
         lines.push(line.clone());
         let place = || page.place(index);
-        let Some(diff) = Diff::asked_for(line).with_context(place)? else { continue };
-        lines.extend(diff.block(workspace).with_context(place)?);
-        match old.find(|(_, line)| *line == END || line.starts_with(BEGIN)) {
+        match Diff::asked_for(line).with_context(place)? {
+            Some(diff) => lines.extend(diff.block(workspace).with_context(place)?),
+            None if line == SHAPE => lines.extend_from_slice(shape),
+            None => continue,
+        }
+        match old.find(|(_, line)| *line == END || *line == SHAPE || line.starts_with(BEGIN)) {
             Some((_, line)) if line == END => lines.push(line.clone()),
             _ => bail!("{}: no {END} follows", place()),
         }

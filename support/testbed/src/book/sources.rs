@@ -68,7 +68,7 @@ fn is_generated(page: &Page, fence: &Fence) -> bool {
 }
 
 /// The arguments of `{{#include ...}}` and `{{#rustdoc_include ...}}`, with their lines.
-fn includes(page: &Page) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn includes(page: &Page) -> impl Iterator<Item = (usize, &str)> {
     page.lines.iter().enumerate().filter_map(|(index, line)| {
         let (_, include) = line.split_once("include ")?;
         line.starts_with("{{#").then(|| (index, include.trim_end_matches('}')))
@@ -100,7 +100,7 @@ fn check_include(
 }
 
 /// The name in a line `// ANCHOR: name`.
-fn anchor_of<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
+pub(super) fn anchor_of<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
     let (_, name) = line.split_once(&format!("{mark}: "))?;
     name.split_whitespace().next()
 }
