@@ -11,7 +11,11 @@
 
 mod attributes;
 mod content;
+mod hard_link;
 mod limits;
+mod node;
+mod paths;
+mod times;
 mod whiteout;
 
 pub use limits::Allowance;
@@ -20,29 +24,27 @@ use crate::lower::is_whiteout;
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use attributes::Attributes;
-use launcher::lookup::{self, by_descriptor, is_directory, open_in};
+use launcher::lookup::{by_descriptor, is_directory, open_in};
 use launcher::remove_tree;
 use limits::Limited;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, ResolveFlag, openat};
-use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, makedev};
-use nix::sys::stat::{fchmodat, fstatat, mkdirat, mknodat, utimensat};
-use nix::sys::time::TimeSpec;
-use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
-use std::collections::{BTreeMap, HashSet};
+use nix::fcntl::{OFlag, ResolveFlag, openat};
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, mkdirat, mknodat};
+use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+use node::{device_number, stat};
+use paths::{check_depth, relative};
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use tar::EntryType;
+use times::Times;
 
 /// More entries than this are in no layer.
 const MAX_ENTRIES: usize = 2_000_000;
-
-/// Deeper than this is no directory, from the machine's root on.
-const MAX_DEPTH: usize = 256;
 
 /// A directory that is being filled from the archive of a layer.
 #[derive(Debug)]
@@ -53,7 +55,7 @@ pub struct Unpacker {
     /// The directory of the last entry: that of the next one is often the same.
     last: Option<(PathBuf, OwnedFd)>,
     /// When directories were changed; set at the end, since filling one changes its time.
-    times: BTreeMap<PathBuf, TimeSpec>,
+    times: Times,
     /// What `.wh.` entries say is gone from lower layers.
     hidden: HashSet<PathBuf>,
     opaque: HashSet<PathBuf>,
@@ -70,7 +72,7 @@ impl Unpacker {
             xattrs,
             allowance,
             last: None,
-            times: BTreeMap::new(),
+            times: Times::default(),
             hidden: HashSet::new(),
             opaque: HashSet::new(),
             buffer: vec![0; 1 << 16],
@@ -150,7 +152,10 @@ impl Unpacker {
             }
             other => bail!("it is of the unknown type {:?}", char::from(other.as_byte())),
         }
-        self.set_attributes(&directory, name, &attributes, kind == EntryType::Symlink)
+        match kind {
+            EntryType::Symlink => attributes.set_of_link(&directory, name, self.xattrs),
+            _ => attributes.set(&directory, name, self.xattrs),
+        }
     }
 
     /// Opens the directory of an entry, and makes what is missing of it.
@@ -222,35 +227,6 @@ impl Unpacker {
         self.make(at, name, |directory| mknodat(directory, name, kind, Mode::S_IRUSR, number))
     }
 
-    /// A second name for a file of the same layer. That file may be a symbolic link, which is then
-    /// the one that gets the second name, and is not followed.
-    fn make_hard_link<R: Read>(
-        &mut self,
-        directory: &OwnedFd,
-        name: &OsStr,
-        entry: &tar::Entry<R>,
-    ) -> Result<()> {
-        let target = entry.link_name_bytes().context("it has no target")?;
-        let target = relative(Path::new(OsStr::from_bytes(&target)))?;
-        let cannot = |errno| anyhow!("cannot link it to {target:?} of the same layer: {errno}");
-        let (Some(parent), Some(target_name)) = (target.parent(), target.file_name()) else {
-            return Err(cannot(Errno::EISDIR));
-        };
-        let from = self.open(parent).map_err(cannot)?;
-        let of_target =
-            fstatat(&from, target_name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(cannot)?;
-        if is_whiteout(&of_target) {
-            return Err(cannot(Errno::ENOENT));
-        }
-        if stat(directory, name)?.is_some_and(|found| found.st_ino == of_target.st_ino) {
-            return Ok(()); // it is there already
-        }
-        self.make(directory, name, |directory| {
-            linkat(&from, target_name, directory, name, AtFlags::empty())
-        })
-        .with_context(|| format!("cannot link it to {target:?} of the same layer"))
-    }
-
     /// Makes something under a name, and removes what stands there, if it does.
     fn make<T>(
         &mut self,
@@ -282,55 +258,12 @@ impl Unpacker {
     /// What can only be done when all entries are there.
     fn finish(&mut self) -> Result<()> {
         self.remove_whiteouts_in_opaque()?;
-        for (path, time) in std::mem::take(&mut self.times) {
-            let directory = match self.open(&path) {
-                // A later entry has put something else in its place.
-                Err(Errno::ENOENT | Errno::ENOTDIR) => continue,
-                result => result.map_err(|errno| anyhow!("cannot open {path:?}: {errno}"))?,
-            };
-            utimensat(&directory, ".", &time, &time, UtimensatFlags::NoFollowSymlink)
-                .map_err(|errno| anyhow!("cannot set the time of {path:?}: {errno}"))?;
-        }
-        Ok(())
+        std::mem::take(&mut self.times).set(|path| self.open(path))
     }
-}
 
-/// The path of an entry below the root of its layer. A leading `/` means that root.
-fn relative(path: &Path) -> Result<PathBuf> {
-    let mut relative = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => relative.push(name),
-            Component::ParentDir => bail!("{path:?} goes through .."),
-            _ => {}
-        }
+    fn set_attributes_of_directory(&mut self, path: &Path, attributes: &Attributes) -> Result<()> {
+        let directory = self.open(path).map_err(|errno| anyhow!("cannot open it: {errno}"))?;
+        attributes.set(&directory, OsStr::new("."), self.xattrs)?;
+        self.times.remember(path, attributes.time, &self.allowance)
     }
-    ensure!(relative.iter().count() <= MAX_DEPTH, "it is deeper than {MAX_DEPTH} directories");
-    let is_whiteout = |name: &OsStr| name.as_bytes().starts_with(b".wh.");
-    let in_whiteout = relative.parent().is_some_and(|parent| parent.iter().any(is_whiteout));
-    ensure!(!in_whiteout, "{path:?} goes through a deleted file");
-    Ok(relative)
-}
-
-/// Links can make a tree as deep as they like, and whoever removes it needs a descriptor for each
-/// level.
-fn check_depth(directory: &OwnedFd) -> Result<()> {
-    let place = fs::read_link(by_descriptor(directory)).context("its directory is too deep")?;
-    ensure!(place.components().count() <= MAX_DEPTH, "it is deeper than {MAX_DEPTH} directories");
-    Ok(())
-}
-
-fn device_number(header: &tar::Header, kind: EntryType) -> Result<u64> {
-    let part = |result: io::Result<Option<u32>>| {
-        result.context("it has no device number")?.context("it has no device number")
-    };
-    let (major, minor) = (part(header.device_major())?, part(header.device_minor())?);
-    let is_whiteout = kind == EntryType::Char && (major, minor) == (0, 0);
-    ensure!(!is_whiteout, "it is the device 0:0, which overlayfs takes for a deleted file");
-    Ok(makedev(major.into(), minor.into()))
-}
-
-fn stat(directory: &OwnedFd, name: &OsStr) -> Result<Option<FileStat>> {
-    lookup::stat(directory, Path::new(name))
-        .map_err(|errno| anyhow!("cannot look at {name:?}: {errno}"))
 }

@@ -1,9 +1,9 @@
 //! Owner, mode, time and extended attributes of a file: what the archive says, and how it is set.
 
-use super::{Unpacker, by_descriptor};
 use crate::system_calls::set_xattr;
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, ensure};
+use launcher::lookup::by_descriptor;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmodat, utimensat};
 use nix::sys::time::TimeSpec;
@@ -12,7 +12,6 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// Attributes that say something about the machine where the layer was made, or that would change
 /// what overlayfs does with it.
@@ -66,48 +65,44 @@ impl Attributes {
             xattrs: Vec::new(),
         })
     }
-}
 
-impl Unpacker {
-    pub(super) fn set_attributes_of_directory(
-        &mut self,
-        path: &Path,
-        attributes: &Attributes,
-    ) -> Result<()> {
-        let directory = self.open(path).map_err(|errno| anyhow!("cannot open it: {errno}"))?;
-        self.set_attributes(&directory, OsStr::new("."), attributes, false)?;
-        if let Some(time) = self.times.get_mut(path) {
-            *time = attributes.time; // the last entry counts
-            return Ok(());
-        }
-        self.allowance.remember(path)?;
-        self.times.insert(path.to_owned(), attributes.time);
-        Ok(())
+    /// Sets them on what has been made under `name` and is no link. Without the machine's root
+    /// ([`Xattrs::User`]) the owner stays the caller.
+    pub(super) fn set(&self, directory: &OwnedFd, name: &OsStr, xattrs: Xattrs) -> Result<()> {
+        // Owner first: chown(2) clears the set-id bits and the file's capabilities.
+        self.set_owner(directory, name, xattrs)?;
+        // It is what we have just made: no link that could be followed.
+        fchmodat(directory, name, self.mode, FchmodatFlags::FollowSymlink)
+            .map_err(|errno| anyhow!("cannot set its mode: {errno}"))?;
+        self.set_xattrs_and_time(directory, name)
     }
 
-    /// Owner first: chown(2) clears the set-id bits and the file's capabilities.
-    pub(super) fn set_attributes(
+    /// The same for a symbolic link, which has no mode.
+    pub(super) fn set_of_link(
         &self,
         directory: &OwnedFd,
         name: &OsStr,
-        attributes: &Attributes,
-        is_link: bool,
+        xattrs: Xattrs,
     ) -> Result<()> {
-        let Attributes { owner, group, mode, time, xattrs } = attributes;
-        if self.xattrs == Xattrs::Trusted {
-            let (owner, group) = (Some(Uid::from_raw(*owner)), Some(Gid::from_raw(*group)));
-            fchownat(directory, name, owner, group, AtFlags::AT_SYMLINK_NOFOLLOW)
-                .map_err(|errno| anyhow!("cannot set its owner: {errno}"))?;
+        self.set_owner(directory, name, xattrs)?;
+        self.set_xattrs_and_time(directory, name)
+    }
+
+    fn set_owner(&self, directory: &OwnedFd, name: &OsStr, xattrs: Xattrs) -> Result<()> {
+        if xattrs == Xattrs::User {
+            return Ok(());
         }
-        if !is_link {
-            // It is what we have just made: no link that could be followed.
-            fchmodat(directory, name, *mode, FchmodatFlags::FollowSymlink)
-                .map_err(|errno| anyhow!("cannot set its mode: {errno}"))?;
-        }
-        for (attribute, value) in xattrs {
+        let (owner, group) = (Some(Uid::from_raw(self.owner)), Some(Gid::from_raw(self.group)));
+        fchownat(directory, name, owner, group, AtFlags::AT_SYMLINK_NOFOLLOW)
+            .map_err(|errno| anyhow!("cannot set its owner: {errno}"))
+    }
+
+    fn set_xattrs_and_time(&self, directory: &OwnedFd, name: &OsStr) -> Result<()> {
+        for (attribute, value) in &self.xattrs {
             set_xattr(&by_descriptor(directory).join(name), attribute, value)
                 .map_err(|errno| anyhow!("cannot set its attribute {attribute:?}: {errno}"))?;
         }
+        let time = &self.time;
         utimensat(directory, name, time, time, UtimensatFlags::NoFollowSymlink)
             .map_err(|errno| anyhow!("cannot set its time: {errno}"))
     }

@@ -8,7 +8,8 @@
 //! Both speak of lower layers only: what the same layer has of that name is shown, in whatever
 //! order the entries come. (image-spec, layer.md.)
 
-use super::{Unpacker, stat};
+use super::Unpacker;
+use super::node::stat;
 use crate::lower::is_whiteout;
 use anyhow::{Context, Result, anyhow, bail};
 use launcher::lookup::{by_descriptor, is_directory};

@@ -1,0 +1,47 @@
+//! A hard link: two names of a layer for one file.
+
+use super::Unpacker;
+use super::node::stat;
+use super::paths::relative;
+use crate::lower::is_whiteout;
+use anyhow::{Context, Result, anyhow};
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::fstatat;
+use nix::unistd::linkat;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+impl Unpacker {
+    /// A second name for a file of the same layer. That file may be a symbolic link, which is then
+    /// the one that gets the second name, and is not followed.
+    pub(super) fn make_hard_link<R: Read>(
+        &mut self,
+        directory: &OwnedFd,
+        name: &OsStr,
+        entry: &tar::Entry<R>,
+    ) -> Result<()> {
+        let target = entry.link_name_bytes().context("it has no target")?;
+        let target = relative(Path::new(OsStr::from_bytes(&target)))?;
+        let cannot = |errno| anyhow!("cannot link it to {target:?} of the same layer: {errno}");
+        let (Some(parent), Some(target_name)) = (target.parent(), target.file_name()) else {
+            return Err(cannot(Errno::EISDIR));
+        };
+        let from = self.open(parent).map_err(cannot)?;
+        let of_target =
+            fstatat(&from, target_name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(cannot)?;
+        if is_whiteout(&of_target) {
+            return Err(cannot(Errno::ENOENT));
+        }
+        if stat(directory, name)?.is_some_and(|found| found.st_ino == of_target.st_ino) {
+            return Ok(()); // it is there already
+        }
+        self.make(directory, name, |directory| {
+            linkat(&from, target_name, directory, name, AtFlags::empty())
+        })
+        .with_context(|| format!("cannot link it to {target:?} of the same layer"))
+    }
+}
