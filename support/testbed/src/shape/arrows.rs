@@ -1,4 +1,8 @@
 //! Which file of a crate uses which, and where these arrows lead back to where they began.
+//!
+//! A path is an arrow. A method is none: whose it is, only the compiler knows. So a file that gives
+//! a type of another file more methods (`impl super::Type`) stands above that one, and a call of
+//! these methods down there is not seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
