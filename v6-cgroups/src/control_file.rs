@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+// ANCHOR: without_creating
 /// Opens a file of a cgroup *without* O_CREAT. For a file that is not there, the kernel says
 /// ENOENT then. With O_CREAT, as `std::fs::write` has it, it says EACCES, as if we needed more
 /// rights: nobody can make a file in a cgroup.
@@ -29,6 +30,7 @@ pub(crate) fn write(directory: &Path, name: &str, text: &str) -> nix::Result<()>
     let file = open_existing(directory, name, OFlag::O_WRONLY)?;
     unistd::write(&file, text.as_bytes()).map(drop)
 }
+// ANCHOR_END: without_creating
 
 /// The number on the line `NAME NUMBER` of a file such as cpu.stat.
 pub(crate) fn number_in(text: &str, name: &str) -> Option<u64> {

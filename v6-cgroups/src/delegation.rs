@@ -5,6 +5,7 @@
 
 use crate::control_file;
 use crate::hierarchy::{Hierarchy, Kind, Version, Wanted};
+use crate::v1;
 use anyhow::{Context, Result, anyhow, bail};
 use launcher::command_line::note;
 use nix::errno::Errno;
@@ -18,6 +19,7 @@ const DELEGATE: &str = "systemd-run --user --scope -p Delegate=yes COMMAND";
 /// Where the processes of a delegated cgroup go, to make room for children with controllers.
 const LEAF: &str = "container-steps-callers";
 
+// ANCHOR: base
 /// The directory in which the cgroups of our containers are to be made: the topmost if we may
 /// write there, else the caller's own.
 pub(crate) fn base(kind: Kind, hierarchy: &Hierarchy) -> Result<PathBuf> {
@@ -33,10 +35,7 @@ pub(crate) fn base(kind: Kind, hierarchy: &Hierarchy) -> Result<PathBuf> {
         );
     }
     if hierarchy.version == Version::V1 {
-        bail!(
-            "cannot make a cgroup in {top:?}: {refused} (this host has {kind}. Only v2 can be \
-             delegated to an ordinary user: run this as root, or boot with cgroup v2)"
-        );
+        return Err(v1::not_delegated(kind, top, refused));
     }
     let own = hierarchy.own_cgroup()?;
     let own = match own.parent() {
@@ -50,6 +49,7 @@ pub(crate) fn base(kind: Kind, hierarchy: &Hierarchy) -> Result<PathBuf> {
     })?;
     Ok(own)
 }
+// ANCHOR_END: base
 
 // ANCHOR: enable
 /// Switches controllers on for the children of `directory`, a cgroup of v2.
@@ -92,6 +92,7 @@ pub(crate) fn enable(directory: &Path, wanted: &[Wanted]) -> Result<()> {
 }
 // ANCHOR_END: enable
 
+// ANCHOR: move_to_leaf
 /// Moves every process of a cgroup into a child of it, the caller's shell and us included.
 fn move_to_leaf(directory: &Path) -> Result<()> {
     let leaf = directory.join(LEAF);
@@ -115,6 +116,7 @@ fn move_to_leaf(directory: &Path) -> Result<()> {
     }
     Ok(())
 }
+// ANCHOR_END: move_to_leaf
 
 fn read(directory: &Path, name: &str) -> Result<String> {
     control_file::read(directory, name)

@@ -19,31 +19,17 @@ const USUAL_PLACE: &str = "/sys/fs/cgroup";
 /// The generation of a hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// One tree for each controller.
-    V1,
     /// One tree for all controllers.
     V2,
+    /// One tree for each controller.
+    V1,
 }
 
 impl Version {
-    // ANCHOR: entrance
-    /// The file by which a process with one thread enters a cgroup, when it writes "0".
-    ///
-    /// To move a whole process (cgroup.procs), the kernel first lets no process of the machine
-    /// fork, and waits until every processor knows: milliseconds, if nobody has moved for a while.
-    /// v1 also moves single threads (tasks). One that moves itself makes nobody wait.
-    pub(crate) fn entrance(self) -> &'static str {
-        match self {
-            Version::V1 => "tasks",
-            Version::V2 => "cgroup.procs",
-        }
-    }
-    // ANCHOR_END: entrance
-
     fn magic(self) -> FsType {
         match self {
-            Version::V1 => CGROUP_SUPER_MAGIC,
             Version::V2 => CGROUP2_SUPER_MAGIC,
+            Version::V1 => CGROUP_SUPER_MAGIC,
         }
     }
 }
@@ -147,11 +133,8 @@ impl Hierarchies {
     /// # Errors
     /// If a required controller is in none of them.
     pub fn with(&self, wanted: &[Wanted]) -> Result<Vec<(&Hierarchy, Vec<Wanted>)>> {
-        let has = |hierarchy: &Hierarchy, wanted: &Wanted| {
-            hierarchy.controllers.iter().any(|name| name == wanted.name)
-        };
         for it in wanted.iter().filter(|it| it.is_required) {
-            if !self.all.iter().any(|hierarchy| has(hierarchy, it)) {
+            if !self.all.iter().any(|hierarchy| hierarchy.has(it.name)) {
                 bail!(
                     "this host has no cgroup controller {:?} (it has {}; see /proc/cgroups: it may \
                      be switched off on the kernel's command line, or not be mounted)",
@@ -161,13 +144,14 @@ impl Hierarchies {
             }
         }
         let found = self.all.iter().map(|hierarchy| {
-            let its: Vec<_> = wanted.iter().copied().filter(|it| has(hierarchy, it)).collect();
-            (hierarchy, its)
+            let its = wanted.iter().copied().filter(|it| hierarchy.has(it.name));
+            (hierarchy, its.collect::<Vec<_>>())
         });
         Ok(found.filter(|(_, its)| !its.is_empty()).collect())
     }
 }
 
+// ANCHOR: kind
 /// The kind of a host that has these trees and this file system in the usual place.
 fn kind_of(all: &[Hierarchy], usual: nix::Result<FsType>) -> Result<Kind> {
     let has = |version| all.iter().any(|hierarchy| hierarchy.version == version);
@@ -182,8 +166,10 @@ fn kind_of(all: &[Hierarchy], usual: nix::Result<FsType>) -> Result<Kind> {
         ),
     })
 }
+// ANCHOR_END: kind
 
 impl Hierarchy {
+    // ANCHOR: of
     /// What is mounted, if it is a tree of cgroups. The options of one of v1 name its controllers.
     fn of(mount: Mount, known_controllers: &[&str]) -> Option<Hierarchy> {
         let version = match mount.file_system.as_str() {
@@ -199,6 +185,12 @@ impl Hierarchy {
         }
         let Mount { mount_point, root, .. } = mount;
         Some(Hierarchy { version, mount_point, root, controllers })
+    }
+    // ANCHOR_END: of
+
+    /// Whether it has a controller.
+    pub(crate) fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|name| name == controller)
     }
 
     /// The last part of the mount point: `memory`, `cpu,cpuacct`, `unified`.

@@ -5,36 +5,51 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`limits`] | the options, and which file takes which |
+//! | [`limits`] | the options |
+//! | `v2` | the files of a cgroup: which take limits, which tell what was used |
+//! | `v1` | the same where cgroup v1 is (skip on first reading) |
+//! | `version` | the one place where the two part |
 //! | [`hierarchy`] | where the cgroup file systems are: cgroup v2, v1, or both |
 //! | `delegation` | the cgroup in which ours is made, and the controllers in it |
-//! | `group` | one directory: made, locked, removed; what a dead launcher left is swept |
-//! | `nested` | a cgroup with others in it, for v8 |
+//! | `group` | one directory: made and locked; what a dead launcher left is swept |
+//! | `removal` | the end of a directory, whatever is in it |
 //! | `usage` | what was used, and whether the kernel killed for memory |
+//! | [`enter_that_of`] | into the cgroup of another process, for v8 |
+//! | `setting`, `counter` | one limit, one number that the kernel counts |
 //! | `control_file` | reads and writes one file of a cgroup |
 
 mod control_file;
+mod counter;
 mod delegation;
+mod entering;
 mod group;
 pub mod hierarchy;
 pub mod limits;
-mod nested;
+mod removal;
+mod setting;
 mod usage;
+mod v1;
+mod v2;
+mod version;
 
+pub use entering::enter_that_of;
 pub use group::PARENT;
 pub use limits::Limits;
-pub use nested::enter_that_of;
 
 use crate::group::Group;
-use crate::hierarchy::{Hierarchies, Kind, Version};
-use anyhow::{Context, Result};
+use crate::hierarchy::{Hierarchies, Kind};
+use crate::limits::controllers_of;
+use anyhow::Result;
 use launcher::AsRoot;
 use nix::mount::MsFlags;
-use nix::unistd::symlinkat;
+use std::iter;
 use v2_mountns::{CloneFlags, NewRoot, unshare};
 
-/// The cgroup of one container: one directory in each hierarchy that its limits need. It owns
-/// them, and removes them when it is dropped.
+/// Where the container sees its cgroup, in the new root.
+const PLACE: &str = "sys/fs/cgroup";
+
+/// The cgroup of one container: one directory, or with cgroup v1 one in each hierarchy that its
+/// limits need. It owns them, and removes them when it is dropped.
 #[derive(Debug)]
 pub struct Cgroup {
     is_unified: bool,
@@ -49,20 +64,31 @@ impl Cgroup {
     /// # Errors
     /// If the host has no such controller, or the caller may make no cgroup; if the kernel does
     /// not take a limit.
-    pub fn create(_as_root: &AsRoot, limits: &Limits) -> Result<Cgroup> {
+    pub fn create(as_root: &AsRoot, limits: &Limits) -> Result<Cgroup> {
+        Cgroup::create_outer(as_root, limits, &[])
+    }
+
+    /// Makes a cgroup for several containers (v8): `limits` hold for all of them together, and the
+    /// cgroup of each can have the limits in `inner`.
+    ///
+    /// # Errors
+    /// As [`Cgroup::create`].
+    pub fn create_outer(_as_root: &AsRoot, limits: &Limits, inner: &[Limits]) -> Result<Cgroup> {
         let mut cgroup = Cgroup { is_unified: false, groups: Vec::new(), limits: limits.clone() };
-        let controllers = limits.controllers();
+        let controllers = controllers_of(iter::once(limits).chain(inner));
         if controllers.is_empty() {
             return Ok(cgroup);
         }
         let host = Hierarchies::find()?;
-        group::sweep(&host)?;
+        group::sweep(&host);
         cgroup.is_unified = host.kind == Kind::Unified;
         for (hierarchy, controllers) in host.with(&controllers)? {
-            cgroup.groups.push(Group::create(host.kind, hierarchy, &controllers)?);
-        }
-        for group in &cgroup.groups {
-            limits.write(group)?;
+            let group = Group::create(host.kind, hierarchy, &controllers)?;
+            if !inner.is_empty() {
+                group.pass_on(&controllers)?;
+            }
+            group.limit(limits)?;
+            cgroup.groups.push(group);
         }
         Ok(cgroup)
     }
@@ -91,32 +117,41 @@ impl Cgroup {
     /// # Errors
     /// If the place in the rootfs is a symbolic link, or the kernel refuses the mount.
     pub fn mount_into(&self, root: &NewRoot) -> Result<()> {
-        const PLACE: &str = "sys/fs/cgroup";
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        if self.groups.is_empty() {
-            return Ok(());
-        }
-        let read_only = flags | MsFlags::MS_RDONLY;
-        if let (true, [_]) = (self.is_unified, &self.groups[..]) {
-            return root.mount_new(PLACE, "cgroup2", read_only, "").map(drop);
-        }
-        // One directory for each hierarchy, as on the host.
-        let directory = root.mount_new(PLACE, "tmpfs", flags, "mode=755,size=64k")?;
-        for group in &self.groups {
-            let (kind, options) = match group.version {
-                Version::V2 => ("cgroup2", String::new()),
-                Version::V1 => ("cgroup", group.controllers.join(",")),
-            };
-            directory
-                .mount_below(&group.hierarchy, kind, read_only, &options)
-                .with_context(|| format!("cannot fill /{PLACE}"))?;
-            // On many hosts cpu and cpuacct are one hierarchy, "cpu,cpuacct", with two links.
-            for name in group.controllers.iter().filter(|name| **name != group.hierarchy) {
-                symlinkat(group.hierarchy.as_str(), &directory, name.as_str())
-                    .with_context(|| format!("cannot make the link /{PLACE}/{name}"))?;
+        match &self.groups[..] {
+            [] => Ok(()),
+            [_] if self.is_unified => {
+                let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+                root.mount_new(PLACE, "cgroup2", flags | MsFlags::MS_RDONLY, "").map(drop)
             }
+            groups => v1::mount_trees(root, PLACE, groups.iter().map(|it| &it.hierarchy)),
         }
-        directory.make_read_only().context("cannot make /sys/fs/cgroup read-only")
     }
     // ANCHOR_END: mount_into
+
+    /// Tells whether the kernel killed for memory, and with `--stats` what was used.
+    ///
+    /// # Errors
+    /// If the files of the cgroup cannot be read.
+    pub fn report(&self) -> Result<()> {
+        usage::report(&self.groups, &self.limits)
+    }
+
+    /// Whether the kernel killed for memory, and in which limit.
+    ///
+    /// # Errors
+    /// If the files of the cgroup cannot be read.
+    pub fn out_of_memory(&self) -> Result<Option<String>> {
+        usage::out_of_memory(&self.groups, &self.limits)
+    }
+
+    /// Makes a cgroup in this one, in each of its hierarchies: for one container of several (v8).
+    ///
+    /// # Errors
+    /// If the kernel does not take a limit.
+    pub fn create_inner(&self, name: &str, limits: &Limits) -> Result<Cgroup> {
+        let groups = self.groups.iter().map(|group| group.create_inner(name));
+        let groups = groups.collect::<Result<Vec<_>>>()?;
+        groups.iter().try_for_each(|group| group.limit(limits))?;
+        Ok(Cgroup { is_unified: self.is_unified, groups, limits: limits.clone() })
+    }
 }

@@ -1,15 +1,11 @@
-//! The options, as Docker has them, and the files that they are written to.
+//! The options, as Docker has them.
 
-use crate::control_file;
-use crate::group::Group;
-use crate::hierarchy::{Version, Wanted};
-use anyhow::{Result, bail};
+use crate::hierarchy::Wanted;
 use launcher::command_line::note;
 use launcher::parse_size;
-use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
-use std::fs;
 
+// ANCHOR: options
 /// `--memory`, `--cpus`, `--pids-limit` and `--stats`, for the command lines from here on.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Limits {
@@ -30,16 +26,18 @@ pub struct Limits {
     #[arg(long)]
     pub stats: bool,
 }
+// ANCHOR_END: options
 
 /// Docker's least limit, in bytes. With less than some hundred KiB no program starts at all.
 pub const LEAST_MEMORY: u64 = 6 << 20;
 
 /// The period in which a share of CPU time is given out, in microseconds: the kernel's default.
-const CPU_PERIOD: f64 = 100_000.0;
+pub(crate) const CPU_PERIOD: f64 = 100_000.0;
 
 /// What Docker means by zero and by negative numbers.
 const NO_LIMIT: &str = "in Docker that is no limit; here, leave the option out";
 
+// ANCHOR: checks
 /// Reads a size that is enough for a program.
 fn parse_memory(text: &str) -> Result<u64, String> {
     let (is_negative, size) = match text.trim_start().strip_prefix('-') {
@@ -77,18 +75,11 @@ fn parse_pids(text: &str) -> Result<u64, String> {
         Err(_) => Err("it is not a number".into()),
     }
 }
-
-/// One file and what is to stand in it.
-struct Setting {
-    file: &'static str,
-    value: String,
-    /// Old kernels, and some without swap, have no such file.
-    may_be_missing: bool,
-}
+// ANCHOR_END: checks
 
 impl Limits {
     /// The controllers that these limits need; with `--stats` also those that count.
-    pub(crate) fn controllers(&self) -> Vec<Wanted> {
+    fn controllers(&self) -> Vec<Wanted> {
         let all = [
             ("memory", self.memory.is_some()),
             ("cpu", self.cpus.is_some()),
@@ -99,125 +90,32 @@ impl Limits {
         wanted.into_iter().filter(|wanted| wanted.is_required || self.stats).collect()
     }
 
-    // ANCHOR: settings
-    /// What is to be written to the files of one controller.
-    fn settings(&self, controller: &str, version: Version) -> Vec<Setting> {
-        let set = |file, value| Setting { file, value, may_be_missing: false };
-        let swap = |file, value| Setting { file, value, may_be_missing: true };
-        match (controller, version, self) {
-            // A limit that did not count swap would only make the container slow.
-            ("memory", Version::V2, Limits { memory: Some(bytes), .. }) => {
-                vec![set("memory.max", bytes.to_string()), swap("memory.swap.max", "0".to_owned())]
-            }
-            // In v1 the second number is memory and swap together.
-            ("memory", Version::V1, Limits { memory: Some(bytes), .. }) => vec![
-                set("memory.limit_in_bytes", bytes.to_string()),
-                swap("memory.memsw.limit_in_bytes", bytes.to_string()),
-            ],
-            // So many microseconds of CPU time in each period.
-            ("cpu", Version::V2, Limits { cpus: Some(cpus), .. }) => {
-                vec![set("cpu.max", format!("{} {CPU_PERIOD}", (cpus * CPU_PERIOD).round()))]
-            }
-            ("cpu", Version::V1, Limits { cpus: Some(cpus), .. }) => vec![
-                set("cpu.cfs_period_us", CPU_PERIOD.to_string()),
-                set("cpu.cfs_quota_us", (cpus * CPU_PERIOD).round().to_string()),
-            ],
-            ("pids", _, Limits { pids_limit: Some(pids), .. }) => {
-                vec![set("pids.max", pids.to_string())]
-            }
-            _ => Vec::new(),
-        }
-    }
-    // ANCHOR_END: settings
-
-    /// Writes the limits that belong to one of our cgroups, and reads them back.
-    pub(crate) fn write(&self, group: &Group) -> Result<()> {
-        for controller in &group.controllers {
-            for setting in self.settings(controller, group.version) {
-                write(group, &setting)?;
-            }
-        }
-        match self.cpus {
-            Some(cpus) if group.has("cpu") => {
-                let taken = (cpus * CPU_PERIOD).round() / CPU_PERIOD;
-                if (taken - cpus).abs() > 1e-9 {
-                    note(format_args!(
-                        "--cpus {cpus} is rounded to {taken}: the kernel counts in microseconds"
-                    ));
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-// ANCHOR: write
-/// Writes one limit, and reads it back: the kernel may have made another number of it.
-fn write(group: &Group, Setting { file, value, may_be_missing }: &Setting) -> Result<()> {
-    let path = group.path.join(file);
-    let failed = |errno: Errno| {
-        let advice = match errno {
-            Errno::ENOENT => "this kernel has no such file: it lacks that controller, or a part",
-            Errno::EINVAL => "it is too large, or larger than a cgroup above allows",
-            _ => "see cgroups(7)",
-        };
-        anyhow::anyhow!("cannot write {value:?} to {path:?}: {errno} ({advice})")
-    };
-    match control_file::write(&group.path, file, value) {
-        Err(Errno::ENOENT) if *may_be_missing => {
-            if has_swap() {
-                note(format_args!(
-                    "this kernel does not limit swap by cgroup: beyond the limit, the container \
-                     is swapped out (boot with swapaccount=1)"
-                ));
-            }
-            return Ok(());
-        }
-        result => result.map_err(failed)?,
-    }
-    let taken = control_file::read(&group.path, file).map_err(failed)?;
-    match compare(value, taken.trim()) {
-        Taken::Exactly => Ok(()),
-        Taken::Rounded if *may_be_missing => Ok(()), // the limit beside it has told of that
-        Taken::Rounded => {
+    /// Says what the kernel makes of `--cpus`, if that is another number.
+    pub(crate) fn tell_rounded_cpus(&self) {
+        let Some(cpus) = self.cpus else { return };
+        let taken = cpu_quota(cpus) / CPU_PERIOD;
+        if (taken - cpus).abs() > 1e-9 {
             note(format_args!(
-                "the limit in {file} is {}, not {value}: the kernel counts in pages",
-                taken.trim()
+                "--cpus {cpus} is rounded to {taken}: the kernel counts in microseconds"
             ));
-            Ok(())
         }
-        Taken::Not => bail!(
-            "cannot set {path:?} to {value:?}: it reads {:?} afterwards (more than the kernel can \
-             count?)",
-            taken.trim()
-        ),
-    }
-}
-// ANCHOR_END: write
-
-#[derive(Debug, PartialEq, Eq)]
-enum Taken {
-    Exactly,
-    Rounded,
-    Not,
-}
-
-/// Compares what was written with what is read: down to less than a page of memory is rounded.
-fn compare(written: &str, read: &str) -> Taken {
-    if written == read {
-        return Taken::Exactly;
-    }
-    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096).cast_unsigned();
-    match (written.parse::<u64>(), read.parse::<u64>()) {
-        (Ok(written), Ok(read)) if read < written && written - read < page => Taken::Rounded,
-        _ => Taken::Not,
     }
 }
 
-/// Whether this host swaps: a line below the title.
-fn has_swap() -> bool {
-    fs::read_to_string("/proc/swaps").is_ok_and(|swaps| swaps.lines().count() > 1)
+/// The controllers that all of these limits need, each once.
+pub(crate) fn controllers_of<'a>(limits: impl Iterator<Item = &'a Limits>) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    for controller in limits.flat_map(Limits::controllers) {
+        if !wanted.contains(&controller) {
+            wanted.push(controller);
+        }
+    }
+    wanted
+}
+
+/// How much CPU time so many CPUs are in each [`CPU_PERIOD`], in microseconds.
+pub(crate) fn cpu_quota(cpus: f64) -> f64 {
+    (cpus * CPU_PERIOD).round()
 }
 
 #[cfg(test)]
@@ -279,14 +177,5 @@ mod tests {
             let told = parse_pids(text);
             assert!(told.as_ref().is_err_and(|told| told.contains(fault)), "{text}: {told:?}");
         }
-    }
-
-    #[test]
-    fn a_limit_is_taken_or_rounded_to_a_page_or_not_taken() {
-        assert_eq!(compare("64", "64"), Taken::Exactly);
-        assert_eq!(compare("67108865", "67108864"), Taken::Rounded);
-        assert_eq!(compare("67108864", "33554432"), Taken::Not);
-        assert_eq!(compare("67108864", "max"), Taken::Not);
-        assert_eq!(compare("50000 100000", "max 100000"), Taken::Not);
     }
 }

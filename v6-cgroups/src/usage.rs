@@ -1,121 +1,70 @@
 //! What a container has used, read when it has ended and before its cgroup goes.
 
-use crate::Cgroup;
-use crate::control_file::{self, number_in};
-use crate::hierarchy::Version;
+use crate::counter::{Counter, Counters};
+use crate::group::Group;
+use crate::limits::Limits;
 use anyhow::{Result, anyhow};
 use launcher::command_line::note;
-use nix::errno::Errno;
-use std::fmt::Write;
 use std::time::Duration;
 
-impl Cgroup {
-    // ANCHOR: report
-    /// Tells whether the kernel killed for memory, and with `--stats` what was used.
-    ///
-    /// # Errors
-    /// If the files of the cgroup cannot be read.
-    pub fn report(&self) -> Result<()> {
-        if let Some(text) = self.out_of_memory()? {
-            note(format_args!("{text}"));
-        }
-        if self.limits.stats {
-            note(format_args!("{}", self.statistics()?));
-        }
-        Ok(())
+// ANCHOR: report
+/// Tells whether the kernel killed for memory, and with `--stats` what was used.
+pub(crate) fn report(groups: &[Group], limits: &Limits) -> Result<()> {
+    if let Some(text) = out_of_memory(groups, limits)? {
+        note(format_args!("{text}"));
     }
-
-    /// Whether the kernel killed for memory, and in which limit.
-    ///
-    /// # Errors
-    /// If the files of the cgroup cannot be read.
-    pub fn out_of_memory(&self) -> Result<Option<String>> {
-        let kills = match self.version_of("memory") {
-            Some(Version::V2) => self.count("memory", "memory.events", "oom_kill")?,
-            Some(Version::V1) => self.count("memory", "memory.oom_control", "oom_kill")?,
-            None => None,
-        };
-        Ok(kills.filter(|kills| *kills > 0).map(|kills| {
-            let limit = self.limits.memory.map_or("no limit here".to_owned(), |bytes| {
-                format!("limit {}", in_mebibytes(bytes))
-            });
-            let s = if kills == 1 { "" } else { "s" };
-            format!("killed: out of memory ({limit}, {kills} oom kill{s})")
-        }))
+    if limits.stats {
+        note(format_args!("{}", statistics(groups)?));
     }
-    // ANCHOR_END: report
+    Ok(())
+}
 
-    fn statistics(&self) -> Result<String> {
-        let memory = match self.version_of("memory") {
-            Some(Version::V2) => self.number("memory", "memory.peak")?,
-            Some(Version::V1) => self.number("memory", "memory.max_usage_in_bytes")?,
-            None => None,
-        };
-        let cpu = self.cpu_time()?;
-        let throttled = match self.version_of("cpu") {
-            Some(Version::V2) => {
-                let time = self.count("cpu", "cpu.stat", "throttled_usec")?;
-                time.map(Duration::from_micros)
-            }
-            Some(Version::V1) => {
-                let time = self.count("cpu", "cpu.stat", "throttled_time")?;
-                time.map(Duration::from_nanos)
-            }
-            None => None,
-        };
-        let pids = self.number("pids", "pids.peak")?;
-        let unknown = || "unknown".to_owned();
-        let seconds = |time: Option<Duration>| {
-            time.map_or_else(unknown, |time| format!("{:.3} s", time.as_secs_f64()))
-        };
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "peak memory {}, CPU time {}, throttled {}, peak processes {}",
-            memory.map_or_else(unknown, in_mebibytes),
-            seconds(cpu),
-            seconds(throttled),
-            pids.map_or_else(unknown, |pids| pids.to_string()),
-        );
-        Ok(text)
-    }
+/// Whether the kernel killed for memory, and in which limit.
+pub(crate) fn out_of_memory(groups: &[Group], limits: &Limits) -> Result<Option<String>> {
+    let kills = count(groups, |counters| counters.oom_kills)?;
+    Ok(kills.filter(|kills| *kills > 0).map(|kills| {
+        let limit = limits
+            .memory
+            .map_or("no limit here".to_owned(), |bytes| format!("limit {}", in_mebibytes(bytes)));
+        let s = if kills == 1 { "" } else { "s" };
+        format!("killed: out of memory ({limit}, {kills} oom kill{s})")
+    }))
+}
 
-    /// In v2 every cgroup counts CPU time, with or without the controller.
-    fn cpu_time(&self) -> Result<Option<Duration>> {
-        if self.version_of("cpuacct") == Some(Version::V1) {
-            return Ok(self.number("cpuacct", "cpuacct.usage")?.map(Duration::from_nanos));
-        }
-        let group = self.groups.iter().find(|group| group.version == Version::V2);
-        let text = group.map(|group| control_file::read(&group.path, "cpu.stat")).transpose();
-        let text = text.map_err(|errno| anyhow!("cannot read cpu.stat: {errno}"))?;
-        let time = text.and_then(|text| number_in(&text, "usage_usec"));
-        Ok(time.map(Duration::from_micros))
-    }
+fn statistics(groups: &[Group]) -> Result<String> {
+    let known = |text: Option<String>| text.unwrap_or("unknown".to_owned());
+    let seconds = |time: Duration| format!("{:.3} s", time.as_secs_f64());
+    Ok(format!(
+        "peak memory {}, CPU time {}, throttled {}, peak processes {}",
+        known(count(groups, |counters| counters.peak_memory)?.map(in_mebibytes)),
+        known(time(groups, |counters| counters.cpu_time)?.map(seconds)),
+        known(time(groups, |counters| counters.throttled)?.map(seconds)),
+        known(count(groups, |counters| counters.peak_processes)?.map(|count| count.to_string())),
+    ))
+}
+// ANCHOR_END: report
 
-    fn version_of(&self, controller: &str) -> Option<Version> {
-        self.groups.iter().find(|group| group.has(controller)).map(|group| group.version)
-    }
+fn count(groups: &[Group], which: fn(&Counters) -> Counter) -> Result<Option<u64>> {
+    Ok(read(groups, which)?.map(|(number, _)| number))
+}
 
-    /// The text of a file of one controller; none if this kernel has no such file.
-    fn text(&self, controller: &str, file: &str) -> Result<Option<String>> {
-        let Some(group) = self.groups.iter().find(|group| group.has(controller)) else {
-            return Ok(None);
-        };
-        match control_file::read(&group.path, file) {
-            Ok(text) => Ok(Some(text)),
-            Err(Errno::ENOENT) => Ok(None),
-            Err(errno) => Err(anyhow!("cannot read {:?}: {errno}", group.path.join(file))),
+fn time(groups: &[Group], which: fn(&Counters) -> Counter) -> Result<Option<Duration>> {
+    Ok(read(groups, which)?.map(|(number, counters)| (counters.time)(number)))
+}
+
+/// What one counter says, and where it stands; none if nobody counts that.
+fn read(groups: &[Group], which: fn(&Counters) -> Counter) -> Result<Option<(u64, Counters)>> {
+    for group in groups {
+        let counters = group.hierarchy.version.counters();
+        let counter = which(&counters);
+        if counter.controller.is_none_or(|controller| group.hierarchy.has(controller)) {
+            let number = counter.read(group.path()).map_err(|errno| {
+                anyhow!("cannot read {:?}: {errno}", group.path().join(counter.file))
+            })?;
+            return Ok(number.map(|number| (number, counters)));
         }
     }
-
-    fn number(&self, controller: &str, file: &str) -> Result<Option<u64>> {
-        Ok(self.text(controller, file)?.and_then(|text| text.trim().parse().ok()))
-    }
-
-    fn count(&self, controller: &str, file: &str, name: &str) -> Result<Option<u64>> {
-        Ok(self.text(controller, file)?.and_then(|text| number_in(&text, name)))
-    }
+    Ok(None)
 }
 
 fn in_mebibytes(bytes: u64) -> String {

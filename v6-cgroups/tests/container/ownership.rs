@@ -1,10 +1,12 @@
 //! Who removes a cgroup, when, and whose.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use nix::mount::umount;
+use testbed::elsewhere::bind;
 use testbed::running::{is_alive, within};
 use testbed::{Host, Suite};
 
@@ -19,6 +21,8 @@ pub fn add(suite: Suite) -> Suite {
         .root("a_living_launcher_is_not_swept", a_living_launcher_is_not_swept)
         .root("cgroups_made_inside_go_too", cgroups_made_inside_go_too)
         .root("cgroups_with_a_long_way_go_too", cgroups_with_a_long_way_go_too)
+        .root("what_cannot_be_removed_is_told", what_cannot_be_removed_is_told)
+        .long()
         .root("a_hundred_at_once", a_hundred_at_once)
         .root("many_short_ones_at_once", many_short_ones_at_once)
 }
@@ -51,7 +55,12 @@ fn nothing_is_left_after_a_failure(host: &Host) {
 }
 
 fn start_waiting(host: &Host) -> testbed::Running {
+    start_waiting_and_tell(host, Stdio::inherit())
+}
+
+fn start_waiting_and_tell(host: &Host, notes: Stdio) -> testbed::Running {
     let mut launcher = host.launcher();
+    launcher.stderr(notes);
     launcher.args(LIMITS).args(["sh", "-c", "echo ready; read line"]);
     let mut running = host.follow(launcher.stdin(Stdio::piped()));
     running.expect_line("ready");
@@ -118,6 +127,48 @@ fn cgroups_with_a_long_way_go_too(host: &Host) {
     std::env::set_current_dir("/").unwrap();
     drop(running.supervisor.stdin.take());
     running.code();
+    assert_none();
+}
+
+/// A mount point is one of those, and so is what it is in. All others go, and it is told of each
+/// that stays; of what it is in only at the top.
+fn what_cannot_be_removed_is_told(host: &Host) {
+    let notes = host.dir("told").join("stderr");
+    let mut running = start_waiting_and_tell(host, File::create(&notes).unwrap().into());
+    let path = cgroup("pids", running.pid());
+    let staying = ["a/b/first", "c/second"].map(|name| path.join(name));
+    for directory in &staying {
+        fs::create_dir_all(directory).unwrap();
+        bind(directory.to_str().unwrap(), directory.to_str().unwrap()).unwrap();
+    }
+    for number in 0..8 {
+        for above in ["a", "a/b", "c", ""] {
+            fs::create_dir(path.join(above).join(format!("going{number}"))).unwrap();
+        }
+    }
+    drop(running.supervisor.stdin.take());
+    assert_eq!(running.code(), 1);
+    let mut told: Vec<_> = fs::read_to_string(&notes).unwrap().lines().map(str::to_owned).collect();
+    told.sort_unstable();
+    let busy = "EBUSY: Device or resource busy";
+    assert_eq!(
+        told,
+        [
+            format!("Note: cannot remove the cgroup {path:?}: {busy}"),
+            format!("Note: cannot remove the cgroup \"first\" in {path:?}: {busy}"),
+            format!("Note: cannot remove the cgroup \"second\" in {path:?}: {busy}"),
+        ]
+    );
+    let is_left = |name: &str| path.join(name).exists();
+    assert!(is_left("a/b/first") && is_left("c/second"));
+    for above in ["a", "a/b", "c", ""] {
+        assert!((0..8).all(|number| !is_left(&format!("{above}/going{number}"))), "{above:?}");
+    }
+    assert_eq!(all(), [path], "the other trees");
+    for directory in &staying {
+        umount(directory).unwrap();
+    }
+    host.run(["--pids-limit", "9", "true"]).text();
     assert_none();
 }
 

@@ -1,0 +1,111 @@
+//! A limit: one file of a cgroup, and what is to stand in it.
+
+use crate::control_file;
+use anyhow::{Result, anyhow, bail};
+use launcher::command_line::note;
+use nix::errno::Errno;
+use nix::unistd::{SysconfVar, sysconf};
+use std::fs;
+use std::path::Path;
+
+/// One file and what is to stand in it.
+pub(crate) struct Setting {
+    file: &'static str,
+    value: String,
+    /// Old kernels, and some without swap, have no such file.
+    may_be_missing: bool,
+}
+
+impl Setting {
+    /// A limit that has to hold.
+    pub(crate) fn new(file: &'static str, value: impl ToString) -> Setting {
+        Setting { file, value: value.to_string(), may_be_missing: false }
+    }
+
+    /// The limit on swap that goes with one on memory.
+    pub(crate) fn of_swap(file: &'static str, value: impl ToString) -> Setting {
+        Setting { may_be_missing: true, ..Setting::new(file, value) }
+    }
+
+    // ANCHOR: write
+    /// Writes the limit, and reads it back: the kernel may have made another number of it.
+    pub(crate) fn write(&self, cgroup: &Path) -> Result<()> {
+        let Setting { file, value, may_be_missing } = self;
+        let path = cgroup.join(file);
+        let failed = |errno: Errno| {
+            let advice = match errno {
+                Errno::ENOENT => {
+                    "this kernel has no such file: it lacks that controller, or a part"
+                }
+                Errno::EINVAL => "it is too large, or larger than a cgroup above allows",
+                _ => "see cgroups(7)",
+            };
+            anyhow!("cannot write {value:?} to {path:?}: {errno} ({advice})")
+        };
+        match control_file::write(cgroup, file, value) {
+            Err(Errno::ENOENT) if *may_be_missing => {
+                tell_of_swap();
+                return Ok(());
+            }
+            result => result.map_err(failed)?,
+        }
+        let taken = control_file::read(cgroup, file).map_err(failed)?;
+        let taken = taken.trim();
+        match compare(value, taken) {
+            Taken::Exactly => {}
+            Taken::Rounded if *may_be_missing => {} // the limit beside it has told of that
+            Taken::Rounded => note(format_args!(
+                "the limit in {file} is {taken}, not {value}: the kernel counts in pages"
+            )),
+            Taken::Not => bail!(
+                "cannot set {path:?} to {value:?}: it reads {taken:?} afterwards (more than the \
+                 kernel can count?)"
+            ),
+        }
+        Ok(())
+    }
+    // ANCHOR_END: write
+}
+
+/// If this host swaps: there is a line below the title.
+fn tell_of_swap() {
+    if fs::read_to_string("/proc/swaps").is_ok_and(|swaps| swaps.lines().count() > 1) {
+        note(format_args!(
+            "this kernel does not limit swap by cgroup: beyond the limit, the container is swapped \
+             out (boot with swapaccount=1)"
+        ));
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Taken {
+    Exactly,
+    Rounded,
+    Not,
+}
+
+/// Compares what was written with what is read: down to less than a page of memory is rounded.
+fn compare(written: &str, read: &str) -> Taken {
+    if written == read {
+        return Taken::Exactly;
+    }
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096).cast_unsigned();
+    match (written.parse::<u64>(), read.parse::<u64>()) {
+        (Ok(written), Ok(read)) if read < written && written - read < page => Taken::Rounded,
+        _ => Taken::Not,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_taken_or_rounded_to_a_page_or_not_taken() {
+        assert_eq!(compare("64", "64"), Taken::Exactly);
+        assert_eq!(compare("67108865", "67108864"), Taken::Rounded);
+        assert_eq!(compare("67108864", "33554432"), Taken::Not);
+        assert_eq!(compare("67108864", "max"), Taken::Not);
+        assert_eq!(compare("50000 100000", "max 100000"), Taken::Not);
+    }
+}
