@@ -112,7 +112,7 @@ impl Prepared {
     ) -> Result<Prepared> {
         let overlay = Overlay::create(as_root, layers, args)
             .with_context(|| format!("container {:?}", container.name))?;
-        let user = container.run_as_user.map(|user| user.to_string());
+        let user = container.security_context.run_as_user.map(|user| user.to_string());
         let variable = |(name, value): &(String, String)| format!("{name}={value}").into();
         Ok(Prepared {
             name: container.name.clone(),
@@ -146,9 +146,9 @@ fn config(of_image: ContainerConfig, container: &Container) -> ContainerConfig {
 fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<Vec<Volume>> {
     let mut volumes = Vec::new();
     for mount in &container.mounts {
-        let source = pod.volumes.iter().find(|(name, _)| *name == mount.volume);
-        let source = match source {
-            Some((_, Source::HostPath(path))) => fs::canonicalize(path).with_context(|| {
+        let source = pod.volumes.iter().find(|volume| volume.name == mount.volume);
+        let source = match source.map(|volume| &volume.source) {
+            Some(Source::HostPath(path)) => fs::canonicalize(path).with_context(|| {
                 format!("cannot find {path:?} of the host, for the volume {:?}", mount.volume)
             })?,
             _ => state.make_volume(&mount.volume)?,
@@ -161,7 +161,8 @@ fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<Vec<Volume
 // ANCHOR_END: volumes
 
 fn limits(container: &Container) -> Limits {
-    Limits { memory: container.memory, cpus: container.cpu, ..Limits::default() }
+    let limits = &container.resources.limits;
+    Limits { memory: limits.memory, cpus: limits.cpu, ..Limits::default() }
 }
 
 // ANCHOR: pod_cgroup
@@ -172,8 +173,8 @@ fn limits(container: &Container) -> Limits {
 /// Those of v6.
 pub fn pod_cgroup(as_root: &AsRoot, pod: &Pod) -> Result<Cgroup> {
     let inner: Vec<_> = pod.all_containers().map(limits).collect();
-    let memory = pod.containers.iter().map(|container| container.memory).sum();
-    let cpus = pod.containers.iter().map(|container| container.cpu).sum();
+    let memory = pod.containers.iter().map(|it| it.resources.limits.memory).sum();
+    let cpus = pod.containers.iter().map(|it| it.resources.limits.cpu).sum();
     Cgroup::create_outer(as_root, &Limits { memory, cpus, ..Limits::default() }, &inner)
 }
 // ANCHOR_END: pod_cgroup

@@ -1,25 +1,42 @@
 //! What must be so among the parts of a pod, each of which is in order by itself.
 
-use super::yaml::Node;
-use super::{Container, Pod};
+use crate::node::Node;
+use crate::pod::{Container, Pod};
 use anyhow::Result;
 use std::collections::{HashMap, HashSet};
 
+/// Checks a pod that was read from this `spec`.
+///
+/// # Errors
+/// What is wrong, at the container or the pod where it is.
+pub(crate) fn check(pod: &Pod, spec: &Node) -> Result<()> {
+    let (init_nodes, nodes) = (spec.entries("initContainers")?, spec.entries("containers")?);
+    if let (Some(node), []) = (spec.field("containers")?, nodes) {
+        return Err(node.wrong("a pod has at least one container"));
+    }
+    check_names(pod, spec)?;
+    check_ports(pod, init_nodes, nodes)?;
+    for (container, node) in pod.all_containers().zip(init_nodes.iter().chain(nodes)) {
+        check_mounts(pod, container, node)?;
+    }
+    Ok(())
+}
+
 /// Names are there once: of containers of both kinds, and of volumes.
-pub(super) fn check_names(pod: &Pod, spec: &Node) -> Result<()> {
+fn check_names(pod: &Pod, spec: &Node) -> Result<()> {
     let mut seen = HashSet::new();
     if let Some(twice) = pod.all_containers().find(|container| !seen.insert(&container.name)) {
         return Err(spec.wrong(format_args!("two containers have the name {:?}", twice.name)));
     }
     let mut seen = HashSet::new();
-    match pod.volumes.iter().find(|(name, _)| !seen.insert(name)) {
-        Some((twice, _)) => Err(spec.wrong(format_args!("two volumes have the name {twice:?}"))),
+    match pod.volumes.iter().find(|volume| !seen.insert(&volume.name)) {
+        Some(twice) => Err(spec.wrong(format_args!("two volumes have the name {:?}", twice.name))),
         None => Ok(()),
     }
 }
 
 /// The containers share one network: a port can be one container's only.
-pub(super) fn check_ports(pod: &Pod, init_nodes: &[Node], nodes: &[Node]) -> Result<()> {
+fn check_ports(pod: &Pod, init_nodes: &[Node], nodes: &[Node]) -> Result<()> {
     for (container, node) in pod.init_containers.iter().zip(init_nodes) {
         if container.ports.iter().any(|port| port.host.is_some()) {
             return Err(node.wrong("the hostPort of an init container has no effect"));
@@ -46,10 +63,10 @@ pub(super) fn check_ports(pod: &Pod, init_nodes: &[Node], nodes: &[Node]) -> Res
 }
 
 /// What a container mounts is there, and each at a place of its own.
-pub(super) fn check_mounts(pod: &Pod, container: &Container, node: &Node) -> Result<()> {
+fn check_mounts(pod: &Pod, container: &Container, node: &Node) -> Result<()> {
     let mut seen = HashSet::new();
     for mount in &container.mounts {
-        if !pod.volumes.iter().any(|(name, _)| *name == mount.volume) {
+        if !pod.volumes.iter().any(|volume| volume.name == mount.volume) {
             return Err(node.wrong(format_args!("the pod has no volume {:?}", mount.volume)));
         }
         if !seen.insert(&mount.path) {

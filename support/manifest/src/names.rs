@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn label(text: &str) -> Result<(), String> {
+pub(crate) fn label(text: &str) -> Result<(), String> {
     has_length(text, 63)?;
     match is_part(text) {
         true => Ok(()),
@@ -18,7 +18,7 @@ pub fn label(text: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn subdomain(text: &str) -> Result<(), String> {
+pub(crate) fn subdomain(text: &str) -> Result<(), String> {
     has_length(text, 253)?;
     match text.split('.').all(is_part) {
         true => Ok(()),
@@ -54,7 +54,7 @@ fn is_word(text: &str, signs: &str) -> bool {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn variable(text: &str) -> Result<(), String> {
+pub(crate) fn variable(text: &str) -> Result<(), String> {
     match text.chars().find(|c| !(' '..='~').contains(c) || *c == '=') {
         _ if text.is_empty() => Err("it is empty".into()),
         Some(_) => Err(format!("{text:?} is no name of a variable: printable, and without =")),
@@ -63,7 +63,7 @@ pub fn variable(text: &str) -> Result<(), String> {
 }
 
 /// Where an image is to be found, from a reference such as `docker.io/library/nginx:1.27`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reference {
     /// `nginx`, `ghcr.io/owner/app`: without what every tool leaves out.
     pub repository: String,
@@ -76,7 +76,7 @@ impl Reference {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Reference, String> {
+    pub(crate) fn parse(text: &str) -> Result<Reference, String> {
         let wrong = || format!("{text:?} is no image reference, such as nginx:1.27");
         if text.contains('@') {
             return Err(format!("{text:?} names a digest; here an image is found by its tag"));

@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn in_thousandths(text: &str) -> Result<u128, String> {
+pub(crate) fn in_thousandths(text: &str) -> Result<u128, String> {
     let form = || format!("{text:?} is not a quantity, such as 0.5, 250m, 64Mi or 1e3");
     let unsigned = text.strip_prefix('+').unwrap_or(text);
     if unsigned.starts_with('-') {

@@ -1,15 +1,15 @@
 //! Variables of the environment, and what `$(NAME)` in a text stands for.
 
-use super::MAX_SIZE;
+use crate::limits::MAX_SIZE;
 use std::collections::HashMap;
 
 /// How many bytes the expanded texts of a pod may still have: a variable that has another one in it
 /// twice doubles it, and thirty of them in a row make gigabytes of a few lines.
-pub(super) struct Room(usize);
+pub(crate) struct Room(usize);
 
 impl Room {
     /// As much as a manifest may have.
-    pub(super) fn of_a_pod() -> Room {
+    pub(crate) fn of_a_pod() -> Room {
         Room(MAX_SIZE)
     }
 
@@ -27,7 +27,7 @@ impl Room {
 
 /// The variables of a container, expanded.
 #[derive(Default)]
-pub(super) struct Variables {
+pub(crate) struct Variables {
     values: HashMap<String, String>,
     /// In the order of the manifest, each as often as it is there.
     names: Vec<String>,
@@ -35,7 +35,7 @@ pub(super) struct Variables {
 
 impl Variables {
     /// A variable sees those before it; the last of several with one name counts.
-    pub(super) fn expand(
+    pub(crate) fn expand(
         variables: Vec<(String, String)>,
         room: &mut Room,
     ) -> Result<Variables, String> {
@@ -50,7 +50,7 @@ impl Variables {
 
     /// Puts the value of a variable in place of `$(NAME)`. An unknown one stays as it is, and `$$`
     /// is one `$`: so `$$(NAME)` is `$(NAME)`.
-    pub(super) fn put_into(&self, text: &str, room: &mut Room) -> Result<String, String> {
+    pub(crate) fn put_into(&self, text: &str, room: &mut Room) -> Result<String, String> {
         let mut result = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('$') {
@@ -72,7 +72,7 @@ impl Variables {
     }
 
     /// Names and values, each name once.
-    pub(super) fn into_list(mut self) -> Vec<(String, String)> {
+    pub(crate) fn into_list(mut self) -> Vec<(String, String)> {
         let from_the_last = self.names.iter().rev();
         let mut list: Vec<_> =
             from_the_last.filter_map(|name| self.values.remove_entry(name)).collect();
