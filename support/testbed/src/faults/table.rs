@@ -110,6 +110,8 @@ pub(super) const FALL_BACKS: &[Exception] = &[
     exception("v5 bridge root", "openat", "ip_tables_names", &[], "it is only for a warning"),
     exception("v5 bridge root", "read", "ip_tables_names", &[], "the same"),
     exception("v5 bridge root", "statx", "disable_ipv6", &[], "it is written in any case"),
+    exception("v5 bridge root", "openat", "disable_ipv6", &[], "the same"),
+    exception("v5 bridge root", "read", "disable_ipv6", &[], "the same"),
     exception("v5 bridge root", "rmdir", "/run/container-steps", &[], "the next start uses it"),
     exception("v5 bridge root", "newfstatat", "/run/container-steps", &[], "the same"),
     exception("v6 limits root", "openat", "cpu/online", &[], "the C library asks another way"),
