@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+// ANCHOR: arguments
 /// Options of every step.
 #[derive(Debug, clap::Args)]
 pub struct ContainerArgs {
@@ -14,3 +15,4 @@ pub struct ContainerArgs {
     #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<OsString>,
 }
+// ANCHOR_END: arguments

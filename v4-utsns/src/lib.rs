@@ -9,6 +9,7 @@ use anyhow::{Result, anyhow};
 /// The longest name that the kernel takes, in bytes (sethostname(2)).
 const HOST_NAME_MAX: usize = 64;
 
+// ANCHOR: hostname
 /// `--hostname`, for the command lines of all steps from here on.
 #[derive(Debug, clap::Args)]
 pub struct HostnameArgs {
@@ -35,6 +36,7 @@ fn parse_hostname(text: &str) -> Result<String, String> {
         length => Err(format!("it has {length} bytes, and the kernel takes {HOST_NAME_MAX}")),
     }
 }
+// ANCHOR_END: hostname
 
 // ANCHOR: set_hostname
 /// sethostname(2). To be called in a UTS namespace of one's own: in the host's, as root, it would
