@@ -8,7 +8,7 @@ mod arguments;
 
 pub use arguments::ContainerArgs;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 use nix::unistd::{chdir, chroot};
 use std::path::Path;
 
@@ -22,7 +22,7 @@ use std::path::Path;
 /// # Errors
 /// EPERM without CAP_SYS_CHROOT; ENOENT, ENOTDIR, EACCES if `rootfs` cannot be entered.
 pub fn enter_rootfs(rootfs: &Path) -> Result<()> {
-    chroot(rootfs).map_err(|errno| anyhow!("cannot chroot to {rootfs:?}: {errno}"))?;
-    chdir("/").map_err(|errno| anyhow!("cannot enter / of {rootfs:?}: {errno}"))
+    chroot(rootfs).with_context(|| format!("cannot chroot to {rootfs:?}"))?;
+    chdir("/").with_context(|| format!("cannot enter / of {rootfs:?}"))
 }
 // ANCHOR_END: enter_rootfs

@@ -4,7 +4,7 @@
 //! is in, and of no other. ("UTS" is the structure of uname(2), which carries the name: Unix
 //! Time-sharing System.)
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 
 /// The longest name that the kernel takes, in bytes (sethostname(2)).
 const HOST_NAME_MAX: usize = 64;
@@ -45,8 +45,7 @@ fn parse_hostname(text: &str) -> Result<String, String> {
 /// # Errors
 /// EPERM without CAP_SYS_ADMIN in the user namespace that owns this UTS namespace.
 pub fn set_hostname(name: &str) -> Result<()> {
-    nix::unistd::sethostname(name)
-        .map_err(|errno| anyhow!("cannot set the hostname to {name:?}: {errno}"))
+    nix::unistd::sethostname(name).with_context(|| format!("cannot set the hostname to {name:?}"))
 }
 // ANCHOR_END: set_hostname
 

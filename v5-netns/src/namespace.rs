@@ -43,8 +43,7 @@ impl Namespace {
     /// # Errors
     /// EPERM without CAP_SYS_ADMIN over it.
     pub(crate) fn enter(&self) -> Result<()> {
-        setns(&self.file, CloneFlags::CLONE_NEWNET)
-            .map_err(|errno| anyhow!("cannot enter the network namespace: {errno}"))
+        setns(&self.file, CloneFlags::CLONE_NEWNET).context("cannot enter the network namespace")
     }
 
     /// The file that stands for the namespace. It lives as long as this is open.

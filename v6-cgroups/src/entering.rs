@@ -2,7 +2,7 @@
 
 use crate::control_file;
 use crate::hierarchy::Hierarchies;
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 use nix::unistd::Pid;
 
 /// Moves this process into the cgroups that another one is in, in every hierarchy.
@@ -15,7 +15,7 @@ pub fn enter_that_of(other: Pid) -> Result<()> {
         let (own, target) = (hierarchy.own_cgroup()?, hierarchy.cgroup_of(&other.to_string())?);
         if own != target {
             control_file::write(&target, hierarchy.version.entrance(), "0")
-                .map_err(|errno| anyhow!("cannot enter the cgroup {target:?}: {errno}"))?;
+                .with_context(|| format!("cannot enter the cgroup {target:?}"))?;
         }
     }
     Ok(())

@@ -79,7 +79,7 @@ impl Group {
     /// Makes a cgroup in this one.
     pub(crate) fn create_inner(&self, name: &str) -> Result<Group> {
         let path = self.path().join(name);
-        mkdir(&path, MODE).map_err(|errno| anyhow!("cannot make the cgroup {path:?}: {errno}"))?;
+        mkdir(&path, MODE).with_context(|| format!("cannot make the cgroup {path:?}"))?;
         let directory = Directory(self.hierarchy.version, path);
         Group::of(&self.hierarchy, Made { directory, _outer: None })
     }

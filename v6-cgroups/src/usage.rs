@@ -3,7 +3,7 @@
 use crate::counter::{Counter, Counters};
 use crate::group::Group;
 use crate::limits::Limits;
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 use launcher::command_line::note;
 use std::time::Duration;
 
@@ -58,9 +58,9 @@ fn read(groups: &[Group], which: fn(&Counters) -> Counter) -> Result<Option<(u64
         let counters = group.hierarchy.version.counters();
         let counter = which(&counters);
         if counter.controller.is_none_or(|controller| group.hierarchy.has(controller)) {
-            let number = counter.read(group.path()).map_err(|errno| {
-                anyhow!("cannot read {:?}: {errno}", group.path().join(counter.file))
-            })?;
+            let number = counter
+                .read(group.path())
+                .with_context(|| format!("cannot read {:?}", group.path().join(counter.file)))?;
             return Ok(number.map(|number| (number, counters)));
         }
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use image::lower::{Lower, is_whiteout};
 use image::xattrs::Xattrs;
-use launcher::command_line::{errno_of, note};
+use launcher::command_line::{errno_in, note};
 use launcher::lookup::{self, by_descriptor, is_directory};
 use launcher::printable;
 use nix::errno::Errno;
@@ -132,11 +132,7 @@ fn cannot_read(path: &Path) -> String {
 /// Whether a path was longer than the kernel takes one (PATH_MAX): by small steps a container gets
 /// further.
 fn is_too_long(error: &anyhow::Error) -> bool {
-    let errno = error.chain().find_map(|cause| {
-        let of_std = cause.downcast_ref::<io::Error>().map(errno_of);
-        of_std.or_else(|| cause.downcast_ref::<Errno>().copied())
-    });
-    errno == Some(Errno::ENAMETOOLONG)
+    errno_in(error) == Some(Errno::ENAMETOOLONG)
 }
 
 // ANCHOR: is_a_place_to_mount

@@ -109,8 +109,7 @@ impl Upper {
         become_alike(&upper, &top.metadata().context("cannot look at the top layer")?, xattrs)?;
         let opened = File::open(&upper).context("cannot open the upper directory")?;
         if let Some((_, child)) = &self.handover {
-            send_descriptor(child, &opened)
-                .map_err(|errno| anyhow!("cannot hand over the upper directory: {errno}"))?;
+            send_descriptor(child, &opened).context("cannot hand over the upper directory")?;
         }
         Ok((opened, directory::open(&work)?))
     }

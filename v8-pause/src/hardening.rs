@@ -12,7 +12,7 @@
 //!   ([`launcher::in_memory`]).
 
 use crate::system_calls::drop_from_bounding_set;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::sys::prctl::set_dumpable;
 
@@ -27,8 +27,7 @@ const CAP_SYS_PTRACE: u8 = 19;
 /// Those of prctl(2): none is expected.
 pub fn harden() -> Result<()> {
     set_dumpable(false).context("cannot make this process non-dumpable")?;
-    drop_from_bounding_set(CAP_SYS_PTRACE)
-        .map_err(|errno| anyhow!("cannot give up CAP_SYS_PTRACE: {errno}"))
+    drop_from_bounding_set(CAP_SYS_PTRACE).context("cannot give up CAP_SYS_PTRACE")
 }
 // ANCHOR_END: harden
 

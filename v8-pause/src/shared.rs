@@ -56,8 +56,7 @@ impl Namespaces {
     /// process has ended.
     pub fn join(&self, kinds: CloneFlags) -> Result<()> {
         for (kind, file) in self.files.iter().filter(|(kind, _)| kinds.contains(*kind)) {
-            setns(file, *kind)
-                .map_err(|errno| anyhow!("cannot enter a namespace ({kind:?}): {errno}"))?;
+            setns(file, *kind).with_context(|| format!("cannot enter a namespace ({kind:?})"))?;
         }
         Ok(())
     }

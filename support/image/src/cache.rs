@@ -75,7 +75,7 @@ pub fn unpacked(
         }
     }
     let is_opaque = is_opaque.into_iter().collect::<nix::Result<Vec<_>>>();
-    let is_opaque = is_opaque.map_err(|errno| anyhow!("cannot look at {cache:?}: {errno}"))?;
+    let is_opaque = is_opaque.with_context(|| format!("cannot look at {cache:?}"))?;
     // overlayfs does not ask the root of a layer, so we do.
     let last = is_opaque.iter().position(|is_opaque| *is_opaque).unwrap_or(layers.len());
     Ok(layers.iter().take(last + 1).map(|layer| path_of(layer)).collect())

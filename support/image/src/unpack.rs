@@ -167,7 +167,7 @@ impl Unpacker {
         }
         let directory = match self.open(path) {
             Err(Errno::ENOENT | Errno::ENOTDIR) => self.make_parents(path)?,
-            result => result.map_err(|errno| anyhow!("cannot open its directory: {errno}"))?,
+            result => result.context("cannot open its directory")?,
         };
         check_depth(&directory)?;
         let copy = directory.try_clone().context("cannot copy a descriptor")?;
@@ -241,7 +241,7 @@ impl Unpacker {
             }
             result => result,
         };
-        made.map_err(|errno| anyhow!("cannot make it: {errno}"))
+        made.context("cannot make it")
     }
 
     /// Removes what stands under a name, with all that is in it.
@@ -262,7 +262,7 @@ impl Unpacker {
     }
 
     fn set_attributes_of_directory(&mut self, path: &Path, attributes: &Attributes) -> Result<()> {
-        let directory = self.open(path).map_err(|errno| anyhow!("cannot open it: {errno}"))?;
+        let directory = self.open(path).context("cannot open it")?;
         attributes.set(&directory, OsStr::new("."), self.xattrs)?;
         self.times.remember(path, attributes.time, &self.allowance)
     }

@@ -77,7 +77,7 @@ impl Child {
     /// EPERM if the child has become a user whom we may not signal.
     pub fn kill(&self, signal: Signal) -> Result<()> {
         kill(self.pid, signal)
-            .map_err(|errno| anyhow!("cannot send {signal} to process {}: {errno}", self.pid))
+            .with_context(|| format!("cannot send {signal} to process {}", self.pid))
     }
 
     /// Whether the child is in our process group, and so gets what is sent to the whole group.

@@ -175,6 +175,15 @@ pub fn one_line(error: &anyhow::Error) -> String {
     as_one_line(&words.collect::<Vec<_>>().join(": "))
 }
 
+/// The errno of the system call at the bottom of an error, if that is the cause: to go on in another
+/// way, whatever has been said about it on the way up.
+pub fn errno_in(error: &anyhow::Error) -> Option<Errno> {
+    error.chain().find_map(|cause| {
+        let of_std = cause.downcast_ref().and_then(io::Error::raw_os_error).map(Errno::from_raw);
+        of_std.or_else(|| cause.downcast_ref().copied())
+    })
+}
+
 /// The errno in an error of std. One without an errno is std's own: EIO is as near as it gets.
 pub fn errno_of(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)

@@ -5,7 +5,7 @@ use crate::report::report_pipe;
 use crate::signals::{IgnoredSignals, Interrupts};
 use crate::supervised::{Event, Supervised};
 use crate::terminal::Terminal;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid, setpgid};
@@ -113,11 +113,10 @@ impl Container {
             }
             for pid in &ours {
                 kill(*pid, Signal::SIGKILL)
-                    .map_err(|errno| anyhow!("cannot kill process {pid}: {errno}"))?;
+                    .with_context(|| format!("cannot kill process {pid}"))?;
             }
             for pid in ours {
-                let status = wait_for(pid)
-                    .map_err(|errno| anyhow!("cannot wait for the container: {errno}"))?;
+                let status = wait_for(pid).context("cannot wait for the container")?;
                 if pid == self.child().pid() {
                     code = status;
                 }

@@ -71,7 +71,7 @@ pub fn sealed(name: &CStr, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Re
         anyhow!("cannot make a program in memory: {errno} (see sysctl vm.memfd_noexec)")
     })?);
     fill(&mut file).context("cannot copy a program into memory")?;
-    seal(&file).map_err(|errno| anyhow!("cannot seal a program in memory: {errno}"))?;
+    seal(&file).context("cannot seal a program in memory")?;
     // A file that is open for writing cannot be executed (ETXTBSY).
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     File::open(&path).with_context(|| format!("cannot open {path}"))

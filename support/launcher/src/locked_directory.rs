@@ -6,7 +6,7 @@
 //! what a killed one has left.
 
 use crate::signals::check_not_asked_to_end;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat};
@@ -92,7 +92,7 @@ impl LockedDirectory {
     pub fn make_in(parent: &Path) -> Result<LockedDirectory> {
         loop {
             let path = mkdtemp(&parent.join("XXXXXX"))
-                .map_err(|errno| anyhow!("cannot write to {parent:?}: {errno}"))?;
+                .with_context(|| format!("cannot write to {parent:?}"))?;
             // Before it was locked, somebody may have taken it for one without an owner.
             if let Some(made) = LockedDirectory::take(AT_FDCWD, &path)? {
                 return Ok(made);

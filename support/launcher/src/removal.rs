@@ -5,7 +5,7 @@
 //! descriptors, or without a stack; and a path as long as that the kernel does not take. So nobody
 //! goes down: what is found in a directory and cannot be removed at once is moved up.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, renameat};
@@ -29,7 +29,7 @@ pub fn remove_tree(directory: &Path) -> Result<()> {
         opened => opened.with_context(cannot)?,
     };
     let mut removal = Removal { top, moved: 0 };
-    removal.empty().map_err(|errno| anyhow!("{}: {errno}", cannot()))?;
+    removal.empty().with_context(cannot)?;
     fs::remove_dir(directory).with_context(cannot)
 }
 

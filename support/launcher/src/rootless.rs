@@ -8,7 +8,7 @@ use crate::Caller;
 use crate::command_line::errno_of;
 use crate::mountinfo::mounts_of;
 use crate::system_calls::effective_capabilities;
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid};
@@ -28,8 +28,8 @@ const CAP_SYS_ADMIN: u64 = 1 << 21;
 /// # Errors
 /// Where the kernel (or who configured it) forbids user namespaces: why, and how to allow them.
 pub fn become_root(_caller: Caller) -> Result<AsRoot> {
-    let capabilities = effective_capabilities()
-        .map_err(|errno| anyhow!("cannot read the capabilities of this process: {errno}"))?;
+    let capabilities =
+        effective_capabilities().context("cannot read the capabilities of this process")?;
     if geteuid().is_root() && capabilities & CAP_SYS_ADMIN != 0 {
         return Ok(AsRoot(()));
     }

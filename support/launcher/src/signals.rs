@@ -1,7 +1,7 @@
 //! Which signals a supervisor takes, which the command starts with, and the count of Ctrl-C.
 
 use crate::system_calls::{default_action, pending_signals};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::Mode;
@@ -92,7 +92,7 @@ impl IgnoredSignals {
     pub(crate) fn set_to_default(self) -> Result<()> {
         let is_to_reset = |number: &i32| *number != Signal::SIGHUP as i32 && self.has(*number);
         (1..=64).filter(is_to_reset).try_for_each(|number| {
-            default_action(number).map_err(|errno| anyhow!("cannot reset signal {number}: {errno}"))
+            default_action(number).with_context(|| format!("cannot reset signal {number}"))
         })
     }
 

@@ -3,7 +3,7 @@
 use crate::child::{Child, Forked};
 use crate::signals::HeldSignals;
 use crate::system_calls::{close_those_of_parent, exit_now, wait_for_signal};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::convert::Infallible;
@@ -64,8 +64,7 @@ impl Supervised {
     /// Those of waitpid(2) and sigwaitinfo(2).
     pub fn next_event(&self) -> Result<Event> {
         loop {
-            let info = wait_for_signal(self.signals.as_set())
-                .map_err(|errno| anyhow!("cannot wait for signals: {errno}"))?;
+            let info = wait_for_signal(self.signals.as_set()).context("cannot wait for signals")?;
             let signal =
                 Signal::try_from(info.number).context("a signal that was not asked for")?;
             if signal == Signal::SIGCHLD {

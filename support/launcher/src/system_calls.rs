@@ -1,6 +1,6 @@
 //! The system calls that `nix` does not offer as safe functions: all `unsafe` of this crate.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
@@ -39,7 +39,7 @@ pub(crate) fn fork() -> Result<ForkResult> {
         }
     }
     // SAFETY: this process has one thread (checked above), so the child may do whatever it likes.
-    let forked = unsafe { nix::unistd::fork() }.map_err(|errno| anyhow!("cannot fork: {errno}"))?;
+    let forked = unsafe { nix::unistd::fork() }.context("cannot fork")?;
     if forked.is_child() {
         abort_on_panic();
     }
@@ -61,7 +61,7 @@ fn abort_on_panic() {
 /// in this one, for each thread.
 fn count_threads() -> Result<libc::nlink_t> {
     let tasks = nix::sys::stat::stat("/proc/self/task")
-        .map_err(|errno| anyhow!("cannot count the threads in /proc/self/task: {errno}"))?;
+        .context("cannot count the threads in /proc/self/task")?;
     Ok(tasks.st_nlink.saturating_sub(2))
 }
 

@@ -21,7 +21,7 @@ mod outer;
 pub use ends::{Ends, NewTerminal};
 
 use crate::system_calls;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use flow::{Flow, Step, without_blocking};
 use launcher::handover::receive_descriptor;
 use nix::fcntl::OFlag;
@@ -132,10 +132,10 @@ impl Console {
     pub fn start(&mut self) -> Result<()> {
         SigSet::from_iter(SIGNALS).thread_block().context("cannot block signals")?;
         let Some(socket) = self.socket.take() else { return Ok(()) };
-        let master = receive_descriptor(&socket)
-            .map_err(|errno| anyhow!("cannot receive the container's terminal: {errno}"))?;
-        let peer = system_calls::open_peer(&master)
-            .map_err(|errno| anyhow!("cannot open the container's terminal: {errno}"))?;
+        let master =
+            receive_descriptor(&socket).context("cannot receive the container's terminal")?;
+        let peer =
+            system_calls::open_peer(&master).context("cannot open the container's terminal")?;
         let copy =
             |descriptor: &OwnedFd| descriptor.try_clone().context("cannot copy a descriptor");
         let input = reopen(io::stdin().as_fd(), OFlag::O_RDONLY)?;
@@ -171,7 +171,7 @@ impl Console {
         let Some(size) = outer.size() else { return Ok(()) }; // it has hung up
         // The kernel tells the foreground group inside, if it has changed.
         system_calls::set_window_size(&terminal.master, &size)
-            .map_err(|errno| anyhow!("cannot set the size of the container's terminal: {errno}"))
+            .context("cannot set the size of the container's terminal")
     }
 
     /// To be called before each poll(2): looks whose turn it is to read the caller's terminal.

@@ -28,7 +28,7 @@ impl Place {
         let no_links = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
         let directory = open_in(root, Path::new(parent), flags, no_links)
-            .map_err(|errno| anyhow!("cannot open /{parent} of the rootfs: {errno}"))?;
+            .with_context(|| format!("cannot open /{parent} of the rootfs"))?;
         Ok(Place { directory, name: name.to_owned() })
     }
 

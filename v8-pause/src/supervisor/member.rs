@@ -6,7 +6,7 @@ use crate::state::Running;
 use anyhow::{Result, anyhow};
 use launcher::Container;
 use launcher::child::children_of;
-use launcher::command_line::{Failure, errno_of, note, one_line, report};
+use launcher::command_line::{Failure, errno_in, note, one_line, report};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use relay::lines::{Ends, Stream, pipes};
@@ -186,8 +186,7 @@ fn unless_ended<T>(container: &str, answer: Result<T>) -> Option<T> {
         Ok(found) => return Some(found),
         Err(error) => error,
     };
-    let errno = error.downcast_ref().map(errno_of);
-    if !matches!(errno, Some(Errno::ENOENT | Errno::ESRCH)) {
+    if !matches!(errno_in(&error), Some(Errno::ENOENT | Errno::ESRCH)) {
         note(format_args!(
             "the container {container:?} cannot be entered, and what it leaves running goes on \
              until the pod ends: {}",

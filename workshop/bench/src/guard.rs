@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use launcher::child::Forked;
 use launcher::command_line::{note, one_line, report};
 use launcher::exit_now;
@@ -127,7 +127,7 @@ fn cover_cache(scratch: &Scratch) -> Result<()> {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {directory:?}"))?;
     }
     mount(Some(&scratch.layers()), &cache, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-        .map_err(|errno| anyhow!("cannot bind a directory on {cache:?}: {errno}"))
+        .with_context(|| format!("cannot bind a directory on {cache:?}"))
 }
 
 /// Removes cgroups that begin with our name: those of programs that were killed.

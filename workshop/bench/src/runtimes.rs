@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use serde_json::{Value, json};
@@ -91,5 +91,5 @@ pub fn show_one_version_of_cgroups() -> Result<()> {
         return Ok(());
     }
     mount(Some(both), "/sys/fs/cgroup", None::<&str>, MsFlags::MS_BIND, None::<&str>)
-        .map_err(|errno| anyhow!("cannot bind {}: {errno}", both.display()))
+        .with_context(|| format!("cannot bind {}", both.display()))
 }

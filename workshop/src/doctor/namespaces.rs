@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use launcher::{Caller, become_root, exec};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
@@ -74,7 +74,7 @@ fn user() -> Finding {
 /// Mounts an empty file system, in a mount namespace of one's own.
 pub(super) fn mount_in_memory(path: &str) -> Result<()> {
     mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), None::<&str>)
-        .map_err(|errno| anyhow!("cannot mount tmpfs on {path}: {errno}"))
+        .with_context(|| format!("cannot mount tmpfs on {path}"))
 }
 
 /// Step 1.

@@ -3,7 +3,7 @@
 use std::iter;
 
 use anyhow::{Context, Result, bail};
-use launcher::command_line::one_line;
+use launcher::command_line::{errno_in, one_line};
 use nix::errno::Errno;
 
 use super::machine::{Machine, Process};
@@ -42,7 +42,7 @@ pub(super) fn draw(pid: u32) -> Result<Picture> {
     let (mut text, mut is_refused) = (String::new(), false);
     for (title, lines) in parts? {
         let lines = lines.unwrap_or_else(|error| {
-            is_refused |= error.root_cause().downcast_ref() == Some(&Errno::EACCES);
+            is_refused |= errno_in(&error) == Some(Errno::EACCES);
             vec![one_line(&error)]
         });
         if lines.is_empty() {

@@ -73,7 +73,7 @@ impl Attributes {
         self.set_owner(directory, name, xattrs)?;
         // It is what we have just made: no link that could be followed.
         fchmodat(directory, name, self.mode, FchmodatFlags::FollowSymlink)
-            .map_err(|errno| anyhow!("cannot set its mode: {errno}"))?;
+            .context("cannot set its mode")?;
         self.set_xattrs_and_time(directory, name)
     }
 
@@ -94,17 +94,17 @@ impl Attributes {
         }
         let (owner, group) = (Some(Uid::from_raw(self.owner)), Some(Gid::from_raw(self.group)));
         fchownat(directory, name, owner, group, AtFlags::AT_SYMLINK_NOFOLLOW)
-            .map_err(|errno| anyhow!("cannot set its owner: {errno}"))
+            .context("cannot set its owner")
     }
 
     fn set_xattrs_and_time(&self, directory: &OwnedFd, name: &OsStr) -> Result<()> {
         for (attribute, value) in &self.xattrs {
             set_xattr(&by_descriptor(directory).join(name), attribute, value)
-                .map_err(|errno| anyhow!("cannot set its attribute {attribute:?}: {errno}"))?;
+                .with_context(|| format!("cannot set its attribute {attribute:?}"))?;
         }
         let time = &self.time;
         utimensat(directory, name, time, time, UtimensatFlags::NoFollowSymlink)
-            .map_err(|errno| anyhow!("cannot set its time: {errno}"))
+            .context("cannot set its time")
     }
 }
 

@@ -1,6 +1,6 @@
 //! What stands under a name in a directory.
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use launcher::lookup;
 use nix::sys::stat::{FileStat, makedev};
 use std::ffi::OsStr;
@@ -11,8 +11,7 @@ use tar::EntryType;
 
 /// What is there; `None` if nothing is.
 pub(super) fn stat(directory: &OwnedFd, name: &OsStr) -> Result<Option<FileStat>> {
-    lookup::stat(directory, Path::new(name))
-        .map_err(|errno| anyhow!("cannot look at {name:?}: {errno}"))
+    lookup::stat(directory, Path::new(name)).with_context(|| format!("cannot look at {name:?}"))
 }
 
 /// The number of the device that an entry of an archive is about.

@@ -2,7 +2,7 @@
 //! changes its time.
 
 use super::limits::Allowance;
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
@@ -37,10 +37,10 @@ impl Times {
             let directory = match open(&path) {
                 // A later entry has put something else in its place.
                 Err(Errno::ENOENT | Errno::ENOTDIR) => continue,
-                result => result.map_err(|errno| anyhow!("cannot open {path:?}: {errno}"))?,
+                result => result.with_context(|| format!("cannot open {path:?}"))?,
             };
             utimensat(&directory, ".", &time, &time, UtimensatFlags::NoFollowSymlink)
-                .map_err(|errno| anyhow!("cannot set the time of {path:?}: {errno}"))?;
+                .with_context(|| format!("cannot set the time of {path:?}"))?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::Unpacker;
 use super::node::stat;
 use crate::lower::is_whiteout;
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::command_line::errno_in;
 use launcher::lookup::{by_descriptor, is_directory};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -39,7 +40,7 @@ impl Unpacker {
         let path = parent.join(name);
         let directory = match self.open_parent(parent) {
             // A file of this layer stands in place of the directory, and hides all of it.
-            Err(error) if error.downcast_ref() == Some(&Errno::ENOTDIR) => return Ok(()),
+            Err(error) if errno_in(&error) == Some(Errno::ENOTDIR) => return Ok(()),
             opened => opened?,
         };
         if !self.hidden.contains(&path) {
@@ -56,14 +57,14 @@ impl Unpacker {
 
     /// Lets a directory show nothing of lower layers.
     pub(super) fn make_opaque(&mut self, path: &Path) -> Result<()> {
-        let directory = self.open(path).map_err(|errno| anyhow!("cannot open it: {errno}"))?;
+        let directory = self.open(path).context("cannot open it")?;
         if !self.opaque.contains(path) {
             self.allowance.remember(path)?;
             self.opaque.insert(path.to_owned());
         }
         self.xattrs
             .set_opaque(&by_descriptor(&directory).join("."))
-            .map_err(|errno| anyhow!("cannot make {path:?} opaque: {errno}"))
+            .with_context(|| format!("cannot make {path:?} opaque"))
     }
 
     /// In an opaque directory a whiteout has nothing to hide, and overlayfs, which reads such a
@@ -73,7 +74,7 @@ impl Unpacker {
             if let Ok(directory) = self.open(&path) {
                 let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
                 let directory = openat(&directory, ".", flags, Mode::empty())
-                    .map_err(|errno| anyhow!("cannot open {path:?}: {errno}"))?;
+                    .with_context(|| format!("cannot open {path:?}"))?;
                 remove_whiteouts(&directory)?;
             }
         }
@@ -83,8 +84,7 @@ impl Unpacker {
 
 /// mknod(2) allows this one device to everybody.
 fn make_whiteout(directory: &OwnedFd, name: &OsStr) -> Result<()> {
-    mknodat(directory, name, SFlag::S_IFCHR, Mode::empty(), 0)
-        .map_err(|errno| anyhow!("cannot make a whiteout: {errno}"))
+    mknodat(directory, name, SFlag::S_IFCHR, Mode::empty(), 0).context("cannot make a whiteout")
 }
 
 fn remove_whiteouts(directory: &OwnedFd) -> Result<()> {
@@ -93,7 +93,7 @@ fn remove_whiteouts(directory: &OwnedFd) -> Result<()> {
         let Some(found) = stat(directory, &name)? else { continue };
         if is_whiteout(&found) {
             unlinkat(directory, name.as_os_str(), UnlinkatFlags::NoRemoveDir)
-                .map_err(|errno| anyhow!("cannot remove a whiteout: {errno}"))?;
+                .context("cannot remove a whiteout")?;
         } else if is_directory(&found) {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
             match openat(directory, name.as_os_str(), flags, Mode::empty()) {

@@ -2,7 +2,7 @@
 
 use super::outer::Outer;
 use crate::system_calls;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use launcher::handover::send_descriptor;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
@@ -106,13 +106,13 @@ impl NewTerminal {
         let master = master?;
         let terminal = system_calls::unlock(&master)
             .and_then(|()| system_calls::open_peer(&master))
-            .map_err(|errno| anyhow!("cannot open a terminal in the container: {errno}"))?;
+            .context("cannot open a terminal in the container")?;
         settings.give_to(&terminal).context("cannot set up a terminal in the container")?;
         send_descriptor(io::stdin(), &master)
-            .map_err(|errno| anyhow!("cannot hand over the container's terminal: {errno}"))?;
+            .context("cannot hand over the container's terminal")?;
         drop(master);
         system_calls::make_controlling(&terminal)
-            .map_err(|errno| anyhow!("cannot make a terminal that of the session: {errno}"))?;
+            .context("cannot make a terminal that of the session")?;
         let [_, _, stderr] = self.is_terminal;
         dup2_stdin(&terminal)
             .and_then(|()| dup2_stdout(&terminal))

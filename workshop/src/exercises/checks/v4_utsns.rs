@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::{gethostname, sethostname};
 use v2_mountns::unshare;
@@ -117,7 +117,7 @@ impl Container {
         let sleep = sleep.args(["sleep", "100"]).stdin(Stdio::null()).spawn();
         for file in home {
             let file = file.context("cannot open a namespace")?;
-            setns(file, CloneFlags::empty()).map_err(|errno| anyhow!("cannot return: {errno}"))?;
+            setns(file, CloneFlags::empty()).context("cannot return")?;
         }
         Ok(Container(sleep.context("cannot run sleep")?))
     }
