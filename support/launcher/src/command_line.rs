@@ -175,8 +175,8 @@ pub fn one_line(error: &anyhow::Error) -> String {
     as_one_line(&words.collect::<Vec<_>>().join(": "))
 }
 
-/// The errno of the system call at the bottom of an error, if that is the cause: to go on in another
-/// way, whatever has been said about it on the way up.
+/// The errno of the system call at the bottom of an error, if that is the cause: to go on in
+/// another way, whatever has been said about it on the way up.
 pub fn errno_in(error: &anyhow::Error) -> Option<Errno> {
     error.chain().find_map(|cause| {
         let of_std = cause.downcast_ref().and_then(io::Error::raw_os_error).map(Errno::from_raw);
