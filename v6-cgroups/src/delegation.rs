@@ -3,9 +3,9 @@
 //! Root makes it at the top of the tree. Anybody else needs a cgroup that was *delegated*: whose
 //! directory belongs to the user. Only v2 is safe to delegate.
 
+use crate::cgroup_v1;
 use crate::control_file;
 use crate::hierarchy::{Hierarchy, Kind, Version, Wanted};
-use crate::v1;
 use anyhow::{Context, Result, anyhow, bail};
 use launcher::command_line::note;
 use nix::errno::Errno;
@@ -35,7 +35,7 @@ pub(crate) fn base(kind: Kind, hierarchy: &Hierarchy) -> Result<PathBuf> {
         );
     }
     if hierarchy.version == Version::V1 {
-        return Err(v1::not_delegated(kind, top, refused));
+        return Err(cgroup_v1::not_delegated(kind, top, refused));
     }
     let own = hierarchy.own_cgroup()?;
     let own = match own.parent() {

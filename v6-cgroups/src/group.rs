@@ -132,7 +132,7 @@ impl Group {
 /// must take the new directory for one without an owner.
 fn make_and_lock(version: Version, parent: &Path) -> Result<Made> {
     loop {
-        let removed_on_failure = Parent(parent.to_owned());
+        let above = Parent(parent.to_owned());
         let turn = LockedDirectory::make(parent, MODE)?;
         // The number may be taken: another PID namespace has a launcher of the same number.
         let names = (0..).map(|other| match other {
@@ -146,7 +146,7 @@ fn make_and_lock(version: Version, parent: &Path) -> Result<Made> {
                     let directory = Directory(version, path);
                     let lock = LockedDirectory::try_take(&turn, name)?.taken();
                     let lock = lock.with_context(|| format!("{:?} is gone", directory.1))?;
-                    return Ok(Made { directory, _outer: Some((removed_on_failure, lock)) });
+                    return Ok(Made { directory, _outer: Some((above, lock)) });
                 }
                 Err(Errno::EEXIST) => {}
                 Err(Errno::ENOENT) => break, // the last container in `parent` has removed it

@@ -6,8 +6,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`limits`] | the options |
-//! | `v2` | the files of a cgroup: which take limits, which tell what was used |
-//! | `v1` | the same where cgroup v1 is (skip on first reading) |
+//! | `cgroup_v2` | the files of a cgroup: which take limits, which tell what was used |
+//! | `cgroup_v1` | the same where cgroup v1 is (skip on first reading) |
 //! | `version` | the one place where the two part |
 //! | [`hierarchy`] | where the cgroup file systems are: cgroup v2, v1, or both |
 //! | `delegation` | the cgroup in which ours is made, and the controllers in it |
@@ -18,6 +18,8 @@
 //! | `setting`, `counter` | one limit, one number that the kernel counts |
 //! | `control_file` | reads and writes one file of a cgroup |
 
+mod cgroup_v1;
+mod cgroup_v2;
 mod control_file;
 mod counter;
 mod delegation;
@@ -28,8 +30,6 @@ pub mod limits;
 mod removal;
 mod setting;
 mod usage;
-mod v1;
-mod v2;
 mod version;
 
 pub use entering::enter_that_of;
@@ -123,7 +123,7 @@ impl Cgroup {
                 let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
                 root.mount_new(PLACE, "cgroup2", flags | MsFlags::MS_RDONLY, "").map(drop)
             }
-            groups => v1::mount_trees(root, PLACE, groups.iter().map(|it| &it.hierarchy)),
+            groups => cgroup_v1::mount_trees(root, PLACE, groups.iter().map(|it| &it.hierarchy)),
         }
     }
     // ANCHOR_END: mount_into

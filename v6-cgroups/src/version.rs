@@ -4,7 +4,7 @@ use crate::counter::Counters;
 use crate::hierarchy::{Version, Wanted};
 use crate::limits::Limits;
 use crate::setting::Setting;
-use crate::{delegation, v1, v2};
+use crate::{cgroup_v1, cgroup_v2, delegation};
 use anyhow::Result;
 use std::path::Path;
 use std::time::Instant;
@@ -14,8 +14,8 @@ impl Version {
     /// The file by which a process with one thread enters a cgroup, when it writes "0".
     pub(crate) fn entrance(self) -> &'static str {
         match self {
-            Version::V2 => v2::ENTRANCE,
-            Version::V1 => v1::ENTRANCE,
+            Version::V2 => cgroup_v2::ENTRANCE,
+            Version::V1 => cgroup_v1::ENTRANCE,
         }
     }
 
@@ -30,24 +30,24 @@ impl Version {
     /// What is to be written to the files of one controller.
     pub(crate) fn settings(self, controller: &str, limits: &Limits) -> Vec<Setting> {
         match self {
-            Version::V2 => v2::settings(controller, limits),
-            Version::V1 => v1::settings(controller, limits),
+            Version::V2 => cgroup_v2::settings(controller, limits),
+            Version::V1 => cgroup_v1::settings(controller, limits),
         }
     }
 
     /// Where the kernel tells what was used.
     pub(crate) fn counters(self) -> Counters {
         match self {
-            Version::V2 => v2::COUNTERS,
-            Version::V1 => v1::COUNTERS,
+            Version::V2 => cgroup_v2::COUNTERS,
+            Version::V1 => cgroup_v1::COUNTERS,
         }
     }
 
     /// Kills every process in a cgroup. v2 waits for their end, until the deadline.
     pub(crate) fn kill_all(self, path: &Path, deadline: Instant) -> Result<()> {
         match self {
-            Version::V2 => v2::kill_all(path, deadline),
-            Version::V1 => v1::kill_all(path),
+            Version::V2 => cgroup_v2::kill_all(path, deadline),
+            Version::V1 => cgroup_v1::kill_all(path),
         }
     }
 }
