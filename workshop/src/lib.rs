@@ -9,7 +9,6 @@
 //! | [`output`] | prints, as long as somebody reads |
 //! | [`host`] | a throw-away host, for what may spoil something |
 //! | [`child`] | tries something in a child process |
-//! | [`mountinfo`] | reads the mounts that a process sees |
 //! | [`checkout()`] | where the course lies |
 //!
 //! A learner waits for the first build of these. So `attacks` and `bench` are packages of their
@@ -32,7 +31,6 @@ pub mod child;
 pub mod doctor;
 pub mod exercises;
 pub mod host;
-pub mod mountinfo;
 pub mod output;
 pub mod trace;
 pub mod xray;

@@ -37,6 +37,13 @@ pub struct Mount {
     pub super_options: Vec<OsString>,
 }
 
+impl Mount {
+    /// Whether what is mounted below it comes up in other mount namespaces, too.
+    pub fn is_shared(&self) -> bool {
+        self.optional_fields.iter().any(|field| field.starts_with("shared:"))
+    }
+}
+
 /// The mounts that a process sees: its number, or `self`. Where several are in one place, the last
 /// is on top.
 ///
@@ -208,5 +215,19 @@ mod tests {
         assert!(mounts.iter().any(|mount| mount.mount_point == Path::new("/proc")), "{mounts:?}");
         let error = mounts_of("none").unwrap_err();
         assert_eq!(error.to_string(), "cannot read /proc/none/mountinfo");
+    }
+
+    #[test]
+    fn every_line_of_this_process_is_one() {
+        let lines = std::fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count();
+        assert_eq!(mounts_of("self").unwrap().len(), lines);
+    }
+
+    #[test]
+    fn a_mount_with_a_peer_is_shared() {
+        assert!(
+            one("65 42 254:0 /r / rw,relatime master:2 shared:1 - ext4 /dev/vda rw").is_shared()
+        );
+        assert!(!one("65 42 254:0 /r / rw,relatime master:2 - ext4 /dev/vda rw").is_shared());
     }
 }

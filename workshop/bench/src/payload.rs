@@ -2,13 +2,11 @@
 //! both of them build the same thing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-
-use workshop::mountinfo::Mount;
+use launcher::mountinfo;
 
 use super::programs::succeed;
 
@@ -87,10 +85,9 @@ impl Payload {
 
 /// Mount point and file system type of one line of mountinfo.
 fn mount(line: &str) -> Result<(String, String)> {
-    let mount = Mount::parse(line.as_bytes());
+    let mount = mountinfo::parse(line.as_bytes()).pop();
     let mount = mount.with_context(|| format!("this is no line of mountinfo: {line:?}"))?;
-    let text = |name: &OsStr| name.to_string_lossy().into_owned();
-    Ok((text(mount.mount_point.as_os_str()), text(&mount.file_system)))
+    Ok((mount.mount_point.to_string_lossy().into_owned(), mount.file_system))
 }
 
 fn our_namespaces() -> Result<BTreeMap<String, String>> {

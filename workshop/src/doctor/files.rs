@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use launcher::command_line::one_line;
+use launcher::mountinfo::{Mount, mounts_of};
 use launcher::{Caller, become_root};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::CloneFlags;
@@ -20,7 +21,6 @@ use super::finding::{
 };
 use super::machine::read;
 use crate::child::attempt;
-use crate::mountinfo::{self, Mount};
 
 /// Names that the verdicts refer to.
 pub(super) const ROOTFS: &str = "rootfs";
@@ -33,7 +33,7 @@ pub(super) fn probe_all() -> Vec<Finding> {
     vec![
         busybox_rootfs(),
         cache(),
-        propagation(&mountinfo::read().unwrap_or_default()),
+        propagation(&mounts_of("self").unwrap_or_default()),
         overlay(),
         cgroups(),
         program(NFT, "nftables", "containers with a way outside (step 5, as root)"),
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn propagation_is_an_optional_field() {
-        let found = |line: &str| propagation(&mountinfo::parse(line.as_bytes()));
+        let found = |line: &str| propagation(&launcher::mountinfo::parse(line.as_bytes()));
         let line = |field: &str| format!("21 1 0:19 / / rw,relatime {field}- ext4 /dev/sda1 rw");
         assert_eq!(found(&line("shared:1 ")).state, State::Good);
         assert_eq!(found(&line("")).state, State::Note);

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::mountinfo::mounts_of;
 use launcher::{Caller, become_root, remove_tree};
 use nix::net::if_::if_nametoindex;
 use nix::unistd::geteuid;
@@ -16,7 +17,6 @@ use super::finding::{Finding, SETUP};
 use super::network;
 use crate::STEPS;
 use crate::child::attempt;
-use crate::mountinfo;
 use crate::output::NobodyReads;
 use crate::say;
 
@@ -140,7 +140,9 @@ fn clean_cache() -> Result<()> {
         return Ok(());
     }
     // Never remove a tree with something mounted in it: that would be removed too.
-    if let Some(mount) = mountinfo::below(&mountinfo::read()?, &cache).next() {
+    if let Some(mount) =
+        mounts_of("self")?.iter().find(|mount| mount.mount_point.starts_with(&cache))
+    {
         let mount = &mount.mount_point;
         bail!("cannot remove {cache:?}: something is mounted on {mount:?} (umount it first)");
     }

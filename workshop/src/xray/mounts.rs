@@ -5,11 +5,11 @@ use std::iter;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use launcher::mountinfo::{self, Mount};
 use launcher::printable;
 
 use super::process::Directory;
 use super::shortened::shortened;
-use crate::mountinfo::{self, Mount};
 
 /// Overlay's options name all layers.
 const MOST_OF_SOURCE: usize = 100;
@@ -61,8 +61,9 @@ fn what(mount: &Mount) -> String {
         directory => format!("[{directory}]"),
     };
     let source = shortened(&format!("{}{directory}", shown(&mount.source)), MOST_OF_SOURCE);
-    let marks = mount.propagation.iter().filter_map(|mark| Some(mark.split_once(':')?.0));
-    let options = iter::once(mount.options.as_str()).chain(marks).collect::<Vec<_>>().join(",");
+    let marks = mount.optional_fields.iter().filter_map(|mark| Some(mark.split_once(':')?.0));
+    let options =
+        mount.options.iter().map(String::as_str).chain(marks).collect::<Vec<_>>().join(",");
     format!("{source}  {}  {options}", shown(&mount.file_system))
 }
 
@@ -71,9 +72,9 @@ fn layers(mount: &Mount) -> Vec<String> {
     if mount.file_system != "overlay" {
         return Vec::new();
     }
-    let options = shown(&mount.file_system_options);
-    let is_layer = |it: &&str| it.starts_with("lowerdir") || it.starts_with("upperdir");
-    options.split(',').filter(is_layer).map(|it| shortened(it, MOST_OF_SOURCE)).collect()
+    let options = mount.super_options.iter().map(shown);
+    let is_layer = |it: &String| it.starts_with("lowerdir") || it.starts_with("upperdir");
+    options.filter(is_layer).map(|it| shortened(&it, MOST_OF_SOURCE)).collect()
 }
 
 /// Fit for a terminal: others have named it.
@@ -89,7 +90,7 @@ mod tests {
     fn reads_a_line_with_an_evil_name() {
         let line =
             "36 35 98:0 /a\\040b /mnt\\012/\x1b[2J rw,nosuid master:1 shared:2 - ext3 /dev/x rw";
-        let mount = Mount::parse(line.as_bytes()).unwrap();
+        let mount = mountinfo::parse(line.as_bytes()).remove(0);
         assert_eq!(shown(&mount.mount_point), "/mnt\\n/\\u{1b}[2J");
         assert_eq!(what(&mount), "/dev/x[/a b]  ext3  rw,nosuid,master,shared");
     }

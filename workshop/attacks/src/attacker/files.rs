@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use launcher::command_line::errno_of;
+use launcher::mountinfo::mounts_of;
 use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::mount::{MntFlags, umount2};
@@ -17,7 +18,6 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::chroot;
-use workshop::mountinfo;
 
 use super::told::Told;
 use crate::system_calls;
@@ -90,7 +90,7 @@ pub(crate) fn enter_by_handle(told: &Told) -> Result<String, Errno> {
 
 /// The root directory, and every other mount that this process knows of.
 fn mount_points() -> Vec<PathBuf> {
-    let others = mountinfo::read().unwrap_or_default().into_iter().map(|mount| mount.mount_point);
+    let others = mounts_of("self").unwrap_or_default().into_iter().map(|mount| mount.mount_point);
     [PathBuf::from("/")].into_iter().chain(others).collect()
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use launcher::mountinfo::mounts_of;
 
 use crate::exercises::exercise::{Exercise, Fault};
 use crate::exercises::judged::Judged;
 use crate::exercises::verdict::expect;
-use crate::mountinfo;
 
 pub(in crate::exercises) const LEAKED_MOUNT: Exercise = Exercise {
     id: "leaked-mount",
@@ -63,7 +63,7 @@ fn leaked_mount(judged: &Judged) -> Result<()> {
 
 /// The mount points of the host, and whether each is shared.
 fn mount_points() -> Result<BTreeMap<PathBuf, bool>> {
-    let mounts = mountinfo::read()?;
+    let mounts = mounts_of("self")?;
     Ok(mounts.iter().map(|mount| (mount.mount_point.clone(), mount.is_shared())).collect())
 }
 
