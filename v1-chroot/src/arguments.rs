@@ -1,10 +1,10 @@
-//! The options of this step, which all later ones have too.
+//! The options of this step, which those up to v7 have too. (v8 runs pods, and has its own.)
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 // ANCHOR: arguments
-/// Options of every step.
+/// Options of every step that runs one command.
 #[derive(Debug, clap::Args)]
 pub struct ContainerArgs {
     /// Root directory of the container [default: a busybox rootfs, made on first use]

@@ -25,14 +25,14 @@ use std::path::{Path, PathBuf};
 /// Where the writes go.
 #[derive(Debug)]
 pub struct Upper {
-    place: Place,
+    storage: Storage,
     /// Through these the child hands its upper directory, which only it can see, to the supervisor.
     handover: Option<(UnixDatagram, UnixDatagram)>,
 }
 
 // ANCHOR: place
 #[derive(Debug)]
-enum Place {
+enum Storage {
     /// In memory, new for each mount.
     Memory,
     /// New for each mount too, but on disk, in the cache. In a user namespace overlayfs needs
@@ -62,29 +62,29 @@ impl Upper {
         top: &Path,
         xattrs: Xattrs,
     ) -> Result<Upper> {
-        let place = match &args.upper {
-            Some(directory) => Place::Kept(Kept::lock(directory, top, xattrs)?),
+        let storage = match &args.upper {
+            Some(directory) => Storage::Kept(Kept::lock(directory, top, xattrs)?),
             None if xattrs == Xattrs::User && !tmpfs_has_user_attributes() => {
-                Place::Disk(on_disk(&layers.cache("upper")?, xattrs)?)
+                Storage::Disk(on_disk(&layers.cache("upper")?, xattrs)?)
             }
-            None => Place::Memory,
+            None => Storage::Memory,
         };
         let handover = match args.changes {
             true => Some(UnixDatagram::pair().context("cannot make a pair of sockets")?),
             false => None,
         };
-        Ok(Upper { place, handover })
+        Ok(Upper { storage, handover })
     }
 
     /// Opens the upper and its work directory, if they are on disk. `None` if they are to be in
     /// memory.
     pub(crate) fn open_on_disk(&self, top: &File, xattrs: Xattrs) -> Result<Option<(File, File)>> {
-        match &self.place {
-            Place::Memory => Ok(None),
-            Place::Kept(Kept { directory, work, .. }) => {
+        match &self.storage {
+            Storage::Memory => Ok(None),
+            Storage::Kept(Kept { directory, work, .. }) => {
                 Ok(Some((open(directory, OFlag::O_PATH)?, open_work(work)?)))
             }
-            Place::Disk(temporary) => {
+            Storage::Disk(temporary) => {
                 temporary.empty()?; // of what the container wrote before it was started again
                 self.make_in(temporary.path(), top, xattrs).map(Some)
             }
@@ -118,7 +118,7 @@ impl Upper {
     /// The upper directory, if it is to be read at the end. In the supervisor, once.
     pub(crate) fn directory(&self) -> Result<Option<OwnedFd>> {
         let Some((supervisor, _)) = &self.handover else { return Ok(None) };
-        if let Place::Kept(Kept { directory, .. }) = &self.place {
+        if let Storage::Kept(Kept { directory, .. }) = &self.storage {
             return Ok(Some(open(directory, OFlag::O_RDONLY)?.into()));
         }
         match receive_descriptor(supervisor) {
@@ -131,10 +131,10 @@ impl Upper {
 
     /// What the file system of the upper directory is, if it is one that cannot be used so.
     pub(crate) fn why_not(&self) -> Option<String> {
-        let directory = match &self.place {
-            Place::Memory => return None,
-            Place::Kept(kept) => kept.directory.as_path(),
-            Place::Disk(temporary) => temporary.path(),
+        let directory = match &self.storage {
+            Storage::Memory => return None,
+            Storage::Kept(kept) => kept.directory.as_path(),
+            Storage::Disk(temporary) => temporary.path(),
         };
         let kind = kind_that_cannot(statfs(directory).ok()?.filesystem_type())?;
         Some(format!(

@@ -93,13 +93,13 @@ fn put(field: &mut [u8; 100], text: &str) {
 }
 
 /// A directory `layer` to unpack into, and beside it what must stay as it is.
-struct Place {
+struct Scratch {
     base: PathBuf,
     before: BTreeMap<PathBuf, String>,
 }
 
-impl Place {
-    fn make() -> Place {
+impl Scratch {
+    fn make() -> Scratch {
         // Hostile archives, and code that may be wrong: not with the rights of root.
         assert!(!nix::unistd::geteuid().is_root(), "run this as an ordinary user");
         launcher::become_root(launcher::Caller::of_this_process()).expect("a user namespace");
@@ -108,7 +108,7 @@ impl Place {
         fs::write(base.join("outside/kept"), "kept").expect("write a file");
         fs::write(base.join("kept"), "kept").expect("write a file");
         let before = beside_the_layer(&base);
-        Place { base, before }
+        Scratch { base, before }
     }
 }
 
@@ -134,11 +134,11 @@ fn beside_the_layer(base: &Path) -> BTreeMap<PathBuf, String> {
     found
 }
 
-static PLACE: OnceLock<Place> = OnceLock::new();
+static PLACE: OnceLock<Scratch> = OnceLock::new();
 
 fuzz_target!(
     init: {
-        PLACE.get_or_init(Place::make);
+        PLACE.get_or_init(Scratch::make);
     },
     |input: &[u8]| {
         let place = PLACE.get().expect("it was made");

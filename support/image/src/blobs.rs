@@ -22,12 +22,12 @@ pub enum Blobs {
     /// Below this directory.
     Directory(PathBuf),
     /// In this archive, each at a place of its own.
-    Archive(File, HashMap<PathBuf, Place>),
+    Archive(File, HashMap<PathBuf, Member>),
 }
 
 /// A file in an archive: where it begins, and how long it is; or a symbolic link to another.
 #[derive(Debug)]
-pub enum Place {
+pub enum Member {
     /// Offset and length, in bytes.
     Content(u64, u64),
     /// The path of another file in the archive.
@@ -86,10 +86,10 @@ impl Blobs {
             }
             Blobs::Archive(file, places) => {
                 let mut place = places.get(name);
-                if let Some(Place::Link(target)) = place {
+                if let Some(Member::Link(target)) = place {
                     place = places.get(target); // docker save links to layers that are there twice
                 }
-                let Some(Place::Content(position, length)) = place else {
+                let Some(Member::Content(position, length)) = place else {
                     bail!("there is no {name:?} in the archive");
                 };
                 let file = file.try_clone().context("cannot copy a descriptor")?;
@@ -162,7 +162,7 @@ impl Seek for Headers<'_> {
 }
 
 /// Finds out what is where in an archive, by its headers; the contents are skipped.
-fn list(file: &mut File) -> Result<HashMap<PathBuf, Place>> {
+fn list(file: &mut File) -> Result<HashMap<PathBuf, Member>> {
     let length = file.seek(SeekFrom::End(0)).context("cannot find its end")?;
     file.rewind().context("cannot find its beginning")?;
     let mut places = HashMap::new();
@@ -175,13 +175,13 @@ fn list(file: &mut File) -> Result<HashMap<PathBuf, Place>> {
                 let (start, size) = (entry.raw_file_position(), entry.size());
                 let end = start.checked_add(size);
                 ensure!(end.is_some_and(|end| end <= length), "it ends in the middle of {name:?}");
-                Place::Content(start, size)
+                Member::Content(start, size)
             }
             tar::EntryType::Symlink | tar::EntryType::Link => {
                 let target = entry.link_name()?.unwrap_or_default().into_owned();
                 let is_hard = entry.header().entry_type() == tar::EntryType::Link;
                 let parent = name.parent().filter(|_| !is_hard).unwrap_or(Path::new(""));
-                Place::Link(normal(&parent.join(target)))
+                Member::Link(normal(&parent.join(target)))
             }
             _ => continue,
         };

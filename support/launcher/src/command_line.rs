@@ -1,4 +1,5 @@
-//! The command line that all steps share, and how a launcher ends: one line, one exit status.
+//! How a command line is read, whatever its options, and how a launcher ends: one line, one exit
+//! status.
 
 use crate::Caller;
 use crate::printable::as_one_line;

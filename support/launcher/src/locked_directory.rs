@@ -275,15 +275,15 @@ mod tests {
     use std::thread;
 
     /// A directory for one test.
-    struct Place(PathBuf);
+    struct Scratch(PathBuf);
 
-    impl Place {
-        fn new() -> Place {
-            Place(mkdtemp(&std::env::temp_dir().join("locked-XXXXXX")).unwrap())
+    impl Scratch {
+        fn new() -> Scratch {
+            Scratch(mkdtemp(&std::env::temp_dir().join("locked-XXXXXX")).unwrap())
         }
     }
 
-    impl Drop for Place {
+    impl Drop for Scratch {
         fn drop(&mut self) {
             fs::remove_dir_all(&self.0).unwrap();
         }
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_directory_has_one_owner_at_a_time() {
-        let place = Place::new();
+        let place = Scratch::new();
         let path = place.0.join("one");
         assert!(matches!(LockedDirectory::try_take(AT_FDCWD, &path), Ok(Attempt::Gone)));
         let locked = LockedDirectory::make(&path, Mode::S_IRWXU).unwrap();
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn what_is_locked_after_a_wait_is_what_others_find() {
-        let place = Place::new();
+        let place = Scratch::new();
         let path = place.0.join("one");
         let first = LockedDirectory::make(&path, Mode::S_IRWXU).unwrap();
         thread::scope(|scope| {
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn only_what_has_no_owner_is_found() {
-        let place = Place::new();
+        let place = Scratch::new();
         let parent = LockedDirectory::take(AT_FDCWD, &place.0).unwrap().unwrap();
         let living = LockedDirectory::make_in(&place.0).unwrap();
         let dead = LockedDirectory::make_in(&place.0).unwrap().path().to_owned();
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_turn_leaves_nothing_but_what_is_in_it() {
-        let place = Place::new();
+        let place = Scratch::new();
         let path = place.0.join("turn");
         let turn = Turn::take(&path).unwrap();
         assert!(Turn::exists(&path));

@@ -35,7 +35,7 @@ pub fn become_root(_caller: Caller) -> Result<AsRoot> {
     }
     let (user, group) = (geteuid(), getegid()); // inside they would read as 65534, "nobody"
     unshare(CloneFlags::CLONE_NEWUSER)
-        .map_err(|errno| refusal(&Attempt::Unshare, errno, &Host::look()))?;
+        .map_err(|errno| refusal(&Attempt::Unshare, errno, &Policy::look()))?;
     write("uid_map", &format!("0 {user} 1"))?;
     // Giving up setgroups(2) is the price of a group map without privilege: a group can also be
     // there to take access *away* (chmod 705), and leaving it must not be free.
@@ -57,7 +57,7 @@ fn write(name: &str, text: &str) -> Result<()> {
         .open(&path)
         .and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| {
-        refusal(&Attempt::Write { text, path: &path }, errno_of(&error), &Host::look())
+        refusal(&Attempt::Write { text, path: &path }, errno_of(&error), &Policy::look())
     })
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Attempt<'_> {
 
 /// What on this host can refuse a user namespace.
 #[derive(Debug, Default)]
-struct Host {
+struct Policy {
     max_user_namespaces: Option<String>,
     unprivileged_userns_clone: Option<String>,
     apparmor_restrict: Option<String>,
@@ -87,9 +87,9 @@ struct Host {
     program: String,
 }
 
-impl Host {
+impl Policy {
     /// Reads what there is to know. A file that does not exist is an answer too.
-    fn look() -> Host {
+    fn look() -> Policy {
         let sysctl = |name: &str| {
             let text = fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?;
             Some(text.trim().to_owned())
@@ -97,7 +97,7 @@ impl Host {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mounts = mounts_of("self").unwrap_or_default();
         let program = std::env::current_exe().unwrap_or_default();
-        Host {
+        Policy {
             max_user_namespaces: sysctl("user/max_user_namespaces"),
             unprivileged_userns_clone: sysctl("kernel/unprivileged_userns_clone"),
             apparmor_restrict: sysctl("kernel/apparmor_restrict_unprivileged_userns"),
@@ -109,12 +109,12 @@ impl Host {
 }
 
 /// Says why there is no user namespace to be had, and which of the known causes it is.
-fn refusal(attempt: &Attempt, errno: Errno, host: &Host) -> anyhow::Error {
+fn refusal(attempt: &Attempt, errno: Errno, policy: &Policy) -> anyhow::Error {
     let is = |sysctl: &Option<String>, value: &str| sysctl.as_deref() == Some(value);
     let is_apparmor =
-        matches!(errno, Errno::EPERM | Errno::EACCES) && is(&host.apparmor_restrict, "1");
+        matches!(errno, Errno::EPERM | Errno::EACCES) && is(&policy.apparmor_restrict, "1");
     let advice = match errno {
-        Errno::ENOSPC if is(&host.max_user_namespaces, "0") => {
+        Errno::ENOSPC if is(&policy.max_user_namespaces, "0") => {
             "user namespaces are switched off: sudo sysctl -w user.max_user_namespaces=15000"
         }
         Errno::ENOSPC | Errno::EUSERS => {
@@ -124,10 +124,10 @@ fn refusal(attempt: &Attempt, errno: Errno, host: &Host) -> anyhow::Error {
         _ if is_apparmor => {
             "AppArmor forbids it to programs without a profile; this line permits it:"
         }
-        Errno::EPERM if is(&host.unprivileged_userns_clone, "0") => {
+        Errno::EPERM if is(&policy.unprivileged_userns_clone, "0") => {
             "they are for root only here: sudo sysctl -w kernel.unprivileged_userns_clone=1"
         }
-        Errno::EPERM if !host.root_is_a_mount_point => {
+        Errno::EPERM if !policy.root_is_a_mount_point => {
             "the kernel refuses it inside a chroot: enter the directory with pivot_root instead, \
              as bwrap and systemd-nspawn do, or run this as root"
         }
@@ -135,7 +135,7 @@ fn refusal(attempt: &Attempt, errno: Errno, host: &Host) -> anyhow::Error {
             "this root has given up CAP_SYS_ADMIN and CAP_SETFCAP; if it is a container's, start \
              that one with --privileged"
         }
-        Errno::EPERM if host.seccomp_filter => {
+        Errno::EPERM if policy.seccomp_filter => {
             "a seccomp filter forbids it, as in a Docker container: start that one with \
              --security-opt seccomp=unconfined --security-opt apparmor=unconfined, or use a \
              virtual machine; more: book/src/setup.md#inside-a-container-or-a-dev-container"
@@ -147,7 +147,7 @@ fn refusal(attempt: &Attempt, errno: Errno, host: &Host) -> anyhow::Error {
     };
     // A line to type stands behind the parenthesis: so it can be marked to the end, and copied.
     let line =
-        if is_apparmor { format!(" {}", line_for_apparmor(&host.program)) } else { "".into() };
+        if is_apparmor { format!(" {}", line_for_apparmor(&policy.program)) } else { "".into() };
     anyhow!("cannot become root in a user namespace: {attempt}: {errno} ({advice}){line}")
 }
 
@@ -167,37 +167,37 @@ fn line_for_apparmor(program: &str) -> String {
 mod tests {
     use super::*;
 
-    fn host() -> Host {
-        Host { root_is_a_mount_point: true, program: "/x/v3-pidns".into(), ..Host::default() }
+    fn policy() -> Policy {
+        Policy { root_is_a_mount_point: true, program: "/x/v3-pidns".into(), ..Policy::default() }
     }
 
     fn some(value: &str) -> Option<String> {
         Some(value.to_owned())
     }
 
-    fn told(errno: Errno, host: &Host) -> String {
-        refusal(&Attempt::Unshare, errno, host).to_string()
+    fn told(errno: Errno, policy: &Policy) -> String {
+        refusal(&Attempt::Unshare, errno, policy).to_string()
     }
 
     #[test]
     fn each_cause_has_its_own_cure() {
-        let off = Host { max_user_namespaces: some("0"), ..host() };
+        let off = Policy { max_user_namespaces: some("0"), ..policy() };
         assert!(told(Errno::ENOSPC, &off).contains("user.max_user_namespaces=15000"));
-        let debian = Host { unprivileged_userns_clone: some("0"), ..host() };
+        let debian = Policy { unprivileged_userns_clone: some("0"), ..policy() };
         assert!(told(Errno::EPERM, &debian).contains("kernel.unprivileged_userns_clone=1"));
-        let chroot = Host { root_is_a_mount_point: false, ..host() };
+        let chroot = Policy { root_is_a_mount_point: false, ..policy() };
         assert!(told(Errno::EPERM, &chroot).contains("inside a chroot"));
-        let docker = Host { seccomp_filter: true, ..host() };
+        let docker = Policy { seccomp_filter: true, ..policy() };
         assert!(told(Errno::EPERM, &docker).contains("seccomp=unconfined"));
         let map = Attempt::Write { text: "0 0 1", path: "/proc/self/uid_map" };
-        let lessened = refusal(&map, Errno::EPERM, &host()).to_string();
+        let lessened = refusal(&map, Errno::EPERM, &policy()).to_string();
         assert!(lessened.contains("write \"0 0 1\" to /proc/self/uid_map: EPERM"), "{lessened}");
         assert!(lessened.contains("--privileged"), "{lessened}");
     }
 
     #[test]
     fn ubuntu_gets_a_line_to_type() {
-        let ubuntu = Host { apparmor_restrict: some("1"), ..host() };
+        let ubuntu = Policy { apparmor_restrict: some("1"), ..policy() };
         let text = told(Errno::EPERM, &ubuntu);
         let (_, line) = text.split_once("this line permits it:) ").unwrap();
         assert!(line.contains("\"/x/{v[1-8]-*,deps/*}\" flags=(unconfined) { userns, }"), "{line}");

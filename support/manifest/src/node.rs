@@ -7,7 +7,7 @@ use std::rc::Rc;
 /// A value and its place in the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    place: Rc<Place>,
+    place: Rc<FieldPath>,
     line: usize,
     column: usize,
     pub(crate) value: Value,
@@ -28,20 +28,22 @@ pub(crate) enum Value {
 /// The way from the top to a value, by its last step: it is put together for an error only. (A copy
 /// of the whole way in every value would grow with the square of the file.)
 #[derive(Debug)]
-enum Place {
+enum FieldPath {
     Top,
-    Field(Rc<Place>, Rc<str>),
-    Entry(Rc<Place>, usize),
+    Field(Rc<FieldPath>, Rc<str>),
+    Entry(Rc<FieldPath>, usize),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FieldPath {
     /// Such as `spec.containers[0].name`; empty at the top.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Top => Ok(()),
-            Place::Field(above, name) if matches!(**above, Place::Top) => write!(f, "{name}"),
-            Place::Field(above, name) => write!(f, "{above}.{name}"),
-            Place::Entry(above, index) => write!(f, "{above}[{index}]"),
+            FieldPath::Top => Ok(()),
+            FieldPath::Field(above, name) if matches!(**above, FieldPath::Top) => {
+                write!(f, "{name}")
+            }
+            FieldPath::Field(above, name) => write!(f, "{above}.{name}"),
+            FieldPath::Entry(above, index) => write!(f, "{above}[{index}]"),
         }
     }
 }
@@ -73,7 +75,7 @@ impl fmt::Display for Kind {
 impl Node {
     /// A value at this place, counted from 1, of a tree that has no top yet.
     pub(crate) fn new((line, column): (usize, usize), value: Value) -> Node {
-        Node { place: Rc::new(Place::Top), line, column, value }
+        Node { place: Rc::new(FieldPath::Top), line, column, value }
     }
 
     /// The same at another place: an alias.
@@ -83,7 +85,7 @@ impl Node {
 
     /// Makes this the top, and gives all that is in it their places below.
     pub(crate) fn into_top(mut self) -> Node {
-        self.set_place(Rc::new(Place::Top));
+        self.set_path(Rc::new(FieldPath::Top));
         self
     }
 
@@ -101,7 +103,7 @@ impl Node {
     pub(crate) fn wrong(&self, what: impl fmt::Display) -> anyhow::Error {
         let Node { place, line, column, .. } = self;
         match **place {
-            Place::Top => anyhow!("the manifest: {what} (line {line}, column {column})"),
+            FieldPath::Top => anyhow!("the manifest: {what} (line {line}, column {column})"),
             _ => anyhow!("{place}: {what} (line {line}, column {column})"),
         }
     }
@@ -223,12 +225,12 @@ impl Node {
     }
 
     /// Gives this value and all in it their places.
-    fn set_place(&mut self, place: Rc<Place>) {
+    fn set_path(&mut self, place: Rc<FieldPath>) {
         match &mut self.value {
             Value::Scalar { .. } => {}
             Value::List(entries) => {
                 for (index, entry) in entries.iter_mut().enumerate() {
-                    entry.set_place(Rc::new(Place::Entry(Rc::clone(&place), index)));
+                    entry.set_path(Rc::new(FieldPath::Entry(Rc::clone(&place), index)));
                 }
             }
             Value::Map(entries) => {
@@ -237,9 +239,9 @@ impl Node {
                         Value::Scalar { text, .. } => Rc::clone(text),
                         _ => "?".into(),
                     };
-                    let inner = Rc::new(Place::Field(Rc::clone(&place), name));
+                    let inner = Rc::new(FieldPath::Field(Rc::clone(&place), name));
                     key.place = Rc::clone(&inner);
-                    value.set_place(inner);
+                    value.set_path(inner);
                 }
             }
         }

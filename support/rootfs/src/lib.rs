@@ -7,9 +7,10 @@
 //! could lead us anywhere on the host. Every step below follows no symbolic link.
 
 pub mod busybox;
-mod place;
+mod entry;
 
 use anyhow::{Context, Result, anyhow, bail};
+use entry::{Entry, is_file, mode, time};
 use launcher::command_line::one_line;
 use launcher::locked_directory::LockedDirectory;
 use launcher::lookup::is_directory;
@@ -17,7 +18,6 @@ use launcher::system_calls::default_action;
 use launcher::{Caller, remove_tree};
 use nix::sys::stat::{FileStat, Mode, fchmod, lstat};
 use nix::sys::time::TimeSpec;
-use place::{Place, is_file, mode, time};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -162,26 +162,26 @@ fn mend(rootfs: &Path, busybox: &Path) -> Result<()> {
         .with_context(|| format!("cannot set the mode of {rootfs:?}"))?;
     let root = File::open(rootfs).with_context(|| format!("cannot open {rootfs:?}"))?;
     for (name, mode) in DIRECTORIES {
-        Place::of(&root, name)?.mend_directory(Mode::from_bits_truncate(mode))?;
+        Entry::of(&root, name)?.mend_directory(Mode::from_bits_truncate(mode))?;
     }
     for (name, target) in LINKS {
-        Place::of(&root, name)?.mend_link(target)?;
+        Entry::of(&root, name)?.mend_link(target)?;
     }
     for (name, content) in FILES {
-        let place = Place::of(&root, name)?;
-        if place.stat()?.is_none_or(|found| !is_file(&found)) {
-            place.write(0o644, &mut content.as_bytes())?;
+        let entry = Entry::of(&root, name)?;
+        if entry.stat()?.is_none_or(|found| !is_file(&found)) {
+            entry.write(0o644, &mut content.as_bytes())?;
         }
     }
-    let time = mend_busybox(&Place::of(&root, "bin/busybox")?, busybox)?;
+    let time = mend_busybox(&Entry::of(&root, "bin/busybox")?, busybox)?;
     for applet in busybox::applets(busybox)?.iter().filter(|applet| *applet != "busybox") {
-        Place::of(&root, &format!("bin/{applet}"))?.mend_link("busybox")?;
+        Entry::of(&root, &format!("bin/{applet}"))?.mend_link("busybox")?;
     }
-    SEALED.iter().try_for_each(|name| Place::of(&root, name)?.set_time(time))
+    SEALED.iter().try_for_each(|name| Entry::of(&root, name)?.set_time(time))
 }
 
 /// Puts busybox in its place, if it is not there unchanged. Returns its time of change.
-fn mend_busybox(place: &Place, busybox: &Path) -> Result<TimeSpec> {
+fn mend_busybox(entry: &Entry, busybox: &Path) -> Result<TimeSpec> {
     let mut file = File::open(busybox).with_context(|| format!("cannot open {busybox:?}"))?;
     let wanted = file.metadata().with_context(|| format!("cannot look at {busybox:?}"))?;
     let is_unchanged = |found: FileStat| {
@@ -190,9 +190,9 @@ fn mend_busybox(place: &Place, busybox: &Path) -> Result<TimeSpec> {
             && is_file(&found)
     };
     let time = TimeSpec::new(wanted.mtime(), wanted.mtime_nsec());
-    if !place.stat()?.is_some_and(is_unchanged) {
-        place.write(0o755, &mut file)?;
-        place.set_time(time)?;
+    if !entry.stat()?.is_some_and(is_unchanged) {
+        entry.write(0o755, &mut file)?;
+        entry.set_time(time)?;
     }
     Ok(time)
 }

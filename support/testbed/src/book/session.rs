@@ -34,7 +34,7 @@ const KEY_PAUSE: Duration = Duration::from_millis(300);
 
 /// Where a shell stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
+enum Prompt {
     /// It waits for a command.
     Ready,
     /// A container runs in it and waits with this prompt.
@@ -46,7 +46,7 @@ enum Place {
 /// A shell on a terminal of its own.
 struct Shell {
     terminal: Terminal,
-    place: Place,
+    place: Prompt,
     /// What runs in it, for messages.
     typed: String,
 }
@@ -87,7 +87,7 @@ impl<'a> Session<'a> {
     /// one is given: there the next page begins to type.
     pub fn end(mut self, directory: Option<&str>) -> Result<()> {
         for shell in self.shells.values_mut() {
-            if shell.place != Place::Ready {
+            if shell.place != Prompt::Ready {
                 bail!("the page ends while `{}` runs: end it with `exit` or ^C", shell.typed);
             }
             let Some(directory) = directory else { continue };
@@ -129,19 +129,19 @@ impl Shell {
         terminal.set_limit(slowed(LIMIT));
         terminal.type_line(SET_UP)?;
         terminal.read_until(READY).context("bash does not start")?;
-        Ok(Shell { terminal, place: Place::Ready, typed: "bash".to_owned() })
+        Ok(Shell { terminal, place: Prompt::Ready, typed: "bash".to_owned() })
     }
 
     fn run(&mut self, entry: &Entry, output: &[String], outcome: &Outcome) -> Result<Vec<String>> {
         match &entry.input {
             Input::Line(line) => {
                 self.come_back()?;
-                self.require(&Place::Ready)?;
+                self.require(&Prompt::Ready)?;
                 self.typed = line.clone();
                 self.type_line(line)?;
             }
             Input::Inside { prompt, line } => {
-                self.require(&Place::Inside(prompt.clone()))?;
+                self.require(&Prompt::Inside(prompt.clone()))?;
                 self.type_line(line)?;
             }
             Input::Key(key) => self.terminal.press(*key)?,
@@ -180,7 +180,7 @@ impl Shell {
     /// A command that was left alone while another terminal had its turn has ended by now, and
     /// has said nothing that the page does not show.
     fn come_back(&mut self) -> Result<()> {
-        if self.place != Place::Busy {
+        if self.place != Prompt::Busy {
             return Ok(());
         }
         let outcome = Outcome { inside: false, stays: None };
@@ -194,14 +194,14 @@ impl Shell {
         Ok(())
     }
 
-    fn require(&self, place: &Place) -> Result<()> {
+    fn require(&self, place: &Prompt) -> Result<()> {
         if self.place == *place {
             return Ok(());
         }
-        let name = |place: &Place| match place {
-            Place::Ready => "the host's prompt".to_owned(),
-            Place::Inside(prompt) => format!("a container's prompt {prompt:?}"),
-            Place::Busy => format!("no prompt, `{}` is running", self.typed),
+        let name = |place: &Prompt| match place {
+            Prompt::Ready => "the host's prompt".to_owned(),
+            Prompt::Inside(prompt) => format!("a container's prompt {prompt:?}"),
+            Prompt::Busy => format!("no prompt, `{}` is running", self.typed),
         };
         bail!("the page types at {}, the terminal has {}", name(place), name(&self.place));
     }
@@ -273,7 +273,7 @@ impl Shell {
         outcome: &Outcome,
     ) -> Option<State> {
         if let Some(text) = printed.strip_suffix(READY) {
-            return Some(State::At(Place::Ready, plain(text)));
+            return Some(State::At(Prompt::Ready, plain(text)));
         }
         if printed.ends_with(MORE) {
             return Some(State::More);
@@ -284,7 +284,7 @@ impl Shell {
         let pause = slowed(pause);
         if container_prompt(last) == Some(last.len()) && quiet > pause {
             let prompt = lines.pop()?;
-            return Some(State::At(Place::Inside(prompt), lines));
+            return Some(State::At(Prompt::Inside(prompt), lines));
         }
         let wants_more = output.first().is_some_and(|line| line.starts_with("> "));
         if last == "> " && wants_more && quiet > slowed(PROMPT_PAUSE) {
@@ -292,7 +292,7 @@ impl Shell {
         }
         let enough = lines.iter().filter(|line| !line.is_empty()).count() >= output.len();
         if outcome.stays.is_some_and(|pause| quiet > pause && enough) {
-            return Some(State::At(Place::Busy, lines));
+            return Some(State::At(Prompt::Busy, lines));
         }
         None
     }
@@ -312,7 +312,7 @@ enum State {
     /// It wants the rest of the command.
     More,
     /// It has come to a place and printed these lines.
-    At(Place, Vec<String>),
+    At(Prompt, Vec<String>),
 }
 
 /// Leave out the lines with which some builds of busybox's shell begin, and the empty ones around.

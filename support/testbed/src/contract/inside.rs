@@ -23,16 +23,19 @@ pub fn add(suite: Suite) -> Suite {
     let mut suite = suite.both("no_descriptor_leads_out", no_descriptor_leads_out);
     suite = suite.both("nothing_hides_an_interpreter", nothing_hides_an_interpreter);
     let mut places: Vec<(&str, IsNone)> = vec![
-        ("no_name_leads_out_as_command", Place::is_no_command),
-        ("no_name_leads_out_as_interpreter", Place::is_no_interpreter),
-        ("no_name_leads_out_as_mount_point", Place::is_no_mount_point),
+        ("no_name_leads_out_as_command", HostileDirectory::is_no_command),
+        ("no_name_leads_out_as_interpreter", HostileDirectory::is_no_interpreter),
+        ("no_name_leads_out_as_mount_point", HostileDirectory::is_no_mount_point),
     ];
     if stage.writable_layer {
         suite = suite.both("the_working_directory_is_inside", the_working_directory_is_inside);
         places.extend([
-            ("no_name_leads_out_as_working_directory", Place::is_no_working_directory as IsNone),
-            ("no_name_leads_out_as_directory_of_path", Place::is_no_directory_of_path),
-            ("no_name_leads_out_as_list_of_users", Place::is_no_list_of_users),
+            (
+                "no_name_leads_out_as_working_directory",
+                HostileDirectory::is_no_working_directory as IsNone,
+            ),
+            ("no_name_leads_out_as_directory_of_path", HostileDirectory::is_no_directory_of_path),
+            ("no_name_leads_out_as_list_of_users", HostileDirectory::is_no_list_of_users),
         ]);
     }
     places.into_iter().fold(suite, |suite, (name, is_none)| {
@@ -43,7 +46,7 @@ pub fn add(suite: Suite) -> Suite {
 /// What the kernel starts in place of a file, however the file says so.
 fn nothing_hides_an_interpreter(host: &Host) {
     host.warm_up();
-    let place = Place::in_rootfs(host);
+    let place = HostileDirectory::in_rootfs(host);
     let write = |name: &str, mode: u32, content: &[u8]| {
         let path = place.directory.join(name);
         fs::write(&path, content).unwrap();
@@ -77,7 +80,7 @@ fn nothing_hides_an_interpreter(host: &Host) {
 }
 
 /// Tries a name at one place, and panics if it leads out.
-type IsNone = fn(&Place, &Host, &Outside, &Path);
+type IsNone = fn(&HostileDirectory, &Host, &Outside, &Path);
 
 /// A directory among 0, 1 and 2 is one of the host's that stays open for good.
 fn a_directory_is_no_stdin(host: &Host) {
@@ -228,7 +231,7 @@ fn no_name_leads_out(host: &Host, is_none: IsNone) {
     if !host.is_at_length(OTHER_DESCRIPTORS) {
         numbers = numbers.into_iter().take(1).chain(LEAKED).collect();
     }
-    let place = Place::in_rootfs(host);
+    let place = HostileDirectory::in_rootfs(host);
     for name in outside.names(&numbers) {
         is_none(&place, host, &outside, &name);
     }
@@ -262,16 +265,16 @@ fn is_refused(outcome: &Outcome, name: &Path) -> bool {
 const LAUNCHER: &str = "/proc/self/exe";
 
 /// Where links and programs of the container's own lie in the rootfs.
-struct Place {
+struct HostileDirectory {
     directory: PathBuf,
 }
 
-impl Place {
-    fn in_rootfs(host: &Host) -> Place {
+impl HostileDirectory {
+    fn in_rootfs(host: &Host) -> HostileDirectory {
         let directory = host.rootfs().join("tmp/names");
         fs::create_dir(&directory).unwrap();
         host.give(&directory);
-        Place { directory }
+        HostileDirectory { directory }
     }
 
     /// Makes a link to `name`, and returns its name inside.

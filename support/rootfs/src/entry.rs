@@ -16,20 +16,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// A name in an open directory of the rootfs. No symbolic link can lead out of it.
-pub(super) struct Place {
+pub(super) struct Entry {
     directory: OwnedFd,
     name: String,
 }
 
-impl Place {
+impl Entry {
     /// Opens the parent directory of `name`, which is relative to `root`.
-    pub(super) fn of(root: &File, name: &str) -> Result<Place> {
+    pub(super) fn of(root: &File, name: &str) -> Result<Entry> {
         let (parent, name) = name.rsplit_once('/').unwrap_or((".", name));
         let no_links = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
         let directory = open_in(root, Path::new(parent), flags, no_links)
             .with_context(|| format!("cannot open /{parent} of the rootfs"))?;
-        Ok(Place { directory, name: name.to_owned() })
+        Ok(Entry { directory, name: name.to_owned() })
     }
 
     fn failed(&self, attempt: &str, errno: Errno) -> anyhow::Error {
@@ -84,7 +84,7 @@ impl Place {
         if self.stat()?.is_some_and(|found| !is_file(&found)) {
             self.move_aside()?;
         }
-        let unfinished = Place {
+        let unfinished = Entry {
             directory: self.directory.try_clone().context("cannot copy a descriptor")?,
             name: format!("{}.unfinished", self.name),
         };
