@@ -160,7 +160,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         // One that has ended by itself can still be signalled, until it is reaped.
-        if let Err(error) = self.0.kill(Signal::SIGKILL).and_then(|()| self.0.wait()) {
+        if let Err(error) = self.0.end(Signal::SIGKILL) {
             note(format_args!("left behind: the proxy: {}", one_line(&error)));
         }
     }

@@ -6,7 +6,7 @@ use crate::layers::Layers;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use image::temporary::Temporary;
 use image::xattrs::{Xattrs, tmpfs_has_user_attributes};
-use launcher::command_line::note;
+use launcher::command_line::{note, one_line};
 use launcher::handover::{receive_descriptor, send_descriptor};
 use launcher::locked_directory::{Attempt, LockedDirectory};
 use launcher::{lookup, remove_tree};
@@ -189,8 +189,10 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // If it stays, that is no harm: the next container uses it.
-        let _ = remove_tree(&self.work);
+        // The next container uses it: that is no harm, but is not passed over in silence.
+        if let Err(error) = remove_tree(&self.work) {
+            note(format_args!("left behind: {}", one_line(&error)));
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::hardening::give_up_all_capabilities;
 use crate::shared::Namespaces;
 use anyhow::{Context, Result};
 use launcher::child::children_of;
+use launcher::command_line::{note, one_line};
 use launcher::in_memory::{execute, sealed};
 use launcher::terminal::leave_terminal;
 use launcher::{Child, Container, close_on_exec_from_3};
@@ -93,9 +94,9 @@ impl Pause {
 
 impl Drop for Pause {
     fn drop(&mut self) {
-        let in_between = self.in_between.child();
-        // Both fail if it has ended and was waited for.
-        let _ = in_between.kill(KILL).and_then(|()| in_between.wait());
+        if let Err(error) = self.in_between.child().end(KILL) {
+            note(format_args!("left behind: pause: {}", one_line(&error)));
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use launcher::Container;
+use launcher::command_line::{note, one_line};
 use launcher::signals::{Interrupts, hold_signals};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
@@ -126,8 +127,9 @@ impl Drop for Session {
     fn drop(&mut self) {
         if self.status.is_none() {
             // An error of ours: nobody carries any more.
-            let child = self.container.child();
-            let _ = child.kill(KILL).and_then(|()| child.wait());
+            if let Err(error) = self.container.child().end(KILL) {
+                note(format_args!("left behind: the command: {}", one_line(&error)));
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::cache::{make_closed, remove_dead};
 use anyhow::{Context, Result};
+use launcher::command_line::{note, one_line};
 use launcher::locked_directory::LockedDirectory;
 use launcher::remove_tree;
 use std::fs;
@@ -48,7 +49,9 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // What stays is no harm: the next container removes it.
-        let _ = remove_tree(self.path());
+        // The next container removes it: that is no harm, but is not passed over in silence.
+        if let Err(error) = remove_tree(self.path()) {
+            note(format_args!("left behind: {}", one_line(&error)));
+        }
     }
 }

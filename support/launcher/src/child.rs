@@ -7,6 +7,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{ForkResult, Pid, getpgid, getpid};
+use std::cell::Cell;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt;
@@ -18,6 +19,8 @@ use std::process::ExitStatus;
 #[derive(Debug)]
 pub struct Child {
     pid: Pid,
+    /// Whether it was waited for: then its number can be another's.
+    is_reaped: Cell<bool>,
 }
 
 /// Where one is after a fork.
@@ -40,7 +43,9 @@ impl Child {
         let parent = system_calls::pidfd_open(getpid()).context("cannot open a pidfd")?;
         Ok(match system_calls::fork()? {
             ForkResult::Child => Forked::Child(die_with(parent.as_fd())),
-            ForkResult::Parent { child: pid } => Forked::Parent(Child { pid }),
+            ForkResult::Parent { child: pid } => {
+                Forked::Parent(Child { pid, is_reaped: Cell::new(false) })
+            }
         })
     }
 
@@ -55,7 +60,9 @@ impl Child {
     /// # Errors
     /// ECHILD if it was waited for already.
     pub fn wait(&self) -> Result<u8> {
-        wait_for(self.pid).map_err(|errno| self.cannot_wait(errno))
+        let status = wait_for(self.pid).map_err(|errno| self.cannot_wait(errno))?;
+        self.is_reaped.set(true);
+        Ok(status)
     }
 
     /// The exit status of the child, if it has ended; then it is forgotten.
@@ -64,7 +71,21 @@ impl Child {
     /// ECHILD if it was waited for already.
     pub fn try_wait(&self) -> Result<Option<u8>> {
         let ended = system_calls::try_wait(self.pid).map_err(|errno| self.cannot_wait(errno))?;
+        self.is_reaped.set(ended.is_some());
         Ok(ended.map(exit_code))
+    }
+
+    /// Sends a signal that ends the child, and waits for that; nothing, if it has ended and was
+    /// waited for.
+    ///
+    /// # Errors
+    /// Those of kill(2) and waitpid(2).
+    pub fn end(&self, signal: Signal) -> Result<()> {
+        if self.is_reaped.get() {
+            return Ok(());
+        }
+        self.kill(signal)?;
+        self.wait().map(drop)
     }
 
     fn cannot_wait(&self, errno: Errno) -> anyhow::Error {

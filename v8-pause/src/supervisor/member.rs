@@ -50,12 +50,10 @@ pub(super) struct Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let in_between = self.in_between.child();
-        // They fail if it has ended and was waited for.
-        let _ = in_between.kill(KILL).and_then(|()| in_between.wait());
+        let ended = self.in_between.child().end(KILL);
         let left = self.namespaces.as_ref().map_or(Ok(()), Namespaces::kill_all);
-        if let Err(error) = left {
-            note(format_args!("{}", one_line(&error)));
+        for error in [ended, left].into_iter().filter_map(Result::err) {
+            note(format_args!("left behind: {}", one_line(&error)));
         }
     }
 }

@@ -119,8 +119,6 @@ pub(super) const FALL_BACKS: &[Exception] = &[
     exception("v7 unpack root", "getdents64", ".unfinished", &[], "the layer is begun anew"),
     exception("v7 unpack root", "sched_getaffinity", "", &[], "one layer is unpacked at a time"),
     exception("v7 layers user", "uname", "", &[], "the writes go to disk, as with an old kernel"),
-    exception("v8 pod root", "kill", "", &[], "what it has started dies with the launcher"),
-    exception("v8 pod root", "wait4", "", &[], "what was killed is init's to reap"),
     exception("v8 pod root", "setsid", "", &[], "it leads a process group, made for it"),
     exception("v8 pod user", "rmdir", "/pods", &[], "an empty directory; the next start uses it"),
     exception("v8 pod root", "execveat", "", &[Errno::ENOSYS], "the C library takes execve"),
