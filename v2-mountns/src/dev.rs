@@ -2,7 +2,7 @@
 
 use crate::mount::Mount;
 use crate::new_root::NewRoot;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use launcher::caller::replace_null;
 use launcher::lookup::open_place;
 use nix::errno::Errno;
@@ -71,9 +71,8 @@ impl NewRoot {
 fn make_device(dev: &Mount, name: &str, number: u64) -> Result<()> {
     let mode = Mode::from_bits_truncate(0o666);
     match mknodat(dev, name, SFlag::S_IFCHR, mode, number) {
-        Ok(()) => return Ok(()),
         Err(Errno::EPERM) => {}
-        Err(errno) => return Err(anyhow!("cannot make the device /dev/{name}: {errno}")),
+        made => return made.with_context(|| format!("cannot make the device /dev/{name}")),
     }
     let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     let place = openat(dev, name, flags, mode)

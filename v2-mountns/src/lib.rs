@@ -22,7 +22,8 @@ pub use new_root::NewRoot;
 pub use nix::sched::CloneFlags;
 pub use volume::Volume;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
+use launcher::Advise;
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 
@@ -32,17 +33,15 @@ use nix::mount::MsFlags;
 /// # Errors
 /// EPERM without CAP_SYS_ADMIN; ENOSPC if a limit in /proc/sys/user is reached.
 pub fn unshare(kinds: CloneFlags) -> Result<()> {
-    nix::sched::unshare(kinds).map_err(|errno| {
-        let advice = match errno {
-            Errno::EPERM => {
-                "in a container? It lacks CAP_SYS_ADMIN, or a seccomp filter forbids it: \
-                 book/src/setup.md#inside-a-container-or-a-dev-container"
-            }
-            Errno::ENOSPC => "a limit in /proc/sys/user is reached",
-            _ => "see unshare(2)",
-        };
-        anyhow!("cannot make new namespaces ({kinds:?}): {errno} ({advice})")
-    })
+    let made = nix::sched::unshare(kinds).advise(|errno| match errno {
+        Errno::EPERM => {
+            "in a container? It lacks CAP_SYS_ADMIN, or a seccomp filter forbids it: \
+             book/src/setup.md#inside-a-container-or-a-dev-container"
+        }
+        Errno::ENOSPC => "a limit in /proc/sys/user is reached",
+        _ => "see unshare(2)",
+    });
+    made.with_context(|| format!("cannot make new namespaces ({kinds:?})"))
 }
 // ANCHOR_END: unshare
 
@@ -57,8 +56,8 @@ pub fn unshare(kinds: CloneFlags) -> Result<()> {
 /// EINVAL if `/` is no mount point, as in a chroot.
 pub fn private_mounts() -> Result<()> {
     let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    nix::mount::mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(|errno| {
-        anyhow!("cannot make the mounts private: {errno} (inside a chroot? Enter by pivot_root)")
-    })
+    nix::mount::mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
+        .advise(|_| "inside a chroot? Enter by pivot_root")
+        .context("cannot make the mounts private")
 }
 // ANCHOR_END: private_mounts

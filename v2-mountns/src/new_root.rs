@@ -1,10 +1,10 @@
 //! The directory that will be `/`.
 
 use crate::mount::Mount;
-use anyhow::{Context, Result, anyhow, bail};
-use launcher::close_host_descriptors;
+use anyhow::{Context, Result};
 use launcher::command_line::note;
 use launcher::lookup::{open_in, open_place};
+use launcher::{Advise, close_host_descriptors};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag};
 use nix::mount::{MntFlags, MsFlags, umount2};
@@ -61,11 +61,12 @@ impl NewRoot {
                 let of_host = open_place(Path::new("/proc")).and_then(Mount::copy_of);
                 of_host.context("cannot copy the host's /proc")?
             }
-            Err(errno) => bail!(
-                "cannot mount proc on /proc: {errno} (in a container? Where parts of the outer \
-                 /proc are masked, the kernel allows no new one: run the outer container with \
-                 --security-opt systempaths=unconfined)"
-            ),
+            refused @ Err(_) => {
+                let advice = "in a container? Where parts of the outer /proc are masked, the \
+                              kernel allows no new one: run the outer container with \
+                              --security-opt systempaths=unconfined";
+                refused.advise(|_| advice).context("cannot mount proc on /proc")?
+            }
         };
         self.attach(&proc, "proc")
     }
@@ -96,15 +97,14 @@ impl NewRoot {
     /// # Errors
     /// If there is a symbolic link on the way, or a file; and those of move_mount(2).
     pub fn attach(&self, mount: &Mount, name: &str) -> Result<()> {
-        let place = self.mount_point(&Path::new(".").join(name)).map_err(|errno| {
-            let advice = match errno {
-                Errno::ELOOP => "it is a symbolic link: that could lead out of the rootfs",
-                Errno::ENOTDIR => "it is not a directory",
-                Errno::EROFS => "make it yourself: the rootfs is read-only",
-                _ => "see openat2(2)",
-            };
-            anyhow!("cannot use /{name} of the rootfs: {errno} ({advice})")
-        })?;
+        let place = self.mount_point(&Path::new(".").join(name));
+        let place = place.advise(|errno| match errno {
+            Errno::ELOOP => "it is a symbolic link: that could lead out of the rootfs",
+            Errno::ENOTDIR => "it is not a directory",
+            Errno::EROFS => "make it yourself: the rootfs is read-only",
+            _ => "see openat2(2)",
+        });
+        let place = place.with_context(|| format!("cannot use /{name} of the rootfs"))?;
         mount.attach(place).with_context(|| format!("cannot attach the mount on /{name}"))
     }
 
@@ -155,9 +155,9 @@ impl NewRoot {
 /// call, and what lies on top of it afterwards.
 fn change_root(new: impl AsFd) -> Result<()> {
     fchdir(new).context("cannot enter the new root")?;
-    pivot_root(".", ".").map_err(|errno| {
-        anyhow!("cannot pivot_root: {errno} (is the host's root an initramfs?)")
-    })?;
+    pivot_root(".", ".")
+        .advise(|_| "is the host's root an initramfs?")
+        .context("cannot pivot_root")?;
     // MNT_DETACH: it is busy, for instance as the root of our own executable's path.
     umount2(".", MntFlags::MNT_DETACH).context("cannot unmount the old root")?;
     chdir("/").context("cannot enter /")

@@ -2,8 +2,9 @@
 
 use crate::mount::Mount;
 use crate::new_root::NewRoot;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use launcher::Advise;
 use launcher::command_line::one_line;
 use launcher::lookup::{self, find_or_make, is_directory, open_in};
 use nix::errno::Errno;
@@ -117,14 +118,13 @@ impl NewRoot {
     fn place_of_volume(&self, target: &Path, is_directory: bool) -> Result<OwnedFd> {
         let opened = find_or_make(&self.mount, target, is_directory);
         let checked = opened.and_then(|place| Ok((fstat(&place)?, place)));
-        let (found, place) = checked.map_err(|errno| {
-            let advice = match errno {
-                Errno::ELOOP => "symbolic links that lead in a circle, or into /proc/PID",
-                Errno::EROFS => "make it yourself: the root directory is read-only",
-                _ => "see openat2(2)",
-            };
-            anyhow!("cannot make the mount point {target:?}: {errno} ({advice})")
-        })?;
+        let checked = checked.advise(|errno| match errno {
+            Errno::ELOOP => "symbolic links that lead in a circle, or into /proc/PID",
+            Errno::EROFS => "make it yourself: the root directory is read-only",
+            _ => "see openat2(2)",
+        });
+        let (found, place) =
+            checked.with_context(|| format!("cannot make the mount point {target:?}"))?;
         ensure!(
             is_directory == lookup::is_directory(&found),
             "cannot mount on {target:?}: one is a file, the other a directory"
@@ -144,14 +144,13 @@ impl NewRoot {
 /// only those of the caller's own.)
 fn open_source(source: &Path) -> Result<OwnedFd> {
     let links = ResolveFlag::RESOLVE_NO_SYMLINKS;
-    open_in(AT_FDCWD, source, OFlag::O_PATH, links).map_err(|errno| {
-        let advice = match errno {
-            Errno::ELOOP => "since the start somebody has put a symbolic link there",
-            Errno::ENOENT => "it was there at the start, and somebody has removed it",
-            _ => "see openat2(2)",
-        };
-        anyhow!("cannot open {source:?} of the host: {errno} ({advice})")
-    })
+    let opened = open_in(AT_FDCWD, source, OFlag::O_PATH, links);
+    let opened = opened.advise(|errno| match errno {
+        Errno::ELOOP => "since the start somebody has put a symbolic link there",
+        Errno::ENOENT => "it was there at the start, and somebody has removed it",
+        _ => "see openat2(2)",
+    });
+    opened.with_context(|| format!("cannot open {source:?} of the host"))
 }
 // ANCHOR_END: open_source
 

@@ -4,11 +4,12 @@
 //! address number 7 of the subnet. Making a link is atomic, and the kernel removes it when the
 //! container's network namespace goes, so the lease of a dead owner is free again.
 
-use crate::bridge::{self, BRIDGE, cannot_make};
+use crate::bridge::{self, BRIDGE, cure};
 use crate::namespace::Namespace;
 use crate::subnet::Subnet;
 use crate::{gateway, teardown};
 use anyhow::{Context, Result, bail};
+use launcher::Advise;
 use launcher::command_line::note;
 use netlink::Netlink;
 use nix::errno::Errno;
@@ -92,9 +93,12 @@ fn lease(
             continue; // cheaper to ask than to be refused
         }
         match host.link_add_veth(&name, bridge, INSIDE, namespace.file()) {
-            Ok(()) => return Ok((name, address)),
             Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(cannot_make("veth", &name, errno)),
+            made => {
+                made.advise(|errno| cure("veth", errno))
+                    .with_context(|| format!("cannot make the veth {name}"))?;
+                return Ok((name, address));
+            }
         }
     }
     bail!("no address of {subnet} is free (a larger subnet: --subnet 10.60.0.0/16)")

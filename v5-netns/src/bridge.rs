@@ -4,11 +4,13 @@
 //! where it can. That the bridge is ours we know by its hardware address. What we must know of it
 //! later stands in its **alias**, a note that the kernel keeps with a link.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
+use launcher::Advise;
 use launcher::directories::RUNTIME_OF_ROOT;
 use launcher::locked_directory::Turn;
 use netlink::{Generation, Link, Netlink};
 use nix::errno::Errno;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::path::Path;
@@ -65,24 +67,26 @@ pub(crate) fn find_or_make(host: &Netlink) -> Result<Link> {
              {BRIDGE} name NAME; or do without the outside: --net none)"
         );
     }
-    host.link_add_bridge(BRIDGE, MAC).map_err(|errno| cannot_make("bridge", BRIDGE, errno))?;
+    host.link_add_bridge(BRIDGE, MAC)
+        .advise(|errno| cure("bridge", errno))
+        .with_context(|| format!("cannot make the bridge {BRIDGE}"))?;
     find(host)?.with_context(|| format!("{BRIDGE} has gone"))
 }
 
-/// Why there is no link of this kind, and what to do.
-pub(crate) fn cannot_make(kind: &str, name: &str, errno: Errno) -> anyhow::Error {
-    let advice = match errno {
-        Errno::EOPNOTSUPP => &format!(
+/// What to do where there can be no link of this kind.
+pub(crate) fn cure(kind: &str, errno: Errno) -> Cow<'static, str> {
+    match errno {
+        Errno::EOPNOTSUPP => Cow::Owned(format!(
             "this kernel cannot make a {kind}: sudo modprobe {kind}; after an upgrade of the \
              kernel, reboot"
-        ),
+        )),
         Errno::EPERM => {
             "a bridge needs root: with cargo, cargo root; or do without the outside: --net none"
+                .into()
         }
-        Errno::EXFULL => "a bridge has at most 1023 ports",
-        _ => "see rtnetlink(7); do without the outside: --net none",
-    };
-    anyhow!("cannot make the {kind} {name}: {errno} ({advice})")
+        Errno::EXFULL => "a bridge has at most 1023 ports".into(),
+        _ => "see rtnetlink(7); do without the outside: --net none".into(),
+    }
 }
 
 // ANCHOR: alias

@@ -7,7 +7,8 @@
 use crate::bridge::{self, Alias, BRIDGE};
 use crate::subnet::Subnet;
 use crate::{forwarding, nat, nft};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
+use launcher::Advise;
 use launcher::command_line::note;
 use netlink::{Generation, Link, Netlink, Route, RouteType};
 use nix::errno::Errno;
@@ -58,9 +59,9 @@ fn default_link(routes: &[Route]) -> Option<u32> {
 /// some rule: maybe ours, so the table is made anew. (To look is much cheaper than to run `nft`.)
 fn ready_table(host: &Netlink, bridge: &Link, uplink: Option<&str>) -> Result<()> {
     let mut alias = Alias::of(bridge);
-    let current = Generation::current().map_err(|errno| {
-        anyhow!("cannot ask for the generation of the nft ruleset: {errno} ({})", nft::NO_MODULES)
-    })?;
+    let current = Generation::current()
+        .advise(|_| nft::NO_MODULES)
+        .context("cannot ask for the generation of the nft ruleset")?;
     let new = uplink.filter(|uplink| !alias.uplinks.contains(*uplink));
     if new.is_none() && alias.generation == Some(current) {
         return Ok(());
@@ -93,14 +94,14 @@ fn ready_address(host: &Netlink, bridge: &Link, subnet: Subnet, routes: &[Route]
         return Ok(());
     }
     check_is_free(subnet, &others)?;
-    match host.address_add(bridge.index, gateway, subnet.prefix_length()) {
-        Ok(()) => Ok(()),
-        Err(errno @ Errno::EEXIST) => bail!(
-            "cannot give {BRIDGE} the address {gateway}: {errno} (somebody took its route away: \
-             sudo ip route add {subnet} dev {BRIDGE})"
-        ),
-        Err(errno) => bail!("cannot give {BRIDGE} the address {gateway}: {errno}"),
-    }
+    let added = host.address_add(bridge.index, gateway, subnet.prefix_length());
+    let added = added.advise(|errno| match errno {
+        Errno::EEXIST => {
+            format!("somebody took its route away: sudo ip route add {subnet} dev {BRIDGE}")
+        }
+        _ => String::new(),
+    });
+    added.with_context(|| format!("cannot give {BRIDGE} the address {gateway}"))
 }
 
 /// Refuses a subnet whose addresses the host finds elsewhere. (The default route leads to all

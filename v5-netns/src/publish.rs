@@ -1,13 +1,14 @@
 //! Published ports: a port of the host that leads into the container.
 
 use crate::namespace::Namespace;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use launcher::command_line::{note, one_line, report};
-use launcher::{Child, Forked, exit_now};
+use launcher::{Advise, Child, Forked, exit_now};
 use nix::errno::Errno;
 use nix::sys::prctl::set_name;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpListener};
@@ -91,7 +92,7 @@ impl Listeners {
                     // "Everywhere", on a host without IPv6.
                     Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)
                         if port.address.is_none() && address.is_ipv6() => {}
-                    Err(errno) => return Err(cannot_listen(address, errno)),
+                    Err(errno) => return cannot_listen(address, errno),
                 }
             }
         }
@@ -100,18 +101,19 @@ impl Listeners {
     // ANCHOR_END: open
 }
 
-fn cannot_listen(address: SocketAddr, errno: Errno) -> anyhow::Error {
+fn cannot_listen<T>(address: SocketAddr, errno: Errno) -> Result<T> {
     let port = address.port();
-    let advice = match errno {
-        Errno::EADDRINUSE => &format!("who has it: ss -ltnp 'sport = :{port}'"),
+    let refused = Err(errno).advise(|errno| match errno {
+        Errno::EADDRINUSE => Cow::Owned(format!("who has it: ss -ltnp 'sport = :{port}'")),
         Errno::EACCES => {
             "ports below that of /proc/sys/net/ipv4/ip_unprivileged_port_start are for root: take \
              a higher one"
+                .into()
         }
-        Errno::EADDRNOTAVAIL => "the host has no such address: see ip address",
-        _ => "see bind(2)",
-    };
-    anyhow!("cannot publish port {port} at {}: {errno} ({advice})", address.ip())
+        Errno::EADDRNOTAVAIL => "the host has no such address: see ip address".into(),
+        _ => "see bind(2)".into(),
+    });
+    refused.with_context(|| format!("cannot publish port {port} at {}", address.ip()))
 }
 
 /// The process that carries connections from the host's ports into the container. Dropped, it is

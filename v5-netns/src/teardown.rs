@@ -5,7 +5,7 @@
 
 use crate::bridge::{self, Alias, BRIDGE};
 use crate::{forwarding, nat};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use launcher::command_line::{note, one_line};
 use netlink::{Link, Netlink};
 use nix::errno::Errno;
@@ -75,8 +75,11 @@ fn tear_down(host: &Netlink, bridge: Option<&Link>) -> Failures {
     }
     let Some(bridge) = bridge.filter(|_| failures.is_empty()) else { return failures };
     match host.link_del(bridge.index) {
-        Ok(()) | Err(Errno::ENODEV) => {}
-        Err(errno) => failures.push(anyhow!("cannot remove {BRIDGE}: {errno}")),
+        Err(Errno::ENODEV) => {}
+        removed => {
+            let removed = removed.with_context(|| format!("cannot remove {BRIDGE}"));
+            failures.extend(removed.err());
+        }
     }
     failures
 }

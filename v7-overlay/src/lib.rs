@@ -26,11 +26,11 @@ pub use process::exec_in_image;
 
 use crate::directory::{number, open};
 use crate::upper::Upper;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use image::xattrs::Xattrs;
-use launcher::AsRoot;
 use launcher::lookup::by_descriptor;
 use launcher::mountinfo::{self, mounts_of};
+use launcher::{Advise, AsRoot};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use std::env::set_current_dir;
@@ -99,15 +99,17 @@ impl Overlay {
         let more = self.xattrs.mount_options();
         let options = format!("lowerdir={lower},upperdir={upper},workdir={work},{more}");
         ensure!(options.len() < 4096, "the options of mount(2) are too long, with {lower}");
-        mount_in_proc(&target, &options)?.map_err(|errno| self.refused(errno))?;
+        mount_in_proc(&target, &options)?
+            .advise(|errno| self.cure(errno))
+            .with_context(|| format!("cannot mount an overlay of {} layers", self.lower.len()))?;
         Ok(Mount::of_root(open(&merged)?.into()))
     }
     // ANCHOR_END: mount
 
-    // ANCHOR: refused
+    // ANCHOR: cure
     /// mount(2) answers with a number; overlayfs tells its reason only to the kernel's log.
-    fn refused(&self, errno: Errno) -> anyhow::Error {
-        let advice = match errno {
+    fn cure(&self, errno: Errno) -> String {
+        match errno {
             Errno::ENODEV => "this kernel has no overlayfs: sudo modprobe overlay".to_owned(),
             Errno::EPERM => "without root overlayfs needs Linux 5.11 or newer".to_owned(),
             Errno::ELOOP => "the same directory is given twice".to_owned(),
@@ -115,10 +117,9 @@ impl Overlay {
                 "a layer on overlayfs that is on overlayfs itself? The kernel's log says more"
                     .to_owned()
             }),
-        };
-        anyhow!("cannot mount an overlay of {} layers: {errno} ({advice})", self.lower.len())
+        }
     }
-    // ANCHOR_END: refused
+    // ANCHOR_END: cure
 
     /// overlayfs looks below what is mounted in a layer. That could show what somebody has covered
     /// with good reason, so without root the kernel refuses it (EINVAL).

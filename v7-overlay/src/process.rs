@@ -1,8 +1,9 @@
 //! How the command is run: what the image wants, and what the command line says otherwise.
 
 use crate::arguments::ProcessArgs;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use image::ContainerConfig;
+use launcher::Advise;
 use launcher::command;
 use launcher::lookup::{find_or_make, open_place};
 use launcher::system_calls::current_directory;
@@ -87,14 +88,12 @@ fn enter(workdir: Option<&Path>) -> Result<()> {
     let workdir = Path::new("/").join(workdir);
     let root = open_place(Path::new("/"));
     let directory = root.and_then(|root| find_or_make(root, &workdir, true));
-    directory.and_then(fchdir).map_err(|errno| {
-        let advice = match errno {
-            Errno::ELOOP => "symbolic links that lead in a circle, or out through /proc/PID",
-            Errno::ENOTDIR => "it, or a part of it, is no directory",
-            _ => "see openat2(2)",
-        };
-        anyhow!("cannot enter the working directory {workdir:?}: {errno} ({advice})")
-    })?;
+    let entered = directory.and_then(fchdir).advise(|errno| match errno {
+        Errno::ELOOP => "symbolic links that lead in a circle, or out through /proc/PID",
+        Errno::ENOTDIR => "it, or a part of it, is no directory",
+        _ => "see openat2(2)",
+    });
+    entered.with_context(|| format!("cannot enter the working directory {workdir:?}"))?;
     // Closed descriptors and openat2(2) let nobody out. This is to be sure: getcwd(2) starts with
     // "(unreachable)" if no way leads from the root directory to here (CVE-2024-21626).
     let path = current_directory().context("cannot ask where this process is")?;

@@ -3,13 +3,13 @@
 use crate::arguments::OverlayArgs;
 use crate::directory;
 use crate::layers::Layers;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use image::temporary::Temporary;
 use image::xattrs::{Xattrs, tmpfs_has_user_attributes};
 use launcher::command_line::{note, one_line};
 use launcher::handover::{receive_descriptor, send_descriptor};
 use launcher::locked_directory::{Attempt, LockedDirectory};
-use launcher::{lookup, remove_tree};
+use launcher::{Advise, lookup, remove_tree};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::statfs::{FsType, statfs};
@@ -122,10 +122,9 @@ impl Upper {
             return Ok(Some(open(directory, OFlag::O_RDONLY)?.into()));
         }
         match receive_descriptor(supervisor) {
-            Ok(received) => Ok(Some(received)),
             // Nothing was sent: the container came to its end before it had one, and has said why.
             Err(Errno::EAGAIN) => Ok(None),
-            Err(errno) => Err(anyhow!("cannot receive the upper directory: {errno}")),
+            failed => failed.map(Some).context("cannot receive the upper directory"),
         }
     }
 
@@ -200,14 +199,12 @@ impl Drop for Kept {
 fn open(directory: &Path, access: OFlag) -> Result<File> {
     let flags = access | OFlag::O_DIRECTORY;
     let opened = lookup::open_in(AT_FDCWD, directory, flags, ResolveFlag::RESOLVE_NO_SYMLINKS);
-    opened.map(File::from).map_err(|errno| {
-        let advice = match errno {
-            Errno::ELOOP => "a symbolic link is on its path: remove it if it is not yours",
-            Errno::ENOTDIR => "it is no directory: remove it if it is not needed",
-            _ => "see openat2(2)",
-        };
-        anyhow!("cannot open {directory:?}: {errno} ({advice})")
-    })
+    let opened = opened.map(File::from).advise(|errno| match errno {
+        Errno::ELOOP => "a symbolic link is on its path: remove it if it is not yours",
+        Errno::ENOTDIR => "it is no directory: remove it if it is not needed",
+        _ => "see openat2(2)",
+    });
+    opened.with_context(|| format!("cannot open {directory:?}"))
 }
 
 /// Opens the work directory, which must be ours: the kernel empties it with our rights.

@@ -12,7 +12,7 @@
 //!   ([`launcher::in_memory`]).
 
 use crate::system_calls::drop_from_bounding_set;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::prctl::set_dumpable;
 
@@ -39,9 +39,8 @@ pub fn harden() -> Result<()> {
 pub fn give_up_all_capabilities() -> Result<()> {
     for capability in 0..=u8::MAX {
         match drop_from_bounding_set(capability) {
-            Ok(()) => {}
             Err(Errno::EINVAL) => break, // there are no more
-            Err(errno) => bail!("cannot give up capability {capability}: {errno}"),
+            failed => failed.with_context(|| format!("cannot give up capability {capability}"))?,
         }
     }
     Ok(())

@@ -137,7 +137,7 @@ fn kill_those_in(mount_namespace: u64) -> Result<usize> {
             match kill(Pid::from_raw(pid), Signal::SIGKILL) {
                 Ok(()) => killed += 1,
                 Err(Errno::ESRCH) => {}
-                Err(errno) => return Err(anyhow!("cannot kill process {pid}: {errno}")),
+                failed => failed.with_context(|| format!("cannot kill process {pid}"))?,
             }
         }
     }

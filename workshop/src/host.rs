@@ -15,8 +15,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, anyhow};
-use launcher::{Caller, become_root};
+use anyhow::{Context, Result};
+use launcher::{Advise, Caller, become_root};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::sys::signal::SigSet;
@@ -138,10 +138,7 @@ pub fn leave_machine(more: CloneFlags) -> Result<()> {
 
 /// Mounts a new file system of this type.
 fn mount_new(kind: &str, target: &Path) -> Result<()> {
-    mount(Some(kind), target, Some(kind), MsFlags::MS_NOSUID, None::<&str>).map_err(|errno| {
-        anyhow!(
-            "cannot mount {kind} on {target:?}: {errno} (in a container? Start that one with \
-             --privileged)"
-        )
-    })
+    mount(Some(kind), target, Some(kind), MsFlags::MS_NOSUID, None::<&str>)
+        .advise(|_| "in a container? Start that one with --privileged")
+        .with_context(|| format!("cannot mount {kind} on {target:?}"))
 }

@@ -11,7 +11,7 @@ use crate::digest::{Digest, Digesting};
 use crate::image::{Image, Layer};
 use crate::unpack::{Allowance, Unpacker};
 use crate::xattrs::Xattrs;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use launcher::command_line::note;
 use launcher::locked_directory::{LockedDirectory, without_owner};
@@ -60,7 +60,7 @@ pub fn unpacked(
         .collect();
     let is_fault = |errno: &Errno| *errno != Errno::ENOENT;
     if let Some(errno) = is_opaque.iter().filter_map(|mark| mark.err()).find(is_fault) {
-        bail!("cannot look at the layers in {cache:?}: {errno}");
+        return Err(errno).with_context(|| format!("cannot look at the layers in {cache:?}"));
     }
     if !missing.is_empty() {
         make_closed(cache)?;

@@ -22,7 +22,7 @@ pub use limits::Allowance;
 
 use crate::lower::is_whiteout;
 use crate::xattrs::Xattrs;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use attributes::Attributes;
 use launcher::lookup::{by_descriptor, is_directory, open_in};
 use launcher::remove_tree;
@@ -248,10 +248,10 @@ impl Unpacker {
     fn remove(&mut self, directory: &OwnedFd, name: &OsStr) -> Result<()> {
         self.last = None; // it may be about to go
         match unlinkat(directory, name, UnlinkatFlags::NoRemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(Errno::ENOENT) => Ok(()),
             Err(Errno::EISDIR) => remove_tree(&by_descriptor(directory).join(name))
                 .context("cannot remove the directory that stands there"),
-            Err(errno) => Err(anyhow!("cannot remove what stands there: {errno}")),
+            removed => removed.context("cannot remove what stands there"),
         }
     }
 

@@ -1,8 +1,9 @@
 //! Who has called us, and what comes from the caller without having been asked for.
 
+use crate::Advise;
 use crate::lookup::{by_descriptor, is_directory, open_in};
 use crate::system_calls::clear_inheritable_capabilities;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, makedev, umask};
@@ -65,8 +66,8 @@ pub fn replace_null(directory: impl AsFd, path: &Path) -> Result<()> {
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
     let null = open_in(directory, path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS);
     let null = null.and_then(|null| Ok((fstat(&null)?, null)));
-    let (found, null) = null
-        .map_err(|errno| anyhow!("cannot open /dev/null of the container: {errno} ({advice})"))?;
+    let (found, null) =
+        null.advise(|_| advice).context("cannot open /dev/null of the container")?;
     ensure!(is_null(&found), "/dev/null of the container is not the device 1:3 ({advice})");
     let replace =
         |is_null, dup2: &dyn Fn() -> nix::Result<()>| if is_null { dup2() } else { Ok(()) };

@@ -1,8 +1,7 @@
 //! A forked process: it ends with its parent, and its parent waits for it.
 
 use crate::system_calls::{self, exit_now};
-use anyhow::{Context, Result, anyhow};
-use nix::errno::Errno;
+use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
@@ -60,7 +59,7 @@ impl Child {
     /// # Errors
     /// ECHILD if it was waited for already.
     pub fn wait(&self) -> Result<u8> {
-        let status = wait_for(self.pid).map_err(|errno| self.cannot_wait(errno))?;
+        let status = wait_for(self.pid).with_context(|| self.cannot_wait())?;
         self.is_reaped.set(true);
         Ok(status)
     }
@@ -70,7 +69,7 @@ impl Child {
     /// # Errors
     /// ECHILD if it was waited for already.
     pub fn try_wait(&self) -> Result<Option<u8>> {
-        let ended = system_calls::try_wait(self.pid).map_err(|errno| self.cannot_wait(errno))?;
+        let ended = system_calls::try_wait(self.pid).with_context(|| self.cannot_wait())?;
         self.is_reaped.set(ended.is_some());
         Ok(ended.map(exit_code))
     }
@@ -88,8 +87,8 @@ impl Child {
         self.wait().map(drop)
     }
 
-    fn cannot_wait(&self, errno: Errno) -> anyhow::Error {
-        anyhow!("cannot wait for process {}: {errno}", self.pid)
+    fn cannot_wait(&self) -> String {
+        format!("cannot wait for process {}", self.pid)
     }
 
     /// Sends a signal to the child. Its number cannot be another's yet: only we reap it.

@@ -2,6 +2,7 @@
 //! status.
 
 use crate::Caller;
+use crate::advice::Advised;
 use crate::printable::as_one_line;
 use crate::signals::AskedToEnd;
 use crate::system_calls::exit_now;
@@ -181,7 +182,8 @@ pub fn one_line(error: &anyhow::Error) -> String {
 pub fn errno_in(error: &anyhow::Error) -> Option<Errno> {
     error.chain().find_map(|cause| {
         let of_std = cause.downcast_ref().and_then(io::Error::raw_os_error).map(Errno::from_raw);
-        of_std.or_else(|| cause.downcast_ref().copied())
+        let advised = || cause.downcast_ref::<Advised>().map(|it| it.errno);
+        of_std.or_else(|| cause.downcast_ref().copied()).or_else(advised)
     })
 }
 

@@ -1,6 +1,7 @@
 //! Programs in memory: no path leads to them, and sealed they cannot be changed by anybody.
 
-use anyhow::{Context, Result, anyhow};
+use crate::Advise;
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -52,8 +53,7 @@ pub fn run_from_memory(name: &CStr) -> Result<()> {
 /// # Errors
 /// Always, since success does not return.
 pub fn execute(program: &File, words: &[CString], variables: &[CString]) -> Result<Infallible> {
-    let Err(errno) = fexecve(program.as_fd(), words, variables);
-    Err(anyhow!("cannot execute a program in memory: {errno}"))
+    fexecve(program.as_fd(), words, variables).context("cannot execute a program in memory")
 }
 
 /// A program in memory that nobody can change; `fill` writes it.
@@ -67,9 +67,8 @@ pub fn sealed(name: &CStr, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Re
         Err(Errno::EINVAL) => memfd_create(name, flags), // before Linux 6.3 there was no such flag
         result => result,
     };
-    let mut file = File::from(made.map_err(|errno| {
-        anyhow!("cannot make a program in memory: {errno} (see sysctl vm.memfd_noexec)")
-    })?);
+    let made = made.advise(|_| "see sysctl vm.memfd_noexec");
+    let mut file = File::from(made.context("cannot make a program in memory")?);
     fill(&mut file).context("cannot copy a program into memory")?;
     seal(&file).context("cannot seal a program in memory")?;
     // A file that is open for writing cannot be executed (ETXTBSY).

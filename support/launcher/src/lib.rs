@@ -6,6 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`command_line`] | options, one-line errors, exit status 125 |
+//! | [`advice`] | an errno, with what its reader can do about it |
 //! | [`parse_size`] | a number of bytes, as a command line has it |
 //! | [`caller`] | who has called us, and has left what to us: umask, stdin, stdout, stderr |
 //! | [`directories`] | where everything lies that outlives a process: cache, running pods |
@@ -36,6 +37,7 @@ compile_error!(
     "Containers are made of Linux system calls. On macOS use Lima, on Windows WSL 2: see README.md."
 );
 
+pub mod advice;
 pub mod bounded;
 pub mod caller;
 pub mod child;
@@ -62,6 +64,7 @@ pub mod system_calls;
 pub mod terminal;
 pub mod users;
 
+pub use advice::Advise;
 pub use caller::Caller;
 pub use child::{Child, Forked};
 pub use command::exec;

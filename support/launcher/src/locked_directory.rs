@@ -139,7 +139,7 @@ fn make(path: &Path, mode: Mode, wait: Wait) -> Result<LockedDirectory> {
     loop {
         match mkdir(path, mode) {
             Ok(()) | Err(Errno::EEXIST) => {}
-            Err(errno) => bail!("cannot make {path:?}: {errno}"),
+            failed => failed.with_context(|| format!("cannot make {path:?}"))?,
         }
         if let Attempt::Taken(locked) = lock(AT_FDCWD, path, wait)? {
             return Ok(locked);

@@ -2,9 +2,9 @@
 //!
 //! (getpwnam(3) of our C library would do what the *host's* configuration says.)
 
+use crate::Advise;
 use crate::bounded;
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use nix::errno::Errno;
+use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::ResolveFlag;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
@@ -57,11 +57,11 @@ impl Identity {
     pub fn assume(&self) -> Result<()> {
         // Groups first: without being root one could not change them any more.
         let Identity { user, group, more_groups, .. } = self;
-        let failed = |call: &str, errno: Errno| {
-            anyhow!(
-                "cannot become user {user} and group {group}: {call}: {errno} (without root there \
-                 is no other user than root: give -u 0)"
-            )
+        let told = |result: nix::Result<()>, call: &'static str| {
+            result
+                .advise(|_| "without root there is no other user than root: give -u 0")
+                .context(call)
+                .with_context(|| format!("cannot become user {user} and group {group}"))
         };
         // A user namespace with one group has setgroups(2) switched off.
         let path = "/proc/self/setgroups";
@@ -70,10 +70,10 @@ impl Identity {
             text => text.with_context(|| format!("cannot read {path}"))?.trim() == "deny",
         };
         if !(is_off && user.is_root() && group.as_raw() == 0) {
-            setgroups(more_groups).map_err(|errno| failed("setgroups", errno))?;
+            told(setgroups(more_groups), "setgroups")?;
         }
-        setgid(*group).map_err(|errno| failed("setgid", errno))?;
-        setuid(*user).map_err(|errno| failed("setuid", errno))?;
+        told(setgid(*group), "setgid")?;
+        told(setuid(*user), "setuid")?;
         // That has cleared the death signal (prctl(2)).
         set_pdeathsig(Signal::SIGKILL).context("cannot ask for a parent-death signal")
     }

@@ -12,7 +12,7 @@ pub mod console;
 pub mod lines;
 mod system_calls;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollTimeout, poll};
 use std::time::Duration;
@@ -27,8 +27,8 @@ pub fn wait_for(waited: &mut [PollFd], at_most: Option<Duration>) -> Result<Vec<
         PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
     });
     match poll(waited, timeout) {
-        Ok(_) | Err(Errno::EINTR) => {}
-        Err(errno) => return Err(anyhow!("cannot poll: {errno}")),
+        Err(Errno::EINTR) => {}
+        polled => drop(polled.context("cannot poll")?),
     }
     Ok(waited.iter().map(|it| it.any() == Some(true)).collect())
 }

@@ -1,7 +1,6 @@
 //! A place in a rootfs, and what is to stand there. No step follows a symbolic link.
 
-use anyhow::{Context, Result, anyhow};
-use launcher::command_line::errno_of;
+use anyhow::{Context, Result};
 use launcher::lookup::{self, by_descriptor, is_directory, open_in};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag, openat, readlinkat, renameat};
@@ -32,14 +31,13 @@ impl Entry {
         Ok(Entry { directory, name: name.to_owned() })
     }
 
-    fn failed(&self, attempt: &str, errno: Errno) -> anyhow::Error {
-        anyhow!("cannot {attempt} {:?} in the rootfs: {errno}", self.name)
+    fn cannot(&self, attempt: &str) -> String {
+        format!("cannot {attempt} {:?} in the rootfs", self.name)
     }
 
     /// What stands there, if something does.
     pub(super) fn stat(&self) -> Result<Option<FileStat>> {
-        lookup::stat(&self.directory, Path::new(&self.name))
-            .map_err(|errno| self.failed("look at", errno))
+        lookup::stat(&self.directory, Path::new(&self.name)).with_context(|| self.cannot("look at"))
     }
 
     /// Makes a directory of this mode, unless it is there.
@@ -56,14 +54,14 @@ impl Entry {
         // chmod(2) of what is open, without needing the permission to read it.
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let directory = openat(&self.directory, self.name.as_str(), flags, Mode::empty())
-            .map_err(|errno| self.failed("open", errno))?;
+            .with_context(|| self.cannot("open"))?;
         fs::set_permissions(by_descriptor(&directory), Permissions::from_mode(wanted.bits()))
-            .map_err(|error| self.failed("set the mode of", errno_of(&error)))
+            .with_context(|| self.cannot("set the mode of"))
     }
 
     fn make_directory(&self) -> Result<()> {
         mkdirat(&self.directory, self.name.as_str(), Mode::S_IRWXU)
-            .map_err(|errno| self.failed("make", errno))
+            .with_context(|| self.cannot("make"))
     }
 
     /// Makes a symbolic link to `target`, unless it is there.
@@ -75,7 +73,7 @@ impl Entry {
             self.move_aside()?;
         }
         symlinkat(target, &self.directory, self.name.as_str())
-            .map_err(|errno| self.failed("make the link", errno))
+            .with_context(|| self.cannot("make the link"))
     }
 
     /// Writes a file beside its place, then renames: a container that runs meanwhile sees the old
@@ -94,7 +92,7 @@ impl Entry {
         let written = unfinished.create(mode, content).and_then(|()| {
             let (from, to) = (unfinished.name.as_str(), self.name.as_str());
             renameat(&self.directory, from, &self.directory, to)
-                .map_err(|errno| self.failed("put in its place", errno))
+                .with_context(|| self.cannot("put in its place"))
         });
         if written.is_err() {
             // The reason to fail is told; that its remains stay too would only hide it.
@@ -106,11 +104,11 @@ impl Entry {
     fn create(&self, mode: u32, content: &mut dyn Read) -> Result<()> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let file = openat(&self.directory, self.name.as_str(), flags, Mode::S_IRUSR)
-            .map_err(|errno| self.failed("make", errno))?;
+            .with_context(|| self.cannot("make"))?;
         let mut file = File::from(file);
         io::copy(content, &mut file)
             .and_then(|_| file.set_permissions(Permissions::from_mode(mode)))
-            .map_err(|error| self.failed("write", errno_of(&error)))
+            .with_context(|| self.cannot("write"))
     }
 
     /// Renames what stands where something of ours belongs. It is not removed: it may be somebody's
@@ -123,14 +121,14 @@ impl Entry {
             .and_then(|aside| {
                 renameat(&self.directory, self.name.as_str(), &self.directory, aside.as_str())
             })
-            .map_err(|errno| self.failed("move aside", errno))
+            .with_context(|| self.cannot("move aside"))
     }
 
     /// Sets the time of its last change.
     pub(super) fn set_time(&self, time: TimeSpec) -> Result<()> {
         let flag = UtimensatFlags::NoFollowSymlink;
         utimensat(&self.directory, self.name.as_str(), &TimeSpec::UTIME_OMIT, &time, flag)
-            .map_err(|errno| self.failed("set the time of", errno))
+            .with_context(|| self.cannot("set the time of"))
     }
 }
 

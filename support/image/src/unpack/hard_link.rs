@@ -4,7 +4,7 @@ use super::Unpacker;
 use super::node::stat;
 use super::paths::relative;
 use crate::lower::is_whiteout;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::fstatat;
@@ -26,15 +26,15 @@ impl Unpacker {
     ) -> Result<()> {
         let target = entry.link_name_bytes().context("it has no target")?;
         let target = relative(Path::new(OsStr::from_bytes(&target)))?;
-        let cannot = |errno| anyhow!("cannot link it to {target:?} of the same layer: {errno}");
+        let cannot = || format!("cannot link it to {target:?} of the same layer");
         let (Some(parent), Some(target_name)) = (target.parent(), target.file_name()) else {
-            return Err(cannot(Errno::EISDIR));
+            return Err(Errno::EISDIR).with_context(cannot);
         };
-        let from = self.open(parent).map_err(cannot)?;
+        let from = self.open(parent).with_context(cannot)?;
         let of_target =
-            fstatat(&from, target_name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(cannot)?;
+            fstatat(&from, target_name, AtFlags::AT_SYMLINK_NOFOLLOW).with_context(cannot)?;
         if is_whiteout(&of_target) {
-            return Err(cannot(Errno::ENOENT));
+            return Err(Errno::ENOENT).with_context(cannot);
         }
         if stat(directory, name)?.is_some_and(|found| found.st_ino == of_target.st_ino) {
             return Ok(()); // it is there already
@@ -42,6 +42,6 @@ impl Unpacker {
         self.make(directory, name, |directory| {
             linkat(&from, target_name, directory, name, AtFlags::empty())
         })
-        .with_context(|| format!("cannot link it to {target:?} of the same layer"))
+        .with_context(cannot)
     }
 }

@@ -11,7 +11,7 @@
 use super::Unpacker;
 use super::node::stat;
 use crate::lower::is_whiteout;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use launcher::command_line::errno_in;
 use launcher::lookup::{by_descriptor, is_directory};
 use nix::errno::Errno;
@@ -97,9 +97,10 @@ fn remove_whiteouts(directory: &OwnedFd) -> Result<()> {
         } else if is_directory(&found) {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
             match openat(directory, name.as_os_str(), flags, Mode::empty()) {
-                Ok(inner) => remove_whiteouts(&inner)?,
                 Err(Errno::ENOENT) => {}
-                Err(errno) => return Err(anyhow!("cannot open {name:?}: {errno}")),
+                opened => {
+                    remove_whiteouts(&opened.with_context(|| format!("cannot open {name:?}"))?)?
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::outer::Outer;
 use crate::system_calls;
 use anyhow::{Context, Result, bail};
+use launcher::Advise;
 use launcher::handover::send_descriptor;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
@@ -142,10 +143,10 @@ fn open_ptmx() -> Result<OwnedFd> {
         match openat2(AT_FDCWD, PTMX, how) {
             // Something was renamed meanwhile, somewhere, and the kernel could not be sure.
             Err(Errno::EAGAIN) => {}
-            Err(errno) => bail!("cannot open /dev/pts/ptmx of the container: {errno} ({advice})"),
-            Ok(opened) => break opened,
+            result => break result,
         }
     };
+    let opened = opened.advise(|_| advice).context("cannot open /dev/pts/ptmx of the container")?;
     if !is_ptmx(&opened).context("cannot look at /dev/pts/ptmx of the container")? {
         bail!("/dev/pts/ptmx of the container is not the device 5:2 of a devpts ({advice})");
     }

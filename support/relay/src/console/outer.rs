@@ -1,7 +1,7 @@
 //! The caller's terminal: its settings, its size, and whose turn it is.
 
 use crate::system_calls;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::pty::Winsize;
@@ -109,7 +109,7 @@ pub(super) fn is_terminal(descriptor: impl AsFd) -> Result<bool> {
     match tcgetattr(descriptor) {
         Ok(_) | Err(Errno::EIO) => Ok(true), // EIO: it has hung up
         Err(Errno::ENOTTY | Errno::EINVAL | Errno::EBADF) => Ok(false),
-        Err(errno) => Err(anyhow!("cannot see what is a terminal of the caller's: {errno}")),
+        Err(errno) => Err(errno).context("cannot see what is a terminal of the caller's"),
     }
 }
 
