@@ -13,6 +13,9 @@ use nix::unistd::{chdir, fchdir, getpid, pivot_root};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+/// What to do about EACCES where a mount point is missing.
+pub(crate) const OF_SOMEBODY_ELSE: &str = "make it yourself: this user may not write there";
+
 /// The directory that will be `/`, as a mount of its own. What is mounted in it must be mounted
 /// before [`NewRoot::pivot`], while the host's files can still be reached.
 #[derive(Debug)]
@@ -102,6 +105,7 @@ impl NewRoot {
             Errno::ELOOP => "it is a symbolic link: that could lead out of the rootfs",
             Errno::ENOTDIR => "it is not a directory",
             Errno::EROFS => "make it yourself: the rootfs is read-only",
+            Errno::EACCES => OF_SOMEBODY_ELSE,
             _ => "see openat2(2)",
         });
         let place = place.with_context(|| format!("cannot use /{name} of the rootfs"))?;

@@ -1,7 +1,7 @@
 //! Volumes: files and directories of the host, inside.
 
 use crate::mount::Mount;
-use crate::new_root::NewRoot;
+use crate::new_root::{NewRoot, OF_SOMEBODY_ELSE};
 use anyhow::{Context, Result, bail, ensure};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use launcher::Advise;
@@ -55,9 +55,8 @@ impl Volume {
         };
         ensure!(!source.is_empty() && !target.is_empty(), "it has an empty path");
         ensure!(mode == "ro" || mode == "rw", "the third part is {mode:?}, not ro or rw");
-        let source = fs::canonicalize(source).with_context(|| {
-            format!("cannot find {source:?} on the host (it is not made for you)")
-        })?;
+        let source = Volume::find_source(Path::new(source))
+            .with_context(|| format!("cannot find {source:?} on the host"))?;
         let target = Path::new(target);
         ensure!(target.is_absolute(), "the path inside, {target:?}, does not start with /");
         ensure!(
@@ -69,6 +68,18 @@ impl Volume {
             "the path inside is /, which is the rootfs itself"
         );
         Ok(Volume { source, target: target.to_owned(), read_only: mode == "ro" })
+    }
+
+    /// The path of a file or directory of the host without a symbolic link in it: a `source`.
+    ///
+    /// # Errors
+    /// Those of realpath(3).
+    pub fn find_source(path: &Path) -> Result<PathBuf> {
+        fs::canonicalize(path).advise(|errno| match errno {
+            Errno::ENOENT => "it is not made for you: mkdir -p",
+            Errno::EACCES => "this user may not enter a directory on its path",
+            _ => "",
+        })
     }
 }
 
@@ -121,6 +132,8 @@ impl NewRoot {
         let checked = checked.advise(|errno| match errno {
             Errno::ELOOP => "symbolic links that lead in a circle, or into /proc/PID",
             Errno::EROFS => "make it yourself: the root directory is read-only",
+            Errno::EACCES => OF_SOMEBODY_ELSE,
+            Errno::ENOTDIR => "a part of its path is a file",
             _ => "see openat2(2)",
         });
         let (found, place) =

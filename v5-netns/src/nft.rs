@@ -1,7 +1,8 @@
 //! Runs `nft`, the program of the kernel's packet filter (nft(8)).
 
-use anyhow::{Context, Result, bail};
-use launcher::program;
+use anyhow::{Context, Result};
+use launcher::{Advise, program};
+use nix::errno::Errno;
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::Stdio;
 
@@ -18,10 +19,11 @@ pub(crate) const NO_MODULES: &str = "does this kernel have nf_tables? After an u
 pub(crate) fn run(text: &str) -> Result<Result<String, String>> {
     let cannot = "cannot run nft";
     let mut command = match program::command("nft") {
-        Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-            "{cannot}: ENOENT: No such file or directory (address translation needs it: install \
-             the package nftables, or do without the outside: --net none)"
-        ),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let advice = "address translation needs it: install the package nftables, or do \
+                          without the outside: --net none";
+            Err(Errno::ENOENT).advise(|_| advice).context(cannot)?
+        }
         result => result.context(cannot)?,
     };
     let (mut answer, answerer) = io::pipe().context(cannot)?;

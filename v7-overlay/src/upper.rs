@@ -149,12 +149,12 @@ impl Kept {
         match fs::create_dir(directory) {
             Ok(()) => become_alike(directory, &fs::metadata(top).with_context(cannot)?, xattrs)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(cannot),
+            made => made.advise(cure).with_context(cannot)?,
         }
         let directory = fs::canonicalize(directory).with_context(cannot)?;
         ensure!(
             fs::metadata(&directory).with_context(cannot)?.is_dir(),
-            "{}: it is no directory",
+            "{}: it is no directory (give one, or a name that is free)",
             cannot()
         );
         let Attempt::Taken(lock) = LockedDirectory::try_take(AT_FDCWD, &directory)? else {
@@ -169,10 +169,11 @@ impl Kept {
         let work = parent.join(work);
         // Left by a launcher that was killed, it is as good as new: overlayfs empties it. So one of
         // somebody else's, or a link of theirs to what is ours, would be emptied too.
-        if let Err(error) = fs::create_dir(&work)
-            && error.kind() != io::ErrorKind::AlreadyExists
-        {
-            return Err(error).with_context(|| format!("cannot make the work directory {work:?}"));
+        match fs::create_dir(&work) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made
+                .advise(cure)
+                .with_context(|| format!("cannot make the work directory {work:?}"))?,
         }
         open_work(&work)?;
         if everybody_can_enter(&directory) {
@@ -192,6 +193,15 @@ impl Drop for Kept {
         if let Err(error) = remove_tree(&self.work) {
             note(format_args!("left behind: {}", one_line(&error)));
         }
+    }
+}
+
+/// What to do where no upper directory can be made.
+fn cure(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ENOENT => "the directory around it is missing: mkdir -p",
+        Errno::EACCES | Errno::EPERM | Errno::EROFS => "give one where this user may write",
+        _ => "",
     }
 }
 

@@ -4,10 +4,9 @@ use crate::state::State;
 use anyhow::{Context, Result};
 use image::ContainerConfig;
 use launcher::users::Digits;
-use launcher::{AsRoot, Caller};
+use launcher::{Advise, AsRoot, Caller};
 use manifest::{Container, Pod, Source};
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use v2_mountns::Volume;
 use v5_netns::Publish;
@@ -75,14 +74,13 @@ fn image_path(container: &Container, images: Option<&Path>) -> Result<Option<Pat
         )
     })?;
     let path = images.join(repository);
-    path.metadata().with_context(|| {
-        format!(
-            "container {name:?}: no image {path:?} (skopeo copy docker://{repository}:{tag} \
-             oci:{path}:{tag})",
-            path = path.display(),
-            tag = reference.tag
-        )
-    })?;
+    let copy = |_| {
+        let (path, tag) = (path.display(), &reference.tag);
+        format!("skopeo copy docker://{repository}:{tag} oci:{path}:{tag}")
+    };
+    path.metadata()
+        .advise(copy)
+        .with_context(|| format!("container {name:?}: no image {path:?}"))?;
     let mut with_tag = path.into_os_string();
     with_tag.push(format!(":{}", reference.tag));
     Ok(Some(with_tag.into()))
@@ -148,7 +146,7 @@ fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<Vec<Volume
     for mount in &container.mounts {
         let source = pod.volumes.iter().find(|volume| volume.name == mount.volume);
         let source = match source.map(|volume| &volume.source) {
-            Some(Source::HostPath(path)) => fs::canonicalize(path).with_context(|| {
+            Some(Source::HostPath(path)) => Volume::find_source(path).with_context(|| {
                 format!("cannot find {path:?} of the host, for the volume {:?}", mount.volume)
             })?,
             _ => state.make_volume(&mount.volume)?,

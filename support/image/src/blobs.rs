@@ -2,7 +2,8 @@
 //! that.
 
 use anyhow::{Context, Result, bail, ensure};
-use launcher::bounded;
+use launcher::{Advise, bounded};
+use nix::errno::Errno;
 use nix::fcntl::ResolveFlag;
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -48,7 +49,8 @@ impl Blobs {
     /// # Errors
     /// If it is neither.
     pub fn open(path: &Path) -> Result<Blobs> {
-        let found = fs::metadata(path).with_context(|| format!("cannot open {path:?}"))?;
+        let found =
+            fs::metadata(path).advise(cure).with_context(|| format!("cannot open {path:?}"))?;
         if found.is_dir() {
             return Ok(Blobs::Directory(path.to_owned()));
         }
@@ -136,7 +138,18 @@ impl Read for Blob {
 
 /// Opens a regular file.
 fn open_file(path: &Path) -> Result<File> {
-    bounded::open(path, ResolveFlag::empty()).with_context(|| format!("cannot open {path:?}"))
+    let opened = bounded::open(path, ResolveFlag::empty()).advise(cure);
+    opened.with_context(|| format!("cannot open {path:?}"))
+}
+
+fn cure(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ENOENT => {
+            "get it: skopeo copy docker://NAME oci:DIRECTORY, or docker save -o FILE NAME"
+        }
+        Errno::EACCES => "this user may not read it: sudo chmod -R a+rX",
+        _ => "",
+    }
 }
 
 /// An archive of which only the headers are read: over the contents one seeks. A header may say

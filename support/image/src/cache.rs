@@ -15,8 +15,8 @@ use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use launcher::command_line::note;
 use launcher::locked_directory::{LockedDirectory, without_owner};
-use launcher::remove_tree;
 use launcher::signals::check_not_asked_to_end;
+use launcher::{Advise, remove_tree};
 use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::stat::Mode;
@@ -95,7 +95,8 @@ fn name_of(layer: &Layer, xattrs: Xattrs) -> String {
 pub fn make_closed(cache: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(cache);
     made.and_then(|()| fs::set_permissions(cache, Permissions::from_mode(0o700)))
-        .with_context(|| format!("cannot make {cache:?} (another place: XDG_CACHE_HOME)"))
+        .advise(|_| "another place: XDG_CACHE_HOME")
+        .with_context(|| format!("cannot make {cache:?}"))
 }
 
 /// Removes what processes that were killed have left: directories `of_interest` without an owner.

@@ -92,7 +92,9 @@ impl Identity {
             Some(fields) => number(fields.get(2)).context("its entry in /etc/passwd is damaged")?,
             None => match as_number {
                 Some(id) => id,
-                None => bail!("the container's /etc/passwd has no such user"),
+                None => {
+                    bail!("the container's /etc/passwd has no such user (a number needs no entry)")
+                }
             },
         };
         let of_entry = entry.as_ref().and_then(|fields| number(fields.get(3)));
@@ -136,8 +138,9 @@ fn find_group(wanted: &str, digits: Digits, group: &str) -> Result<u32> {
     let is_it = |fields: &Vec<&str>| fields[0] == wanted && digits.may_be_name(wanted);
     let mut with_name = entries(group).filter(is_it);
     let id = with_name.next().and_then(|fields| number(fields.get(2)));
-    id.or_else(|| number(Some(&wanted)))
-        .with_context(|| format!("the container's /etc/group has no group {wanted:?}"))
+    id.or_else(|| number(Some(&wanted))).with_context(|| {
+        format!("the container's /etc/group has no group {wanted:?} (a number needs no entry)")
+    })
 }
 
 /// The lines of a file like /etc/passwd, each cut into its fields: one at least, and not empty.

@@ -15,7 +15,8 @@ use launcher::command_line::one_line;
 use launcher::locked_directory::LockedDirectory;
 use launcher::lookup::is_directory;
 use launcher::system_calls::default_action;
-use launcher::{Caller, remove_tree};
+use launcher::{Advise, Caller, remove_tree};
+use nix::errno::Errno;
 use nix::sys::stat::{FileStat, Mode, fchmod, lstat};
 use nix::sys::time::TimeSpec;
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -77,7 +78,13 @@ pub fn prepare(caller: &Caller, chosen: Option<&Path>) -> Result<PathBuf> {
 /// The user's own rootfs, as an absolute path.
 fn check(directory: &Path) -> Result<PathBuf> {
     let cannot = || format!("cannot use {directory:?} as rootfs");
-    let mut entries = fs::read_dir(directory).with_context(cannot)?;
+    let entries = fs::read_dir(directory).advise(|errno| match errno {
+        Errno::ENOENT => "it is not made for you: give one, or leave --rootfs out",
+        Errno::ENOTDIR => "a rootfs is a directory: give one, or leave --rootfs out",
+        Errno::EACCES => "this user may not read it: sudo chmod a+rx, or give one of your own",
+        _ => "",
+    });
+    let mut entries = entries.with_context(cannot)?;
     if entries.next().is_none() {
         bail!("{}: it is empty (a rootfs holds at least the command to run)", cannot());
     }

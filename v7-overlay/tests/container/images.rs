@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -460,9 +461,17 @@ fn no_image_at_all(host: &Host) {
     let run = |path: &Path| host.run([Path::new("--image"), path]);
     run(&directory).assert_refused(125, &["index.json", "manifest.json"]);
     run(&file).assert_refused(125, &["tar archive"]);
-    run(Path::new("/no/such/image")).assert_refused(125, &["/no/such/image", "ENOENT"]);
+    run(Path::new("/no/such/image"))
+        .assert_refused(125, &["/no/such/image", "ENOENT", "(get it: skopeo copy docker://NAME"]);
     run(Path::new("/no/such/image:tag")).assert_refused(125, &["/no/such/image", "ENOENT"]);
     run(Path::new("/dev/null")).assert_refused(125, &["/dev/null", "no regular file"]);
+    if !host.is_root() {
+        let closed = directory.join("closed");
+        fs::write(&closed, "").unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+        run(&closed).assert_refused(125, &["EACCES", "(this user may not read it: sudo chmod"]);
+        fs::remove_file(closed).unwrap();
+    }
     fs::write(directory.join("index.json"), "{").unwrap();
     run(&directory).assert_refused(125, &["cannot understand index.json"]);
     fs::write(directory.join("index.json"), r#"{"manifests": []}"#).unwrap();

@@ -18,6 +18,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("the_first_layer_wins", the_first_layer_wins)
         .both("upper_keeps_what_is_written", upper_keeps_what_is_written)
         .both("upper_is_used_by_one_container_at_a_time", upper_is_used_by_one)
+        .both("upper_that_cannot_be_one", upper_that_cannot_be_one)
         .both("upper_survives_a_killed_launcher", upper_survives_a_killed_launcher)
         .both("upper_beside_somebody_else_s_work_is_refused", upper_beside_work_of_others)
         .both("upper_that_others_can_enter_is_told", upper_that_others_can_enter)
@@ -147,6 +148,17 @@ fn upper_keeps_what_is_written(host: &Host) {
     let entries: Vec<_> =
         fs::read_dir(&parent).unwrap().map(|it| it.unwrap().file_name()).collect();
     assert_eq!(entries, ["up,per:x"], "the work directory is gone");
+}
+
+fn upper_that_cannot_be_one(host: &Host) {
+    let file = host.dir("no-upper").join("file");
+    fs::write(&file, "x").unwrap();
+    let refused = |upper: &str, words: &[&str]| {
+        host.run(["--upper", upper, "true"]).assert_refused(125, &[&[upper], words].concat());
+    };
+    refused("/no/such/upper", &["ENOENT", "(the directory around it is missing: mkdir -p)"]);
+    refused(file.to_str().unwrap(), &["it is no directory (give one"]);
+    refused("/usr/upper", &["EROFS", "(give one where this user may write)"]);
 }
 
 fn upper_is_used_by_one(host: &Host) {
@@ -378,7 +390,7 @@ fn a_missing_layer_is_named(host: &Host) {
     host.run(["--layer", "/no/such/layer", "true"])
         .assert_refused(125, &["/no/such/layer", "ENOENT"]);
     host.run(["--layer", file.to_str().unwrap(), "true"])
-        .assert_refused(125, &[file.to_str().unwrap(), "ENOTDIR"]);
+        .assert_refused(125, &[file.to_str().unwrap(), "ENOTDIR", "goes with --image)"]);
     host.run(["--layer", "/tmp", "--rootfs", "/", "true"])
         .assert_refused(125, &["--layer", "--rootfs", "cannot be used with"]);
 }
@@ -447,8 +459,9 @@ fn env_workdir_user(host: &Host) {
     host.run(["-e", "=x", "true"]).assert_refused(125, &["--env", "name is empty"]);
     host.run(["-w", "/etc/passwd", "true"])
         .assert_refused(125, &["/etc/passwd", "working directory"]);
-    host.run(["-u", "nosuch", "true"]).assert_refused(125, &["nosuch", "/etc/passwd"]);
-    host.run(["-u", "0:nosuch", "true"]).assert_refused(125, &["nosuch", "/etc/group"]);
+    let cure = "(a number needs no entry)";
+    host.run(["-u", "nosuch", "true"]).assert_refused(125, &["nosuch", "/etc/passwd", cure]);
+    host.run(["-u", "0:nosuch", "true"]).assert_refused(125, &["nosuch", "/etc/group", cure]);
     let own_path = host.run(["-e", "PATH=/nowhere", "ls"]);
     own_path.assert_refused(127, &["ls", "no such command"]);
 }

@@ -32,16 +32,16 @@ fn rootfs_that_cannot_be_one(host: &Host) {
     fs::write(dir.join("file"), "x").unwrap();
     fs::create_dir(dir.join("empty")).unwrap();
     symlink("nowhere", dir.join("dangling")).unwrap();
-    for (name, words) in [
-        ("missing", "ENOENT"),
-        ("file", "ENOTDIR"),
-        ("file/below", "ENOTDIR"),
-        ("dangling", "ENOENT"),
-        ("empty", "empty"),
+    for (name, words, cure) in [
+        ("missing", "ENOENT", "leave --rootfs out)"),
+        ("file", "ENOTDIR", "(a rootfs is a directory"),
+        ("file/below", "ENOTDIR", "(a rootfs is a directory"),
+        ("dangling", "ENOENT", "leave --rootfs out)"),
+        ("empty", "empty", "the command to run)"),
     ] {
         let rootfs = dir.join(name);
         let outcome = host.run(["--rootfs", rootfs.to_str().unwrap(), "sh"]);
-        outcome.assert_refused(125, &[rootfs.to_str().unwrap(), words]);
+        outcome.assert_refused(125, &[rootfs.to_str().unwrap(), words, cure]);
     }
     host.run(["--rootfs", "", "sh"]).assert_refused(125, &["rootfs"]);
     host.run(["--rootfs"]).assert_refused(125, &["rootfs"]);
@@ -51,7 +51,7 @@ fn rootfs_unreadable(host: &Host) {
     let rootfs = host.own_rootfs();
     fs::set_permissions(&rootfs, Permissions::from_mode(0o000)).unwrap();
     let rootfs = rootfs.to_str().unwrap();
-    host.run(["--rootfs", rootfs, "sh"]).assert_refused(125, &[rootfs, "EACCES"]);
+    host.run(["--rootfs", rootfs, "sh"]).assert_refused(125, &[rootfs, "EACCES", "(this user may"]);
 }
 
 fn option_that_does_not_exist(host: &Host) {

@@ -192,7 +192,9 @@ fn volume_refused(host: &Host) {
         (":/mnt".into(), "HOST:CONTAINER"),
         (format!("{dir}:/mnt:rw:ro"), "HOST:CONTAINER"),
         (format!("{dir}:/mnt:readonly"), "readonly"),
-        (format!("{dir}/missing:/mnt"), "missing"),
+        (format!("{dir}/missing:/mnt"), "/missing\" on the host: ENOENT"),
+        (format!("{dir}/missing:/mnt"), "(it is not made for you: mkdir -p)"),
+        (format!("{dir}:/etc/passwd/below"), "(a part of its path is a file)"),
         (format!("{dir}:/mnt/../../etc"), ".."),
         (format!("{dir}:/.."), ".."),
         (format!("{dir}:../x"), ".."),
@@ -206,4 +208,10 @@ fn volume_refused(host: &Host) {
     fs::write(format!("{dir}/file"), "").unwrap();
     host.run(["-v", &format!("{dir}/file:/tmp"), "sh"]).assert_refused(125, &["/tmp"]);
     host.run(["-v", &format!("{dir}:/etc/passwd"), "sh"]).assert_refused(125, &["/etc/passwd"]);
+    if !host.is_root() {
+        fs::create_dir(format!("{dir}/closed")).unwrap();
+        fs::set_permissions(format!("{dir}/closed"), Permissions::from_mode(0o000)).unwrap();
+        host.run(["-v", &format!("{dir}/closed/x:/mnt"), "sh"])
+            .assert_refused(125, &["EACCES", "(this user may not enter a directory on its path)"]);
+    }
 }
