@@ -4,7 +4,7 @@ use crate::control_file::{number_in, open_existing};
 use crate::counter::{Counter, Counters};
 use crate::limits::{CPU_PERIOD, Limits, cpu_quota};
 use crate::setting::Setting;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -58,9 +58,8 @@ pub(crate) fn kill_all(path: &Path, deadline: Instant) -> Result<()> {
         return Ok(());
     }
     let file = open_existing(path, "cgroup.kill", OFlag::O_WRONLY);
-    if let Err(errno) = file.and_then(|file| write(&file, b"1")) {
-        bail!("cannot kill the processes in the cgroup {path:?}: {errno}");
-    }
+    file.and_then(|file| write(&file, b"1"))
+        .with_context(|| format!("cannot kill the processes in the cgroup {path:?}"))?;
     while is_populated(&events)? && Instant::now() < deadline {
         // The kernel reports a change in this file as POLLPRI.
         let mut changed = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];

@@ -6,7 +6,8 @@
 use crate::cgroup_v1;
 use crate::control_file;
 use crate::hierarchy::{Hierarchy, Kind, Version, Wanted};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
+use launcher::Advise;
 use launcher::command_line::note;
 use nix::errno::Errno;
 use nix::sys::stat::Mode;
@@ -42,11 +43,9 @@ pub(crate) fn base(kind: Kind, hierarchy: &Hierarchy) -> Result<PathBuf> {
         Some(parent) if own.ends_with(LEAF) => parent.to_owned(),
         _ => own,
     };
-    access(&own, AccessFlags::W_OK).map_err(|errno| {
-        anyhow!(
-            "cannot make a cgroup in {own:?}: {errno} (it was not delegated to you: {DELEGATE})"
-        )
-    })?;
+    access(&own, AccessFlags::W_OK)
+        .advise(|_| format!("it was not delegated to you: {DELEGATE}"))
+        .with_context(|| format!("cannot make a cgroup in {own:?}"))?;
     Ok(own)
 }
 // ANCHOR_END: base
@@ -73,20 +72,18 @@ pub(crate) fn enable(directory: &Path, wanted: &[Wanted]) -> Result<()> {
     }
     // Among processes that fork all the time, it may take more than one round.
     for _ in 0..100 {
-        let errno = match control_file::write(directory, "cgroup.subtree_control", &change) {
-            Ok(()) => return Ok(()),
-            Err(Errno::EBUSY) => {
-                move_to_leaf(directory)?;
-                continue;
-            }
-            Err(errno) => errno,
-        };
-        let advice = match errno {
+        let written = control_file::write(directory, "cgroup.subtree_control", &change);
+        if written == Err(Errno::EBUSY) {
+            move_to_leaf(directory)?;
+            continue;
+        }
+        let written = written.advise(|errno| match errno {
             Errno::EINVAL => "are there real-time processes? See ps -eL -o pid,cls,comm | grep RR",
             Errno::EACCES => "a part of it was delegated, and this file was not",
             _ => "see cgroups(7)",
-        };
-        bail!("cannot pass on{change} to the children of {directory:?}: {errno} ({advice})");
+        });
+        return written
+            .with_context(|| format!("cannot pass on{change} to the children of {directory:?}"));
     }
     bail!("cannot empty the cgroup {directory:?}: its processes fork too fast")
 }
@@ -102,16 +99,15 @@ fn move_to_leaf(directory: &Path) -> Result<()> {
             leaf.display()
         )),
         Err(Errno::EEXIST) => {}
-        Err(errno) => bail!("cannot make the cgroup {leaf:?}: {errno}"),
+        failed => failed.with_context(|| format!("cannot make the cgroup {leaf:?}"))?,
     }
     for pid in read(directory, "cgroup.procs")?.lines() {
         match control_file::write(&leaf, "cgroup.procs", pid) {
-            Ok(()) | Err(Errno::ESRCH) => {} // ESRCH: it has ended
-            Err(errno) if pid == "0" => bail!(
-                "cannot empty the cgroup {directory:?}: {errno} (it holds processes of another \
-                 PID namespace)"
-            ),
-            Err(errno) => bail!("cannot move process {pid} into {leaf:?}: {errno}"),
+            Err(Errno::ESRCH) => {} // it has ended
+            moved if pid == "0" => moved
+                .advise(|_| "it holds processes of another PID namespace")
+                .with_context(|| format!("cannot empty the cgroup {directory:?}"))?,
+            moved => moved.with_context(|| format!("cannot move process {pid} into {leaf:?}"))?,
         }
     }
     Ok(())

@@ -9,7 +9,8 @@ use crate::delegation;
 use crate::hierarchy::{Hierarchies, Hierarchy, Kind, Version, Wanted};
 use crate::limits::Limits;
 use crate::removal::{remove, remove_if_empty, tell};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
+use launcher::Advise;
 use launcher::locked_directory::{LockedDirectory, without_owner};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
@@ -116,14 +117,12 @@ impl Group {
 
     /// Moves this process into the cgroup: 0 is whoever writes.
     pub(crate) fn enter(&self) -> Result<()> {
-        write(&self.entrance, b"0").map(drop).map_err(|errno| {
-            let advice = match errno {
-                Errno::ENODEV => "somebody has removed it: start again",
-                Errno::EINVAL => "a real-time process? See sched(7), real-time group scheduling",
-                _ => "see cgroups(7)",
-            };
-            anyhow!("cannot enter the cgroup {:?}: {errno} ({advice})", self.path())
-        })
+        let entered = write(&self.entrance, b"0").map(drop).advise(|errno| match errno {
+            Errno::ENODEV => "somebody has removed it: start again",
+            Errno::EINVAL => "a real-time process? See sched(7), real-time group scheduling",
+            _ => "see cgroups(7)",
+        });
+        entered.with_context(|| format!("cannot enter the cgroup {:?}", self.path()))
     }
 }
 
@@ -150,7 +149,7 @@ fn make_and_lock(version: Version, parent: &Path) -> Result<Made> {
                 }
                 Err(Errno::EEXIST) => {}
                 Err(Errno::ENOENT) => break, // the last container in `parent` has removed it
-                Err(errno) => bail!("cannot make the cgroup {path:?}: {errno}"),
+                failed => failed.with_context(|| format!("cannot make the cgroup {path:?}"))?,
             }
         }
     }

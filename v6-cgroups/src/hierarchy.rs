@@ -101,7 +101,10 @@ impl Hierarchies {
                 Ok(it) if it.filesystem_type() == found.version.magic() => {}
                 // Something else is mounted on top of it, or above.
                 Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => continue,
-                Err(errno) => bail!("cannot look at {}: {errno}", found.mount_point.display()),
+                Err(errno) => {
+                    let cannot = || format!("cannot look at {}", found.mount_point.display());
+                    return Err(errno).with_context(cannot);
+                }
             }
             if found.version == Version::V2 {
                 let path = found.mount_point.join("cgroup.controllers");

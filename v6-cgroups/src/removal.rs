@@ -2,7 +2,7 @@
 //! is removed all the same.
 
 use crate::hierarchy::Version;
-use anyhow::{Context, Error, Result, anyhow};
+use anyhow::{Context, Error, Result};
 use launcher::command_line::{note, one_line};
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
@@ -35,7 +35,8 @@ pub(crate) fn remove(version: Version, path: &Path) {
             Ok(()) | Err(Errno::ENOENT) => return,
             Err(Errno::EBUSY) if Instant::now() < deadline => {}
             Err(errno) => {
-                failures.push(anyhow!("cannot remove the cgroup {path:?}: {errno}"));
+                let cannot = format!("cannot remove the cgroup {path:?}");
+                failures.push(Error::new(errno).context(cannot));
                 return failures.iter().for_each(tell);
             }
         }
@@ -100,7 +101,7 @@ fn remove_those_in(version: Version, path: &Path, failures: &mut Vec<Error>) -> 
                     Err(error) => Some(error),
                 }
             }
-            Err(errno) => Some(anyhow!("{errno}")),
+            Err(errno) => Some(errno.into()),
         };
         if let Some(failure) = failure {
             if !inner.is_blocked {

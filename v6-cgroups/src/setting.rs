@@ -1,7 +1,8 @@
 //! A limit: one file of a cgroup, and what is to stand in it.
 
 use crate::control_file;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
+use launcher::Advise;
 use launcher::command_line::note;
 use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
@@ -32,24 +33,20 @@ impl Setting {
     pub(crate) fn write(&self, cgroup: &Path) -> Result<()> {
         let Setting { file, value, may_be_missing } = self;
         let path = cgroup.join(file);
-        let failed = |errno: Errno| {
-            let advice = match errno {
-                Errno::ENOENT => {
-                    "this kernel has no such file: it lacks that controller, or a part"
-                }
-                Errno::EINVAL => "it is too large, or larger than a cgroup above allows",
-                _ => "see cgroups(7)",
-            };
-            anyhow!("cannot write {value:?} to {path:?}: {errno} ({advice})")
+        let cannot = || format!("cannot write {value:?} to {path:?}");
+        let cure = |errno| match errno {
+            Errno::ENOENT => "this kernel has no such file: it lacks that controller, or a part",
+            Errno::EINVAL => "it is too large, or larger than a cgroup above allows",
+            _ => "see cgroups(7)",
         };
         match control_file::write(cgroup, file, value) {
             Err(Errno::ENOENT) if *may_be_missing => {
                 tell_of_swap();
                 return Ok(());
             }
-            result => result.map_err(failed)?,
+            result => result.advise(cure).with_context(cannot)?,
         }
-        let taken = control_file::read(cgroup, file).map_err(failed)?;
+        let taken = control_file::read(cgroup, file).advise(cure).with_context(cannot)?;
         let taken = taken.trim();
         match compare(value, taken) {
             Taken::Exactly => {}
