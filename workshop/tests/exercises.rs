@@ -44,8 +44,10 @@ fn main() -> Result<ExitCode> {
 /// Two runs in one checkout would make the programs anew under each other's hands.
 fn one_at_a_time(target: &Path) -> Result<Flock<File>> {
     fs::create_dir_all(target)?;
-    let lock = File::create(target.join("exercises-lock")).context("make a lock")?;
-    Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| errno).context("wait for it")
+    let lock = File::create(target.join("exercises-lock")).context("cannot make a lock")?;
+    Flock::lock(lock, FlockArg::LockExclusive)
+        .map_err(|(_, errno)| errno)
+        .context("cannot wait for the lock")
 }
 
 fn program_of(exercise: &Exercise, variant: &Variant) -> String {

@@ -50,7 +50,7 @@ pub fn measure(programs: &Programs, runs: usize, table: &mut Table) -> Result<()
 pub(super) fn in_own_network<T: Send>(body: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     in_own(CloneFlags::CLONE_NEWNET, || {
         mount(Some("run"), "/run", Some("tmpfs"), MsFlags::empty(), None::<&str>)
-            .context("a /run of its own")?;
+            .context("cannot mount a /run of its own")?;
         // A way out that leads nowhere: pasta wants one to exist.
         for words in [
             "link set lo up",
@@ -191,7 +191,7 @@ fn throughput(address: SocketAddr) -> Result<f64> {
         let mut buffer = vec![0; 1 << 20];
         let (mut bytes, start) = (0_usize, Instant::now());
         while start.elapsed() < Duration::from_secs(1) {
-            match stream.read(&mut buffer).context("read from the server")? {
+            match stream.read(&mut buffer).context("cannot read from the server")? {
                 0 => bail!("the server at {address} ended the connection"),
                 length => bytes += length,
             }
@@ -217,7 +217,7 @@ fn round_trip(address: SocketAddr) -> Result<f64> {
 /// Connects, and says what is wanted: `s` a stream without end, `e` an echo.
 fn ask(address: SocketAddr, what: u8) -> Result<TcpStream> {
     let mut stream =
-        TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
+        TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.set_nodelay(true)?;
     stream.write_all(&[what])?;

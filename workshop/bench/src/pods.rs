@@ -274,7 +274,7 @@ impl Pod {
 
     fn line(&mut self) -> Result<String> {
         let mut line = String::new();
-        self.output.read_line(&mut line).context("read from the pod")?;
+        self.output.read_line(&mut line).context("cannot read from the pod")?;
         Ok(line.trim_end().to_owned())
     }
 
@@ -288,7 +288,7 @@ impl Pod {
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        kill(self.pid()?, signal).context("kill")
+        kill(self.pid()?, signal).context("cannot send a signal to the pod")
     }
 
     fn pid(&self) -> Result<Pid> {

@@ -233,7 +233,8 @@ fn run(command: &mut Command, log: &Path) -> Result<u64> {
 
 /// The time that all children took which were waited for (getrusage(2)).
 fn cpu_of_children() -> Result<Duration> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("getrusage")?;
+    let usage =
+        getrusage(UsageWho::RUSAGE_CHILDREN).context("cannot ask for the time of the children")?;
     let microseconds =
         usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(Duration::from_micros(u64::try_from(microseconds)?))

@@ -2,7 +2,7 @@
 
 use crate::blobs::Blobs;
 use crate::digest::Digest;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -130,7 +130,7 @@ pub(super) fn read_json<T: DeserializeOwned>(
 }
 
 pub(super) fn parse<T: DeserializeOwned>(name: &str, content: &[u8]) -> Result<T> {
-    serde_json::from_slice(content).map_err(|error| anyhow!("cannot understand {name}: {error}"))
+    serde_json::from_slice(content).with_context(|| format!("cannot understand {name}"))
 }
 
 pub(super) fn check(name: &str, wanted: &Digest, found: &Digest) -> Result<()> {

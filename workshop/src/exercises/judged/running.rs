@@ -38,7 +38,7 @@ impl Running {
                 return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
             }
             let mut ready = [PollFd::new(self.stdout.as_fd(), PollFlags::POLLIN)];
-            let limit = PollTimeout::try_from(TIME_LIMIT).context("a time limit")?;
+            let limit = PollTimeout::try_from(TIME_LIMIT).context("cannot wait for so long")?;
             let count = poll(&mut ready, limit).context("cannot wait for output")?;
             let seen = format!("nothing for {} seconds", TIME_LIMIT.as_secs());
             expect(count > 0, "the command prints something", &seen, "whether it is started")?;
