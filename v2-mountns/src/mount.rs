@@ -37,6 +37,11 @@ impl Mount {
                 None => fsconfig_set(&context, option, None)?,
             }
         }
+        if flags.contains(MsFlags::MS_RDONLY) {
+            // The file system as well as this mount of it. Else root of a user namespace, who sees
+            // this one, could mount the same once more, to write to.
+            fsconfig_set(&context, "ro", None)?;
+        }
         fsconfig_create(&context)?;
         // The four flags that we use have the same numbers here (MOUNT_ATTR_RDONLY ...).
         Ok(Mount { root: fsmount(&context, flags.bits())? })

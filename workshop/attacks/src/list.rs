@@ -435,8 +435,8 @@ pub(super) const ALL: &[Attack] = &[
     Attack {
         id: "core-pattern",
         does: "open for writing the file that names a program, which the kernel starts on the host",
-        why: "/proc/sys/kernel/core_pattern is the machine's, in whatever namespace one is. Who \
-              is root only in a user namespace may not write to it.",
+        why: "/proc/sys/kernel/core_pattern is the machine's, in whatever namespace one is. A \
+              root in a user namespace may not write to it.",
         docker: "Docker mounts /proc/sys read-only.",
         attacker: attacker::write_core_pattern,
         victim: victim::NOBODY,
