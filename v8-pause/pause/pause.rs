@@ -19,11 +19,11 @@ fn main(kernel: &Kernel) -> u8 {
     if kernel.getpid() != 1 {
         kernel.write(STDERR, b"Warning: pause should be the first process\n");
     }
-    kernel.set_name(c"pause");
     // A blocked signal waits until somebody takes it. So there are no handlers, which could
     // interrupt anything, and nothing happens while there is nothing to do. Even for PID 1, to
     // which the kernel gives no signal that it does not handle, a blocked one waits: signal(7).
     kernel.block_all_signals();
+    kernel.set_name(c"pause");
     loop {
         match kernel.wait_for_signal(&[TERMINATE, INTERRUPT, CHILD]) {
             TERMINATE | INTERRUPT => return 0,
