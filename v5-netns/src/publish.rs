@@ -2,7 +2,7 @@
 
 use crate::namespace::Namespace;
 use anyhow::{Context, Result, ensure};
-use launcher::command_line::{note, one_line, report};
+use launcher::command_line::{one_line, report, tell_left_behind};
 use launcher::{Advise, Child, Forked, exit_now};
 use nix::errno::Errno;
 use nix::sys::prctl::set_name;
@@ -162,9 +162,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         // One that has ended by itself can still be signalled, until it is reaped.
-        if let Err(error) = self.0.end(Signal::SIGKILL) {
-            note(format_args!("left behind: the proxy: {}", one_line(&error)));
-        }
+        tell_left_behind(self.0.end(Signal::SIGKILL).context("the proxy"));
     }
 }
 

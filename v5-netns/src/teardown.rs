@@ -6,7 +6,7 @@
 use crate::bridge::{self, Alias, BRIDGE};
 use crate::{forwarding, nat};
 use anyhow::{Context, Result};
-use launcher::command_line::{note, one_line};
+use launcher::command_line::tell_left_behind;
 use netlink::{Link, Netlink};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
@@ -86,8 +86,7 @@ fn tear_down(host: &Netlink, bridge: Option<&Link>) -> Failures {
 
 /// Tells what is left behind, one line each.
 pub(crate) fn tell(swept: Result<Failures>) {
-    for error in swept.unwrap_or_else(|error| vec![error]) {
-        note(format_args!("left behind: {}", one_line(&error)));
-    }
+    let failures = swept.unwrap_or_else(|error| vec![error]);
+    failures.into_iter().map(Err).for_each(tell_left_behind);
 }
 // ANCHOR_END: sweeper

@@ -4,6 +4,7 @@
 use crate::hierarchy::Version;
 use anyhow::{Context, Error, Result};
 use launcher::command_line::{note, one_line};
+use launcher::lookup::by_descriptor;
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
@@ -11,7 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -91,8 +92,7 @@ fn remove_those_in(version: Version, path: &Path, failures: &mut Vec<Error>) -> 
         let failure = match unlinkat(&above, &inner.name, UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => None,
             Err(Errno::EBUSY) if !inner.is_blocked && Instant::now() < deadline => {
-                let this = PathBuf::from(format!("/proc/self/fd/{}", here.as_raw_fd()));
-                match version.kill_all(&this, deadline) {
+                match version.kill_all(&by_descriptor(&here), deadline) {
                     Ok(()) => {
                         sleep(PAUSE);
                         way.push(inner); // and look again

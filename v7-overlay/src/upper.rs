@@ -6,7 +6,7 @@ use crate::layers::Layers;
 use anyhow::{Context, Result, bail, ensure};
 use image::temporary::Temporary;
 use image::xattrs::{Xattrs, tmpfs_has_user_attributes};
-use launcher::command_line::{note, one_line};
+use launcher::command_line::{note, tell_left_behind};
 use launcher::handover::{receive_descriptor, send_descriptor};
 use launcher::locked_directory::{Attempt, LockedDirectory};
 use launcher::{Advise, lookup, remove_tree};
@@ -190,9 +190,7 @@ impl Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         // The next container uses it: that is no harm, but is not passed over in silence.
-        if let Err(error) = remove_tree(&self.work) {
-            note(format_args!("left behind: {}", one_line(&error)));
-        }
+        tell_left_behind(remove_tree(&self.work));
     }
 }
 

@@ -4,7 +4,7 @@ use crate::hardening::give_up_all_capabilities;
 use crate::shared::Namespaces;
 use anyhow::{Context, Result};
 use launcher::child::children_of;
-use launcher::command_line::{note, one_line};
+use launcher::command_line::tell_left_behind;
 use launcher::in_memory::{execute, sealed};
 use launcher::terminal::leave_terminal;
 use launcher::{Child, Container, close_on_exec_from_3};
@@ -94,9 +94,7 @@ impl Pause {
 
 impl Drop for Pause {
     fn drop(&mut self) {
-        if let Err(error) = self.in_between.child().end(KILL) {
-            note(format_args!("left behind: pause: {}", one_line(&error)));
-        }
+        tell_left_behind(self.in_between.child().end(KILL).context("pause"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use launcher::Container;
-use launcher::command_line::{note, one_line};
+use launcher::command_line::tell_left_behind;
 use launcher::signals::{Interrupts, hold_signals};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
@@ -127,9 +127,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         if self.status.is_none() {
             // An error of ours: nobody carries any more.
-            if let Err(error) = self.container.child().end(KILL) {
-                note(format_args!("left behind: the command: {}", one_line(&error)));
-            }
+            tell_left_behind(self.container.child().end(KILL).context("the command"));
         }
     }
 }

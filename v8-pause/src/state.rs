@@ -5,7 +5,7 @@
 //! without a lock has no owner any more, and the next start removes it.
 
 use anyhow::{Context, Result, bail};
-use launcher::command_line::{note, one_line};
+use launcher::command_line::{note, one_line, tell_left_behind};
 use launcher::locked_directory::{Attempt, LockedDirectory, Turn, without_owner};
 use launcher::{bounded, remove_tree};
 use nix::fcntl::{AT_FDCWD, ResolveFlag};
@@ -119,9 +119,7 @@ impl Drop for State {
             return; // somebody was faster
         }
         let removed = Turn::take(&self.parent).and_then(|_turn| remove_tree(&self.path));
-        if let Err(error) = removed {
-            note(format_args!("left behind: {}", one_line(&error)));
-        }
+        tell_left_behind(removed);
     }
 }
 

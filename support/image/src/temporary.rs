@@ -5,7 +5,7 @@
 
 use crate::cache::{make_closed, remove_dead};
 use anyhow::{Context, Result};
-use launcher::command_line::{note, one_line};
+use launcher::command_line::tell_left_behind;
 use launcher::locked_directory::LockedDirectory;
 use launcher::remove_tree;
 use std::fs;
@@ -50,8 +50,6 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         // The next container removes it: that is no harm, but is not passed over in silence.
-        if let Err(error) = remove_tree(self.path()) {
-            note(format_args!("left behind: {}", one_line(&error)));
-        }
+        tell_left_behind(remove_tree(self.path()));
     }
 }

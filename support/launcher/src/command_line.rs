@@ -109,6 +109,14 @@ pub fn note(text: fmt::Arguments) {
     print_line(&format!("Note: {text}"));
 }
 
+/// Tells what a tear-down could not take away. That stops nobody, since there is more to take away,
+/// but it is not passed over in silence either.
+pub fn tell_left_behind(torn_down: Result<()>) {
+    if let Err(error) = torn_down {
+        note(format_args!("left behind: {}", one_line(&error)));
+    }
+}
+
 /// One write(2): the line of another process cannot come between. Whatever words of others are in
 /// it, it is one line, and changes no terminal.
 fn print_line(line: &str) {

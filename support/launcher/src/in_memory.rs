@@ -1,6 +1,7 @@
 //! Programs in memory: no path leads to them, and sealed they cannot be changed by anybody.
 
 use crate::Advise;
+use crate::lookup::by_descriptor;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -13,7 +14,7 @@ use std::env;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -72,8 +73,8 @@ pub fn sealed(name: &CStr, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Re
     fill(&mut file).context("cannot copy a program into memory")?;
     seal(&file).context("cannot seal a program in memory")?;
     // A file that is open for writing cannot be executed (ETXTBSY).
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    File::open(&path).with_context(|| format!("cannot open {path}"))
+    let path = by_descriptor(&file);
+    File::open(&path).with_context(|| format!("cannot open {}", path.display()))
 }
 
 /// Adds all seals. While the kernel itself still holds a page that was written, it says EBUSY. It

@@ -5,7 +5,7 @@
 //! and unpacked in our cache. Nothing is installed, and root is not needed.
 
 use anyhow::{Context, Result, anyhow, bail};
-use launcher::command_line::{note, one_line};
+use launcher::command_line::{note, one_line, tell_left_behind};
 use launcher::elf_file::ElfFile;
 use launcher::{bounded, program, remove_tree};
 use nix::fcntl::ResolveFlag;
@@ -201,8 +201,6 @@ impl WorkDirectory {
 
 impl Drop for WorkDirectory {
     fn drop(&mut self) {
-        if let Err(error) = remove_tree(&self.0) {
-            note(format_args!("left behind: {}", one_line(&error)));
-        }
+        tell_left_behind(remove_tree(&self.0));
     }
 }

@@ -9,18 +9,18 @@
 //! (flock(2)): the kernel opens it when its holder ends, however it ends. The number in the name
 //! tells nothing, because another PID namespace has processes of the same numbers.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use launcher::locked_directory::LockedDirectory;
 use launcher::mountinfo::{Mount, mounts_of};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::AT_FDCWD;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
@@ -60,7 +60,7 @@ fn tree_of(mount: Mount) -> Option<Tree> {
 /// The cgroups of one host, from outside. They go when this is dropped.
 pub(crate) struct HostCgroups {
     pub(crate) name: String,
-    directories: Vec<(PathBuf, Flock<File>)>,
+    directories: Vec<(PathBuf, LockedDirectory)>,
 }
 
 impl HostCgroups {
@@ -105,27 +105,12 @@ impl Drop for HostCgroups {
 }
 
 /// Makes a cgroup and locks it. None if there is one, or if a sweep took it in between.
-fn make_and_lock(directory: &Path) -> io::Result<Option<Flock<File>>> {
+fn make_and_lock(directory: &Path) -> Result<Option<LockedDirectory>> {
     match fs::create_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-        result => result.and_then(|()| lock_if_free(directory)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+        made => made?,
     }
-}
-
-/// Locks a cgroup. None if somebody has it locked, or has removed it.
-fn lock_if_free(directory: &Path) -> io::Result<Option<Flock<File>>> {
-    let opened = match File::open(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        result => result?,
-    };
-    let lock = match Flock::lock(opened, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => lock,
-        Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
-        Err((_, errno)) => return Err(errno.into()),
-    };
-    // Between the two calls it may have been removed, and another made in its place.
-    let locked = lock.metadata()?.ino();
-    Ok(fs::metadata(directory).is_ok_and(|named| named.ino() == locked).then_some(lock))
+    Ok(LockedDirectory::try_take(AT_FDCWD, directory)?.taken())
 }
 
 /// Removes the cgroups of hosts whose test run was killed.
@@ -133,7 +118,7 @@ pub(crate) fn sweep() -> Result<()> {
     for tree in trees()? {
         for entry in fs::read_dir(tree.mount_point)?.flatten() {
             if entry.file_name().to_string_lossy().starts_with(PREFIX)
-                && let Some(_lock) = lock_if_free(&entry.path())?
+                && let Some(_no_owner) = LockedDirectory::try_take(AT_FDCWD, &entry.path())?.taken()
             {
                 remove(&entry.path())?;
             }

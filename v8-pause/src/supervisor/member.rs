@@ -6,7 +6,7 @@ use crate::state::Running;
 use anyhow::{Result, anyhow};
 use launcher::Container;
 use launcher::child::children_of;
-use launcher::command_line::{Failure, errno_in, note, one_line, report};
+use launcher::command_line::{Failure, errno_in, note, one_line, report, tell_left_behind};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use relay::lines::{Ends, Stream, pipes};
@@ -52,9 +52,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         let ended = self.in_between.child().end(KILL);
         let left = self.namespaces.as_ref().map_or(Ok(()), Namespaces::kill_all);
-        for error in [ended, left].into_iter().filter_map(Result::err) {
-            note(format_args!("left behind: {}", one_line(&error)));
-        }
+        [ended, left].into_iter().for_each(tell_left_behind);
     }
 }
 

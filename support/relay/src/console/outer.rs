@@ -2,13 +2,14 @@
 
 use crate::system_calls;
 use anyhow::{Context, Result};
+use launcher::lookup::by_descriptor;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::pty::Winsize;
 use nix::sys::stat::Mode;
 use nix::sys::termios::{OutputFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{getpgrp, tcgetpgrp};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The terminal of the caller, in front of the one that the command has. Dropped, it gets its
 /// settings back.
@@ -125,9 +126,8 @@ pub(super) fn is_in_foreground(terminal: impl AsFd) -> bool {
 /// # Errors
 /// Those of dup(2).
 pub(super) fn reopen(terminal: BorrowedFd, access: OFlag) -> Result<OwnedFd> {
-    let path = format!("/proc/self/fd/{}", terminal.as_raw_fd());
     let flags = access | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    match open(path.as_str(), flags, Mode::empty()) {
+    match open(&by_descriptor(terminal), flags, Mode::empty()) {
         Ok(own) => Ok(own),
         // EACCES: it is another user's, as after su(1). What is read is there then; but if it takes
         // nothing, we wait with it, and hear of nothing else meanwhile.
