@@ -8,13 +8,17 @@
 //! | [`new_root`] | the directory that will be `/`, its /proc, and the change of root |
 //! | [`dev`] | a small /dev |
 //! | [`volume`] | files and directories of the host, inside |
+//! | [`tmpfs`] | directories in memory, beside them |
+//! | `mount_point` | where something is mounted inside |
 //! | [`mount`] | a mount as a descriptor, with a place or without |
 //! | `system_calls` | all `unsafe` of this crate |
 
 pub mod dev;
 pub mod mount;
+mod mount_point;
 pub mod new_root;
 mod system_calls;
+pub mod tmpfs;
 pub mod volume;
 
 pub use mount::Mount;

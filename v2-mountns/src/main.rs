@@ -31,7 +31,7 @@ fn run() -> Result<u8> {
         let root = NewRoot::bind(&rootfs)?;
         root.mount_proc()?;
         root.mount_dev()?;
-        root.mount_volumes(&args.volumes.volumes)?;
+        root.mount_volumes(&args.volumes)?;
         root.pivot()?;
         exec(&args.container.command)
     })?;

@@ -63,7 +63,16 @@ impl Mount {
     /// # Errors
     /// Those of mount_setattr(2): EBUSY if a file in it is open for writing.
     pub fn make_read_only(&self) -> nix::Result<()> {
-        system_calls::mount_setattr(&self.root, libc::MOUNT_ATTR_RDONLY)
+        system_calls::mount_setattr(&self.root, libc::MOUNT_ATTR_RDONLY, libc::AT_RECURSIVE)
+    }
+
+    /// Makes this one mount read-only, and leaves those below it as they are. Other mounts of the
+    /// same file system, such as the host's, are written to as before.
+    ///
+    /// # Errors
+    /// As [`Mount::make_read_only`].
+    pub fn make_top_read_only(&self) -> nix::Result<()> {
+        system_calls::mount_setattr(&self.root, libc::MOUNT_ATTR_RDONLY, 0)
     }
 
     /// Puts it on an open file or directory, whatever that is called by now.

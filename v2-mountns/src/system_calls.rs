@@ -66,10 +66,10 @@ pub(crate) fn fsmount(context: &OwnedFd, attributes: u64) -> nix::Result<OwnedFd
     new_descriptor(unsafe { libc::syscall(libc::SYS_fsmount, context, flags, attributes) })
 }
 
-/// mount_setattr(2): sets attributes of a mount and of all that are mounted below it.
-pub(crate) fn mount_setattr(mount: &OwnedFd, attr_set: u64) -> nix::Result<()> {
+/// mount_setattr(2): sets attributes of a mount, with AT_RECURSIVE also of all below it.
+pub(crate) fn mount_setattr(mount: &OwnedFd, attr_set: u64, flags: i32) -> nix::Result<()> {
     let attributes = libc::mount_attr { attr_set, attr_clr: 0, propagation: 0, userns_fd: 0 };
-    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    let flags = libc::AT_EMPTY_PATH | flags;
     // SAFETY: the path is a C string, the structure and its size belong together; both outlive the
     // call, which only reads them.
     let result = unsafe {

@@ -1,20 +1,22 @@
-//! Volumes: files and directories of the host, inside.
+//! Volumes: files and directories of the host, inside; and what is mounted beside them.
 
 use crate::mount::Mount;
-use crate::new_root::{NewRoot, OF_SOMEBODY_ELSE};
+use crate::mount_point;
+use crate::new_root::NewRoot;
+use crate::tmpfs::Tmpfs;
 use anyhow::{Context, Result, bail, ensure};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use launcher::Advise;
 use launcher::command_line::one_line;
-use launcher::lookup::{self, find_or_make, is_directory, open_in};
+use launcher::lookup::{is_directory, open_in};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::stat::fstat;
 use std::ffi::OsStr;
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// One `--volume HOST:CONTAINER[:ro]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +29,22 @@ pub struct Volume {
     pub read_only: bool,
 }
 
-/// `-v`, for the command lines of all steps from here on.
-#[derive(Debug, clap::Args)]
+/// `-v`, `--tmpfs` and `--read-only`, for the command lines of all steps from here on.
+#[derive(Debug, Default, clap::Args)]
 pub struct VolumeArgs {
-    /// Show a file or directory of the host inside (can be given more than once)
+    /// Show a file or directory of the host
     #[arg(short = 'v', long = "volume", value_name = "HOST:CONTAINER[:ro]")]
     #[arg(value_parser = OsStringValueParser::new().try_map(|text| Volume::parse(&text)))]
     pub volumes: Vec<Volume>,
+
+    /// Mount an empty directory in memory
+    #[arg(long, value_name = "DIR[:OPTIONS]")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(|text| Tmpfs::parse(&text)))]
+    pub tmpfs: Vec<Tmpfs>,
+
+    /// Make the root directory read-only (not volumes)
+    #[arg(long)]
+    pub read_only: bool,
 }
 
 impl Volume {
@@ -57,17 +68,8 @@ impl Volume {
         ensure!(mode == "ro" || mode == "rw", "the third part is {mode:?}, not ro or rw");
         let source = Volume::find_source(Path::new(source))
             .with_context(|| format!("cannot find {source:?} on the host"))?;
-        let target = Path::new(target);
-        ensure!(target.is_absolute(), "the path inside, {target:?}, does not start with /");
-        ensure!(
-            !target.components().any(|part| part == Component::ParentDir),
-            "{target:?} goes through .."
-        );
-        ensure!(
-            target.components().count() > 1,
-            "the path inside is /, which is the rootfs itself"
-        );
-        Ok(Volume { source, target: target.to_owned(), read_only: mode == "ro" })
+        let target = mount_point::read(target)?;
+        Ok(Volume { source, target, read_only: mode == "ro" })
     }
 
     /// The path of a file or directory of the host without a symbolic link in it: a `source`.
@@ -83,68 +85,80 @@ impl Volume {
     }
 }
 
+/// What one of the options mounts, and where.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    Volume(&'a Volume),
+    Tmpfs(&'a Tmpfs),
+}
+
+// ANCHOR: outer_first
+impl VolumeArgs {
+    /// All that is to be mounted, in the order given, but what lies deeper comes later: else the
+    /// outer one would hide the inner.
+    fn outer_first(&self) -> Vec<Wanted<'_>> {
+        let tmpfs = self.tmpfs.iter().map(Wanted::Tmpfs);
+        let mut all: Vec<_> = self.volumes.iter().map(Wanted::Volume).chain(tmpfs).collect();
+        all.sort_by_key(|wanted| wanted.target().components().count());
+        all
+    }
+}
+// ANCHOR_END: outer_first
+
+impl Wanted<'_> {
+    fn target(&self) -> &Path {
+        match self {
+            Wanted::Volume(volume) => &volume.target,
+            Wanted::Tmpfs(tmpfs) => &tmpfs.target,
+        }
+    }
+}
+
 impl NewRoot {
     // ANCHOR: mount_volumes
-    /// Mounts the volumes, in the order given. A missing mount point is made, and stays.
+    /// Mounts the volumes, and what is mounted beside them. A missing mount point is made, and
+    /// stays. So it is after all of them that the root directory can become read-only.
     ///
     /// A symbolic link in the rootfs is followed as if the rootfs were `/` already: a `/data` that
     /// points to `/etc` is the container's /etc, never the host's.
     ///
     /// # Errors
-    /// Those of open_tree(2), mount_setattr(2), openat2(2) and move_mount(2); ELOOP if a symbolic
-    /// link has come into the path of a source.
-    pub fn mount_volumes(&self, volumes: &[Volume]) -> Result<()> {
-        for Volume { source, target, read_only } in volumes {
-            let opened = open_source(source)?;
-            let mount = Mount::copy_of(&opened)
-                .with_context(|| format!("cannot copy the mount of {source:?}"))?;
-            if *read_only {
-                mount
-                    .make_read_only()
-                    .with_context(|| format!("cannot make {source:?} read-only"))?;
+    /// Those of open_tree(2), fsopen(2), mount_setattr(2), openat2(2) and move_mount(2); ELOOP if a
+    /// symbolic link has come into the path of a source.
+    pub fn mount_volumes(&self, args: &VolumeArgs) -> Result<()> {
+        for wanted in args.outer_first() {
+            match wanted {
+                Wanted::Volume(volume) => self.mount_volume(volume)?,
+                Wanted::Tmpfs(tmpfs) => self.mount_tmpfs(tmpfs)?,
             }
-            let found = fstat(&opened).with_context(|| format!("cannot look at {source:?}"))?;
-            let place = self.place_of_volume(target, is_directory(&found))?;
-            mount
-                .attach(place)
-                .with_context(|| format!("cannot mount {source:?} on {target:?}"))?;
+        }
+        if args.read_only {
+            let made = self.mount.make_top_read_only();
+            made.context("cannot make the root directory read-only")?;
         }
         Ok(())
     }
+
+    fn mount_volume(&self, Volume { source, target, read_only }: &Volume) -> Result<()> {
+        let opened = open_source(source)?;
+        let mount = Mount::copy_of(&opened)
+            .with_context(|| format!("cannot copy the mount of {source:?}"))?;
+        if *read_only {
+            let made = mount.make_read_only();
+            made.with_context(|| format!("cannot make {source:?} read-only"))?;
+        }
+        let found = fstat(&opened).with_context(|| format!("cannot look at {source:?}"))?;
+        let place = self.place_of_volume(target, is_directory(&found))?;
+        mount.attach(place).with_context(|| format!("cannot mount {source:?} on {target:?}"))
+    }
     // ANCHOR_END: mount_volumes
 
-    /// Mounts an open file on `target`, as a volume.
-    ///
-    /// # Errors
-    /// As [`NewRoot::mount_volumes`].
-    pub fn mount_file(&self, file: impl AsFd, target: &Path) -> Result<()> {
-        let place = self.place_of_volume(target, false)?;
-        Mount::copy_of(file)
-            .and_then(|mount| mount.attach(place))
-            .with_context(|| format!("cannot mount a file on {target:?}"))
+    fn mount_tmpfs(&self, tmpfs: &Tmpfs) -> Result<()> {
+        let target = &tmpfs.target;
+        let place = self.place_of_volume(target, true)?;
+        let made = tmpfs.make().and_then(|mount| mount.attach(place));
+        made.with_context(|| format!("cannot mount a tmpfs on {target:?}"))
     }
-
-    // ANCHOR: place_of_volume
-    /// Opens the place of a volume; what is missing of it is made, directory by directory.
-    fn place_of_volume(&self, target: &Path, is_directory: bool) -> Result<OwnedFd> {
-        let opened = find_or_make(&self.mount, target, is_directory);
-        let checked = opened.and_then(|place| Ok((fstat(&place)?, place)));
-        let checked = checked.advise(|errno| match errno {
-            Errno::ELOOP => "symbolic links that lead in a circle, or into /proc/PID",
-            Errno::EROFS => "make it yourself: the root directory is read-only",
-            Errno::EACCES => OF_SOMEBODY_ELSE,
-            Errno::ENOTDIR => "a part of its path is a file",
-            _ => "see openat2(2)",
-        });
-        let (found, place) =
-            checked.with_context(|| format!("cannot make the mount point {target:?}"))?;
-        ensure!(
-            is_directory == lookup::is_directory(&found),
-            "cannot mount on {target:?}: one is a file, the other a directory"
-        );
-        Ok(place)
-    }
-    // ANCHOR_END: place_of_volume
 }
 
 // ANCHOR: open_source

@@ -43,7 +43,7 @@ fn run() -> Result<u8> {
         root.mount_proc()?;
         root.mount_dev()?;
         network.mount_into(&root, &args.uts.hostname)?;
-        root.mount_volumes(&args.volumes.volumes)?;
+        root.mount_volumes(&args.volumes)?;
         root.pivot()?;
         exec(&args.container.command)
     })?;

@@ -49,7 +49,7 @@ fn run() -> Result<u8> {
         root.mount_dev()?;
         network.mount_into(&root, &args.uts.hostname)?;
         cgroup.mount_into(&root)?;
-        root.mount_volumes(&args.volumes.volumes)?;
+        root.mount_volumes(&args.volumes)?;
         root.pivot()?;
         exec(&args.container.command)
     })?;

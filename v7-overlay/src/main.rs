@@ -12,9 +12,8 @@ use v5_netns::{Network, NetworkArgs};
 use v6_cgroups::{Cgroup, Limits};
 use v7_overlay::{Layers, Overlay, OverlayArgs, ProcessArgs, exec_in_image};
 
-/// Run a command, or an image, with its own root directory, mounts, process numbers, hostname,
-/// network and limits; what it writes goes to a layer of its own. It is no sandbox: run as root
-/// only what you trust
+/// Run a command, or an image, with its own files, mounts, process numbers, hostname, network and
+/// limits. It is no sandbox: run as root only what you trust
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]
@@ -58,7 +57,7 @@ fn run() -> Result<u8> {
         root.mount_dev()?;
         network.mount_into(&root, &args.uts.hostname)?;
         cgroup.mount_into(&root)?;
-        root.mount_volumes(&args.volumes.volumes)?;
+        root.mount_volumes(&args.volumes)?;
         root.pivot()?;
         exec_in_image(&layers.config(), &args.process, &args.container.command)
     })?;

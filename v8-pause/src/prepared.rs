@@ -9,6 +9,7 @@ use manifest::{Container, Pod, Source};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use v2_mountns::Volume;
+use v2_mountns::volume::VolumeArgs;
 use v5_netns::Publish;
 use v6_cgroups::limits::LEAST_MEMORY;
 use v6_cgroups::{Cgroup, Limits};
@@ -35,7 +36,7 @@ pub struct Prepared {
     /// In place of the image's arguments.
     pub args: Vec<OsString>,
     /// v2: the volumes.
-    pub volumes: Vec<Volume>,
+    pub volumes: VolumeArgs,
 }
 
 /// Looks for the image of every container: `busybox` is the rootfs of v1 to v6, others are OCI
@@ -141,7 +142,7 @@ fn config(of_image: ContainerConfig, container: &Container) -> ContainerConfig {
 // ANCHOR_END: config
 
 // ANCHOR: volumes
-fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<Vec<Volume>> {
+fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<VolumeArgs> {
     let mut volumes = Vec::new();
     for mount in &container.mounts {
         let source = pod.volumes.iter().find(|volume| volume.name == mount.volume);
@@ -154,7 +155,7 @@ fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<Vec<Volume
         let target = mount.path.clone();
         volumes.push(Volume { source, target, read_only: mount.read_only });
     }
-    Ok(volumes)
+    Ok(VolumeArgs { volumes, ..VolumeArgs::default() })
 }
 // ANCHOR_END: volumes
 

@@ -14,11 +14,13 @@ mod network;
 mod processes;
 mod programs;
 mod publish;
+mod read_only;
 mod refusals;
 mod rootfs;
 mod signals;
 mod stdio;
 mod terminal;
+mod tmpfs;
 mod volumes;
 
 use crate::suite::Suite;
@@ -35,7 +37,7 @@ pub fn add(suite: Suite) -> Suite {
 }
 
 fn add_what_every_container_keeps(suite: Suite) -> Suite {
-    let parts: [fn(Suite) -> Suite; 16] = [
+    let parts: [fn(Suite) -> Suite; 18] = [
         arguments::add,
         environment::add,
         exit_status::add,
@@ -46,6 +48,8 @@ fn add_what_every_container_keeps(suite: Suite) -> Suite {
         rootfs::add,
         mounts::add,
         volumes::add,
+        tmpfs::add,
+        read_only::add,
         processes::add,
         programs::add,
         hostname::add,

@@ -459,6 +459,9 @@ fn env_workdir_user(host: &Host) {
     host.run(["-e", "=x", "true"]).assert_refused(125, &["--env", "name is empty"]);
     host.run(["-w", "/etc/passwd", "true"])
         .assert_refused(125, &["/etc/passwd", "working directory"]);
+    let missing = host.run(["--read-only", "-w", "/missing", "true"]);
+    missing.assert_refused(125, &["\"/missing\": EROFS", "(it is missing, and with --read-only"]);
+    assert_eq!(host.run(["--read-only", "-w", "/tmp", "pwd"]).text(), "/tmp\n");
     let cure = "(a number needs no entry)";
     host.run(["-u", "nosuch", "true"]).assert_refused(125, &["nosuch", "/etc/passwd", cure]);
     host.run(["-u", "0:nosuch", "true"]).assert_refused(125, &["nosuch", "/etc/group", cure]);

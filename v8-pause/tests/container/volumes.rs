@@ -13,6 +13,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("an_empty_dir_is_shared_and_goes", an_empty_dir_is_shared_and_goes)
         .both("an_empty_dir_without_a_bottom_goes_too", an_empty_dir_without_a_bottom)
         .long()
+        .both("volume_mounts_may_be_given_inner_first", volume_mounts_given_inner_first)
         .both("a_host_path_can_be_read_only", a_host_path_can_be_read_only)
         .both("a_host_path_that_became_a_link_is_refused", a_host_path_that_became_a_link)
         .both("each_container_has_its_own_root", each_container_has_its_own_root)
@@ -35,6 +36,19 @@ fn an_empty_dir_is_shared_and_goes(host: &Host) {
     let refused = pod.exec(&["-c", "b", "--", "touch", "/there/file"]);
     assert!(refused.code() == 1 && refused.stderr.contains("Read-only"), "{refused:?}");
     pod.stop(); // the leak check looks for the directory
+}
+
+/// As the kubelet does it, which sorts them by depth.
+fn volume_mounts_given_inner_first(host: &Host) {
+    let more = "  restartPolicy: Never\n  volumes: [{name: outer}, {name: inner}]\n  \
+                initContainers:\n  - name: fill\n    image: busybox\n    \
+                command: [sh, -c, 'echo inner > /i/file; echo outer > /o/file']\n    \
+                volumeMounts: [{name: outer, mountPath: /o}, {name: inner, mountPath: /i}]\n";
+    let mounts = "    volumeMounts: [{name: inner, mountPath: /data/sub}, \
+                  {name: outer, mountPath: /data}]\n";
+    let spec = scripts(more, &[("a", "cat /data/file /data/sub/file")]);
+    let outcome = run(host, &(spec + mounts));
+    assert!(outcome.text().ends_with("a | outer\na | inner\n"), "{outcome:?}");
 }
 
 /// Deeper than there are descriptors, or stack, for one who walks down; and longer than a path.

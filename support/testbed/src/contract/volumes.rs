@@ -19,6 +19,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("volume_read_only", volume_read_only)
         .both("volume_read_only_with_what_is_mounted_below", volume_read_only_recursively)
         .both("volumes_can_be_many", volumes_can_be_many)
+        .both("volumes_may_be_given_inner_first", volumes_given_inner_first)
         .both("volume_target_is_made", volume_target_is_made)
         .both("volume_target_through_a_link_stays_inside", volume_target_through_a_link)
         .both("volume_target_at_a_device", volume_target_at_a_device)
@@ -120,6 +121,31 @@ fn volumes_can_be_many(host: &Host) {
         (format!("{}/a:/mnt", dir.display()), format!("{}/b:/mnt/inner", dir.display()));
     assert_eq!(host.run(["-v", &outer, "-v", &inner, "cat", "/mnt/inner/file"]).text(), "b\n");
     host.sh("rm -f /mnt/*").text();
+}
+
+/// The outer one would hide the inner. What is equally deep stays in the order given.
+fn volumes_given_inner_first(host: &Host) {
+    let dir = host.dir("volume");
+    for name in ["a/inner", "b/deepest", "c"] {
+        fs::create_dir_all(dir.join(name)).unwrap();
+        fs::write(dir.join(name).join("file"), format!("{name}\n")).unwrap();
+        host.give(&dir.join(name));
+    }
+    fs::write(dir.join("b/file"), "b\n").unwrap();
+    let volume = |name: &str, target: &str| format!("{}/{name}:{target}", dir.display());
+    let (a, b, c) =
+        (volume("a", "/mnt"), volume("b", "/mnt/inner"), volume("c", "/mnt/./inner/deepest/"));
+    let read = "cat /mnt/inner/file /mnt/inner/deepest/file";
+    for order in [["-v", &c, "-v", &b, "-v", &a], ["-v", &b, "-v", &c, "-v", &a]] {
+        let outcome = host.run(order.iter().chain(&["sh", "-c", read]));
+        assert_eq!(outcome.text(), "b\nc\n", "{order:?}");
+    }
+    let on_tmpfs = ["-v", &b, "--tmpfs", "/mnt", "cat", "/mnt/inner/file"];
+    assert_eq!(host.run(on_tmpfs).text(), "b\n");
+    let tmpfs_on = ["--tmpfs", "/mnt/inner", "-v", &a, "ls", "-A", "/mnt/inner"];
+    assert_eq!(host.run(tmpfs_on).text(), "");
+    let same = ["-v", &volume("b", "/mnt"), "-v", &volume("c", "/mnt"), "cat", "/mnt/file"];
+    assert_eq!(host.run(same).text(), "c\n", "the later one is on top");
 }
 
 fn volume_target_is_made(host: &Host) {
