@@ -7,11 +7,11 @@ use std::path::PathBuf;
 /// Options of every step that runs one command.
 #[derive(Debug, clap::Args)]
 pub struct ContainerArgs {
-    /// Root directory of the container [default: a busybox rootfs, made on first use]
+    /// Root directory [default: busybox's, see below]
     #[arg(long, value_name = "DIR")]
     pub rootfs: Option<PathBuf>,
 
-    /// Command to run in the container, with its arguments [default: /bin/sh]
+    /// Command, with its arguments [default: /bin/sh]
     #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<OsString>,
 }

@@ -56,15 +56,15 @@ use v2_mountns::{Mount, NewRoot};
 /// `--net`, `--subnet` and `-p`, for the command lines of all steps from here on.
 #[derive(Debug, clap::Args)]
 pub struct NetworkArgs {
-    /// Network of the container [default: bridge for root, none otherwise]
-    #[arg(long, value_name = "bridge|none|host", hide_possible_values = true)]
+    /// Network [default: bridge for root, else none]
+    #[arg(long, alias = "network", value_name = "bridge|none|host", hide_possible_values = true)]
     pub net: Option<Mode>,
 
-    /// Addresses of the containers on the bridge
+    /// Addresses on the bridge
     #[arg(long, value_name = "CIDR", default_value_t, value_parser = Subnet::parse)]
     pub subnet: Subnet,
 
-    /// Let a TCP port of the host lead into the container (can be given more than once)
+    /// Let a TCP port of the host lead inside
     #[arg(short = 'p', long = "publish", value_name = "[IP:]HOST:CONTAINER")]
     #[arg(value_parser = Publish::parse)]
     pub publish: Vec<Publish>,

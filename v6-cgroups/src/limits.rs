@@ -9,16 +9,16 @@ use nix::unistd::{SysconfVar, sysconf};
 /// `--memory`, `--cpus`, `--pids-limit` and `--stats`, for the command lines from here on.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Limits {
-    /// Most memory that the container may use, such as 64m (at least 6m)
+    /// Most memory, such as 64m (at least 6m)
     #[arg(short, long, value_name = "BYTES[k|m|g]", value_parser = parse_memory)]
     #[arg(allow_hyphen_values = true)]
     pub memory: Option<u64>,
 
-    /// Most CPU time that it may use, in CPUs, such as 0.5
+    /// Most CPU time, in CPUs, such as 0.5
     #[arg(long, value_name = "N.N", value_parser = parse_cpus, allow_hyphen_values = true)]
     pub cpus: Option<f64>,
 
-    /// Most processes that it may have at a time (threads count as well)
+    /// Most processes at a time (threads count too)
     #[arg(long, value_name = "N", value_parser = parse_pids, allow_hyphen_values = true)]
     pub pids_limit: Option<u64>,
 

@@ -10,23 +10,23 @@ use std::path::PathBuf;
 /// The layers, for the command lines of all steps from here on.
 #[derive(Debug, PartialEq, Eq, clap::Args)]
 pub struct OverlayArgs {
-    /// Image to run: an OCI image layout (a directory or a tar archive), or what docker save wrote
+    /// OCI layout (or its tar), or a docker save file
     #[arg(long, value_name = "PATH[:TAG]", conflicts_with_all = ["rootfs", "layers"])]
     pub image: Option<PathBuf>,
 
-    /// Directory as a layer (can be given more than once; the first is on top)
+    /// Directory as a layer (the first is on top)
     #[arg(long = "layer", value_name = "DIR", conflicts_with = "rootfs")]
     pub layers: Vec<PathBuf>,
 
-    /// Directory that keeps what the container writes [default: in memory, gone at the end]
+    /// Where it writes to [default: in memory]
     #[arg(long, value_name = "DIR")]
     pub upper: Option<PathBuf>,
 
-    /// At the end, list what the container added (A), changed (C) and deleted (D)
+    /// At the end, list files added, changed, deleted
     #[arg(long)]
     pub changes: bool,
 
-    /// How large an unpacked image may be
+    /// Largest unpacked image
     #[arg(long, value_name = "BYTES[k|m|g]", default_value = "16g", value_parser = parse_size)]
     pub max_size: u64,
 }
@@ -45,7 +45,7 @@ impl Default for OverlayArgs {
 /// How the command is run, for the command lines of all steps from here on.
 #[derive(Debug, clap::Args)]
 pub struct ProcessArgs {
-    /// Environment variable (can be given more than once; without =VALUE: the caller's own)
+    /// Environment variable (no =VALUE: caller's)
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     #[arg(value_parser = OsStringValueParser::new().try_map(parse_variable))]
     pub env: Vec<OsString>,
@@ -54,7 +54,7 @@ pub struct ProcessArgs {
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<PathBuf>,
 
-    /// User and group, by name or number [default: the image's, or root]
+    /// Name or number [default: the image's, or root]
     #[arg(short, long, value_name = "USER[:GROUP]")]
     pub user: Option<String>,
 

@@ -3,12 +3,14 @@
 
 use crate::Caller;
 use crate::advice::Advised;
+use crate::help;
+use crate::options;
 use crate::printable::as_one_line;
 use crate::signals::AskedToEnd;
 use crate::system_calls::exit_now;
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use nix::errno::Errno;
 use std::env;
 use std::ffi::OsString;
@@ -16,25 +18,25 @@ use std::fmt;
 use std::io::{self, Write};
 
 /// Reads the command line, and settles what else the caller has left to us: umask, stdin, stdout
-/// and stderr. `--help` is printed here and ends the program.
+/// and stderr. `--help` and `--version` are printed here and end the program.
 ///
 /// # Errors
 /// What is wrong with the command line, in one line; EISDIR if one of the three is a directory.
 pub fn parse<Args: Parser>() -> Result<(Args, Caller)> {
     let caller = Caller::of_this_process();
     caller.settle()?;
-    let error = match Args::try_parse_from(words::<Args>()) {
+    let mut command = options::with_habits(Args::command());
+    let found = command.try_get_matches_from_mut(words::<Args>());
+    let error = match found.and_then(|mut found| Args::from_arg_matches_mut(&mut found)) {
         Ok(args) => return Ok((args, caller)),
-        Err(error) => error,
+        Err(error) => error.format(&mut command),
     };
     match error.kind() {
-        ErrorKind::DisplayHelp => {
-            print_help(&error, &caller)?;
-            std::process::exit(0)
-        }
-        ErrorKind::DisplayVersion => error.exit(),
-        _ => Err(anyhow!("{}", explanation(&error))),
+        ErrorKind::DisplayHelp => print_help(&error, &caller)?,
+        ErrorKind::DisplayVersion => print(&error.to_string())?,
+        _ => return Err(anyhow!("{}", explanation(&error, command.get_name()))),
     }
+    std::process::exit(0)
 }
 
 /// The words of the command line; `--help NAME` as `NAME --help`, if NAME is a subcommand. (To clap
@@ -54,37 +56,48 @@ fn words<Args: Parser>() -> Vec<OsString> {
 fn print_help(page: &clap::Error, caller: &Caller) -> Result<()> {
     let place = caller.rootfs().map(|path| path.display().to_string());
     let place = place.unwrap_or_else(|error| format!("none: {}", one_line(&error)));
-    let text = format!(
-        "{page}\nDefault root directory: {place}\n\
-         What an error means: book/src/troubleshooting.md\n"
-    );
+    print(&help::page(&page.to_string(), &place))
+}
+
+fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         // Whoever reads (head, say) has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        printed => printed.context("cannot print the help"),
+        printed => printed.context("cannot print to stdout"),
     }
 }
 
 /// clap explains itself in paragraphs: the fault, perhaps tips, the usage. Here is one line.
-fn explanation(error: &clap::Error) -> String {
+fn explanation(error: &clap::Error, program: &str) -> String {
     let text = error.to_string();
     let (text, rest) = text.split_once("\n\nUsage:").unwrap_or((&text, ""));
-    // Who has mistyped an option does not mean it as a word for the command.
-    let is_typo = text.contains("tip: a similar");
-    let is_useful = |line: &&str| !(is_typo && line.trim_start().starts_with("tip: to pass"));
+    // Who types an option does not mean it as a word for the command.
+    let is_useful = |line: &&str| !line.trim_start().starts_with("tip: to pass");
     let text = text.lines().filter(is_useful).collect::<Vec<_>>().join("\n");
     let paragraphs = text.trim_start_matches("error: ").split("\n\n");
-    let paragraphs: Vec<_> = paragraphs
+    let mut paragraphs: Vec<_> = paragraphs
         .map(|words| words.split_whitespace().collect::<Vec<_>>().join(" "))
-        .filter(|words| !words.starts_with("For more information"))
+        .filter(|words| !words.is_empty() && !words.starts_with("For more information"))
         .collect();
+    if let Some(told) = unknown_option(error).and_then(|option| options::about(option, program)) {
+        paragraphs.truncate(1); // what clap finds similar is another option
+        paragraphs.push(told);
+    }
     // Who has left something out wants to see what to write.
     let usage = match (error.kind(), rest.lines().next()) {
         (ErrorKind::MissingRequiredArgument, Some(usage)) => format!("usage:{usage}; "),
         _ => String::new(),
     };
     format!("{} ({usage}see --help)", paragraphs.join("; "))
+}
+
+/// The option that clap does not know, if that is the fault.
+fn unknown_option(error: &clap::Error) -> Option<&str> {
+    match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(option))) => Some(option),
+        _ => None,
+    }
 }
 
 /// Ends a launcher with the command's exit status, or with one line on stderr and 125, 126 or 127.

@@ -6,6 +6,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`command_line`] | options, one-line errors, exit status 125 |
+//! | [`options`] | those typed by habit, from docker run or from a later step |
+//! | `help` | a page of help, on one screen |
 //! | [`advice`] | an errno, with what its reader can do about it |
 //! | [`parse_size`] | a number of bytes, as a command line has it |
 //! | [`caller`] | who has called us, and has left what to us: umask, stdin, stdout, stderr |
@@ -48,10 +50,12 @@ pub mod directories;
 pub mod elf_file;
 mod executable;
 pub mod handover;
+mod help;
 pub mod in_memory;
 pub mod locked_directory;
 pub mod lookup;
 pub mod mountinfo;
+pub mod options;
 mod printable;
 pub mod program;
 mod removal;

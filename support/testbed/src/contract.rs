@@ -11,6 +11,7 @@ pub(crate) mod inheritance;
 pub mod inside;
 mod mounts;
 mod network;
+mod options;
 mod processes;
 mod programs;
 mod publish;
@@ -37,8 +38,9 @@ pub fn add(suite: Suite) -> Suite {
 }
 
 fn add_what_every_container_keeps(suite: Suite) -> Suite {
-    let parts: [fn(Suite) -> Suite; 18] = [
+    let parts: [fn(Suite) -> Suite; 19] = [
         arguments::add,
+        options::add,
         environment::add,
         exit_status::add,
         stdio::add,

@@ -79,6 +79,15 @@ impl Outcome {
         str::from_utf8(&self.stdout).expect("output in UTF-8")
     }
 
+    /// Requires a page of help that a screen of 80 columns and 40 rows has room for.
+    #[track_caller]
+    pub fn assert_fits_on_a_screen(&self) {
+        let text = self.text();
+        let widest = text.lines().max_by_key(|line| line.chars().count()).unwrap_or_default();
+        assert!(widest.chars().count() <= 80, "too wide: {widest}");
+        assert!(text.lines().count() <= 40, "{} rows:\n{text}", text.lines().count());
+    }
+
     /// The lines on standard error, but for the `Note:` lines of a launcher without root.
     pub fn complaints(&self) -> Vec<&str> {
         self.stderr.lines().filter(|line| !line.starts_with("Note: ")).collect()

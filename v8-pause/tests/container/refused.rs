@@ -5,7 +5,7 @@ use std::fs;
 use testbed::elsewhere::limit_memory;
 use testbed::{Host, Outcome, Suite};
 
-use crate::pod::{launcher, manifest, run, scripts};
+use crate::pod::{Pod, launcher, manifest, run, scripts};
 
 pub fn add(suite: Suite) -> Suite {
     suite
@@ -19,6 +19,7 @@ pub fn add(suite: Suite) -> Suite {
         .user("another_user_needs_root", another_user_needs_root)
         .both("wrong_arguments", wrong_arguments)
         .user("each_subcommand_has_a_page", each_subcommand_has_a_page)
+        .user("what_hands_type_by_habit", what_hands_type_by_habit)
 }
 
 fn a_wrong_manifest(host: &Host) {
@@ -136,9 +137,36 @@ fn each_subcommand_has_a_page(host: &Host) {
             assert!(text.contains(usage) && text.contains(example), "{words:?}: {text}");
             assert!(!text.contains("Commands:"), "{words:?}: {text}");
             assert!(text.contains("troubleshooting.md"), "{words:?}: {text}");
+            help.assert_fits_on_a_screen();
         }
     }
     for words in [&["help"][..], &["--help"], &["--help", "walk"]] {
-        assert!(host.run(words).text().contains("Commands:"), "{words:?}");
+        let help = host.run(words);
+        assert!(help.text().contains("Commands:"), "{words:?}");
+        help.assert_fits_on_a_screen();
+    }
+}
+
+fn what_hands_type_by_habit(host: &Host) {
+    let spec = scripts("  restartPolicy: Never\n", &[("a", "echo here")]);
+    let path = manifest(host, &spec);
+    let path = path.to_str().unwrap();
+    let outcome = host.run(["run", "-it", "--rm", "--network", "none", path]);
+    assert!(outcome.text().ends_with("a | here\n"), "{outcome:?}");
+    let mut pod = Pod::start_ready(host, &scripts("", &[("a", "echo ready; sleep 1000")]), 1);
+    for options in [&["-it"][..], &["-i", "-t", "--"], &["-itc", "a"]] {
+        let words = [options, &["echo", "-it"]].concat();
+        assert_eq!(pod.exec(&words).text(), "-it\n", "{options:?}");
+    }
+    pod.stop();
+    assert!(host.run(["--version"]).text().starts_with("v8-pause 0."));
+    for (words, told) in [
+        (&["-v", "/a:/b"][..], "v2-mountns has it; here the manifest says what a container gets"),
+        (&["run", "--hostname=x", path], "v4-utsns has it; here the manifest"),
+        (&["run", "-d", path], "'-d' found; a container stays in the foreground: use another"),
+        (&["run", "-f", path], "'-f' found; v8-pause takes its manifest without it"),
+        (&["exec", "-u", "0", "1"], "v7-overlay has it; here the manifest"),
+    ] {
+        host.run(words).assert_refused(125, &[told]);
     }
 }
