@@ -90,7 +90,6 @@ impl Tmpfs {
         Ok(())
     }
 
-    // ANCHOR: make
     /// Makes it: a new file system, which has no place yet.
     ///
     /// # Errors
@@ -99,7 +98,6 @@ impl Tmpfs {
         let options = format!("size={},mode={:o}", self.size, self.mode);
         Mount::new("tmpfs", self.flags, &options)
     }
-    // ANCHOR_END: make
 }
 
 #[cfg(test)]

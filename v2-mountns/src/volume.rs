@@ -92,7 +92,6 @@ enum Wanted<'a> {
     Tmpfs(&'a Tmpfs),
 }
 
-// ANCHOR: outer_first
 impl VolumeArgs {
     /// All that is to be mounted, in the order given, but what lies deeper comes later: else the
     /// outer one would hide the inner.
@@ -103,7 +102,6 @@ impl VolumeArgs {
         all
     }
 }
-// ANCHOR_END: outer_first
 
 impl Wanted<'_> {
     fn target(&self) -> &Path {

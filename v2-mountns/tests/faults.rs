@@ -16,7 +16,16 @@ fn start(host: &Host) -> Starts<'_> {
     host.warm_up();
     Box::new(|| {
         let mut launcher = host.launcher();
-        launcher.args(["-v", "/usr/share:/mnt:ro", "sh", "-c", SCRIPT]);
+        launcher.args([
+            "-v",
+            "/usr/share:/mnt:ro",
+            "--tmpfs",
+            "/tmp",
+            "--read-only",
+            "sh",
+            "-c",
+            SCRIPT,
+        ]);
         launcher
     })
 }
