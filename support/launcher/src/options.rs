@@ -52,16 +52,16 @@ const ELSEWHERE: [(&[&str], &str); 8] = [
     (&["-f", "--filename"], "v8-pause takes its manifest without it: v8-pause run POD.yaml"),
 ];
 
-/// How a page of help is laid out: no headings but one, or the last step's were longer than a
-/// screen.
+/// How a page of help is laid out. The arguments have no heading of their own: the last step, which
+/// has the options of all, has no row to spare.
 const PAGE: &str = "{about-with-newline}\n{usage-heading} {usage}\n{positionals}\n\n\
                     Options:\n{options}{after-help}";
 
 /// What marks an option that can be given more than once.
 pub(crate) const REPEATABLE: &str = "*";
 
-/// Adds `--version`, and `-i`, `-t` and `--rm`, which change nothing: the command has the caller's
-/// terminal in any case, and nothing of a container is kept.
+/// Adds `--version`, and `-i`, `-t` and `--rm`, which change nothing: in any case the command has
+/// the caller's terminal, and no container outlives it.
 pub(crate) fn with_habits(command: Command) -> Command {
     complete(command.version(env!("CARGO_PKG_VERSION"))).mut_subcommands(complete)
 }
