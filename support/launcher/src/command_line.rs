@@ -70,20 +70,20 @@ fn print(text: &str) -> Result<()> {
 
 /// clap explains itself in paragraphs: the fault, perhaps tips, the usage. Here is one line.
 fn explanation(error: &clap::Error, program: &str) -> String {
+    let option = unknown_option(error);
+    if let Some((option, told)) = option.and_then(|it| Some((it, options::about(it, program)?))) {
+        return format!("unexpected argument '{option}' found; {told} (see --help)");
+    }
     let text = error.to_string();
     let (text, rest) = text.split_once("\n\nUsage:").unwrap_or((&text, ""));
     // Who types an option does not mean it as a word for the command.
     let is_useful = |line: &&str| !line.trim_start().starts_with("tip: to pass");
     let text = text.lines().filter(is_useful).collect::<Vec<_>>().join("\n");
     let paragraphs = text.trim_start_matches("error: ").split("\n\n");
-    let mut paragraphs: Vec<_> = paragraphs
+    let paragraphs: Vec<_> = paragraphs
         .map(|words| words.split_whitespace().collect::<Vec<_>>().join(" "))
         .filter(|words| !words.is_empty() && !words.starts_with("For more information"))
         .collect();
-    if let Some(told) = unknown_option(error).and_then(|option| options::about(option, program)) {
-        paragraphs.truncate(1); // what clap finds similar is another option
-        paragraphs.push(told);
-    }
     // Who has left something out wants to see what to write.
     let usage = match (error.kind(), rest.lines().next()) {
         (ErrorKind::MissingRequiredArgument, Some(usage)) => format!("usage:{usage}; "),
