@@ -8,10 +8,13 @@ use clap::{Arg, ArgAction, Command};
 pub const OF_STEPS: [(&str, &[&str]); 7] = [
     ("v1-chroot", &["--rootfs"]),
     ("v2-mountns", &["-v", "--volume", "--tmpfs", "--read-only"]),
-    ("v3-pidns", &[]),
+    ("v3-pidns", &["--init"]),
     ("v4-utsns", &["--hostname"]),
-    ("v5-netns", &["--net", "--subnet", "-p", "--publish"]),
-    ("v6-cgroups", &["-m", "--memory", "--cpus", "--pids-limit", "--stats"]),
+    ("v5-netns", &["--net", "--subnet", "-p", "--publish", "--dns", "--add-host"]),
+    (
+        "v6-cgroups",
+        &["-m", "--memory", "--cpus", "--pids-limit", "--stats", "--cpuset-cpus", "--memory-swap"],
+    ),
     (
         "v7-overlay",
         &[
