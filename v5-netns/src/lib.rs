@@ -17,6 +17,7 @@
 //! | `firewall` | other people's tables, which may throw them away |
 //! | `nft` | runs the program of the packet filter |
 //! | `etc` | resolv.conf, hosts, hostname |
+//! | [`names`] | what the command line adds to them |
 //! | [`publish`] | ports of the host that lead into the container |
 //!
 //! What `ip` does is in `support/netlink`, what carries connections in `support/proxy`.
@@ -27,6 +28,7 @@ mod etc;
 mod firewall;
 mod forwarding;
 mod gateway;
+pub mod names;
 mod namespace;
 mod nat;
 mod nft;
@@ -40,6 +42,7 @@ pub use subnet::Subnet;
 
 use crate::attachment::Attachment;
 use crate::etc::EtcFiles;
+use crate::names::{NameArgs, Names};
 use crate::namespace::Namespace;
 use crate::publish::{Listeners, Proxy};
 use crate::teardown::Sweeper;
@@ -53,7 +56,7 @@ use nix::mount::MsFlags;
 use std::net::Ipv4Addr;
 use v2_mountns::{Mount, NewRoot};
 
-/// `--net`, `--subnet` and `-p`, for the command lines of all steps from here on.
+/// `--net`, `--subnet`, `-p`, `--dns` and `--add-host`, for the command lines of all steps from here on.
 #[derive(Debug, clap::Args)]
 pub struct NetworkArgs {
     /// Network [default: bridge for root, else none]
@@ -68,6 +71,10 @@ pub struct NetworkArgs {
     #[arg(short = 'p', long = "publish", value_name = "[IP:]HOST:CONTAINER")]
     #[arg(value_parser = Publish::parse)]
     pub publish: Vec<Publish>,
+
+    /// Names and resolvers.
+    #[command(flatten)]
+    pub names: NameArgs,
 }
 
 /// What a container's network is.
@@ -110,9 +117,14 @@ impl Network {
             .and_then(|host| Ok(host.may_change()?))
             .context("cannot ask for the network of the host")?;
         let mode = args.net.unwrap_or_else(|| default_mode(may_change_host));
+        let names = args.names.resolve(match mode {
+            Mode::Bridge => Some(args.subnet.gateway().into()),
+            Mode::Host => Some(Ipv4Addr::LOCALHOST.into()),
+            Mode::None => None,
+        })?;
         let sweeper = may_change_host.then(|| Sweeper);
         if mode == Mode::Host {
-            return Ok(Network::of_host(args, sweeper));
+            return Ok(Network::of_host(args, &names, sweeper));
         }
         if mode == Mode::Bridge && !may_change_host {
             bail!(
@@ -139,13 +151,13 @@ impl Network {
             _proxy: proxy,
             _attachment: attachment,
             namespace: Some(namespace),
-            etc: EtcFiles::of_own_network(address),
+            etc: EtcFiles::of_own_network(address, &names),
             _sweeper: sweeper,
         })
     }
     // ANCHOR_END: create
 
-    fn of_host(args: &NetworkArgs, sweeper: Option<Sweeper>) -> Network {
+    fn of_host(args: &NetworkArgs, names: &Names, sweeper: Option<Sweeper>) -> Network {
         if !args.publish.is_empty() {
             note(format_args!(
                 "-p has no meaning with --net host: the container's ports are the host's own"
@@ -155,7 +167,7 @@ impl Network {
             _proxy: None,
             _attachment: None,
             namespace: None,
-            etc: EtcFiles::of_host(),
+            etc: EtcFiles::of_host(names),
             _sweeper: sweeper,
         }
     }

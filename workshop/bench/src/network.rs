@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use launcher::{Caller, become_root, program};
 use nix::mount::{MsFlags, mount};
 use v2_mountns::CloneFlags;
+use v5_netns::names::NameArgs;
 use v5_netns::{Mode, Network, NetworkArgs, Subnet};
 use workshop::say;
 
@@ -78,7 +79,7 @@ fn measure_here(programs: &Programs, runs: usize, table: &mut Table) -> Result<(
 /// A container's network, made with our messages and with nine `ip` commands, by turns.
 fn attach(runs: usize, table: &mut Table) -> Result<()> {
     let (net, subnet) = (Some(Mode::Bridge), Subnet::default());
-    let args = NetworkArgs { net, subnet, publish: Vec::new() };
+    let args = NetworkArgs { net, subnet, publish: Vec::new(), names: NameArgs::default() };
     let as_root = become_root(Caller::of_this_process())?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..runs.min(100) {

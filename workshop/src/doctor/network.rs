@@ -8,7 +8,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::unistd::geteuid;
 use v2_mountns::{private_mounts, unshare};
-use v5_netns::{Mode, Network, NetworkArgs, Subnet};
+use v5_netns::{Mode, Network, NetworkArgs};
 
 use super::finding::{Finding, NETWORK_TROUBLE};
 use super::machine::read;
@@ -49,7 +49,8 @@ fn make_bridge() -> Result<()> {
 
 /// The arguments of a container with this network.
 pub(super) fn arguments(mode: Mode) -> NetworkArgs {
-    NetworkArgs { net: Some(mode), subnet: Subnet::default(), publish: Vec::new() }
+    let (subnet, publish, names) = Default::default();
+    NetworkArgs { net: Some(mode), subnet, publish, names }
 }
 
 /// Whether the host passes packets on between its links at all.
@@ -80,7 +81,7 @@ fn resolver(resolv_conf: &str, upstreams: &str) -> Finding {
     }
     Finding::note(name, "/etc/resolv.conf names none that a container could reach")
         .because("an address that starts with 127 is the container's own loopback in there")
-        .cure("give the container another one: v5-netns -v FILE:/etc/resolv.conf")
+        .cure("give the container another one: v5-netns --dns IP")
         .page(NETWORK_TROUBLE)
 }
 

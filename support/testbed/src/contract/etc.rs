@@ -27,7 +27,13 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_volume_wins_over_the_files_of_etc", a_volume_wins)
         .both("files_of_the_host_without_an_end", files_of_the_host_without_an_end)
         .both("files_of_the_host_with_control_characters", files_with_control_characters)
+        .both("files_of_the_host_in_utf_16", files_in_utf_16)
+        .both("resolvers_of_the_command_line", resolvers_of_the_command_line)
+        .both("hosts_of_the_command_line", hosts_of_the_command_line)
+        .both("the_hosts_address_has_a_word", the_hosts_address_has_a_word)
 }
+
+const LOOPBACK_HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
 
 const FILES: [&str; 3] = ["resolv.conf", "hosts", "hostname"];
 
@@ -77,8 +83,9 @@ fn files_of_the_host_without_an_end(host: &Host) {
     }
 }
 
-/// A line with a control character is nobody's to obey; of a comment in another encoding only the
-/// letters are lost. The container's own name stands on a line of its own in any case.
+/// A line with a control character is nobody's to obey, and that it is left out is told. All
+/// others are the host's, byte for byte, in whatever encoding. The container's own name stands on a
+/// line of its own in any case.
 fn files_with_control_characters(host: &Host) {
     for mode in all_modes(host) {
         let mut launcher = host.launcher();
@@ -89,16 +96,90 @@ fn files_with_control_characters(host: &Host) {
                 b"# M\xfcller\nsearch \x1b[2Jlan\nnameserver\t192.0.2.1\r\n\
                   # \xc2\x9b2J\nsearch lan",
             )?;
-            fs::write("/etc/hosts", "192.0.2.9\tx\x07\n192.0.2.9\ty")
+            fs::write("/etc/hosts", b"192.0.2.9\tx\x07\n192.0.2.9\ty # \xe4\x80\n192.0.2.9\tz")
         });
         launcher.args(["--net", mode, "cat", "/etc/resolv.conf", "/etc/hosts"]);
         let outcome = Outcome::of(&mut launcher);
-        let text = outcome.text();
-        let resolv_conf = "# M\u{fffd}ller\nnameserver\t192.0.2.1\nsearch lan\n";
-        let hosts = text.strip_prefix(resolv_conf).unwrap_or_else(|| panic!("{outcome:?}"));
+        assert_eq!(outcome.code(), 0, "{outcome:?}");
+        let resolv_conf = b"# M\xfcller\nnameserver\t192.0.2.1\nsearch lan\n";
+        let hosts = outcome.stdout.strip_prefix(resolv_conf);
+        let hosts = hosts.unwrap_or_else(|| panic!("{outcome:?}"));
+        assert!(outcome.stderr.contains("3 of the 5 lines of /etc/resolv.conf:"), "{outcome:?}");
+        if mode == "host" {
+            let own = b"192.0.2.9\ty # \xe4\x80\n192.0.2.9\tz\n127.0.1.1\tcontainer\n";
+            assert_eq!(hosts, own, "{outcome:?}");
+            assert!(outcome.stderr.contains("2 of the 3 lines of /etc/hosts:"), "{outcome:?}");
+        } else {
+            assert!(hosts.ends_with(b"\tcontainer\n"), "{outcome:?}");
+        }
+    }
+}
+
+/// A file in UTF-16 has a zero byte in each line: nothing of it can be used, and that is told.
+fn files_in_utf_16(host: &Host) {
+    for mode in all_modes(host) {
+        let mut launcher = host.launcher();
+        host.elsewhere(&mut launcher, || {
+            mount_tmpfs("/etc")?;
+            fs::write("/etc/resolv.conf", "nameserver 192.0.2.1\n")?;
+            let text = "192.0.2.9\tx\n".encode_utf16().flat_map(u16::to_le_bytes);
+            fs::write("/etc/hosts", text.collect::<Vec<u8>>())
+        });
+        let outcome = Outcome::of(launcher.args(["--net", mode, "cat", "/etc/hosts"]));
+        assert!(outcome.text().starts_with("127.0.0.1\tlocalhost\n"), "{outcome:?}");
+        let is_told = outcome.stderr.contains("0 of the 2 lines of /etc/hosts");
+        assert_eq!(is_told, mode == "host", "{outcome:?}");
+    }
+}
+
+/// `--dns` takes the place of the resolvers, and of nothing else: in each mode, as in Docker.
+fn resolvers_of_the_command_line(host: &Host) {
+    for mode in all_modes(host) {
+        let see = ["--net", mode, "--dns", "192.0.2.7", "--dns", "2001:db8::7"];
+        let resolv_conf = "search lan\nnameserver 127.0.0.53\noptions ndots:2\n";
+        let mut launcher = launcher_where(host, resolv_conf, &see);
+        let outcome = Outcome::of(launcher.args(["cat", "/etc/resolv.conf"]));
+        let wanted = "search lan\noptions ndots:2\nnameserver 192.0.2.7\nnameserver 2001:db8::7\n";
+        assert_eq!((outcome.text(), outcome.stderr.as_str()), (wanted, ""), "{mode}");
+    }
+    host.run(["--dns", "resolver", "true"]).assert_refused(125, &["'--dns <", "IP address"]);
+}
+
+/// `--add-host` adds lines, in their order, and twice if it is there twice: as in Docker.
+fn hosts_of_the_command_line(host: &Host) {
+    let options = ["--add-host", "b:192.0.2.2", "--add-host=a=[2001:db8::1]"];
+    let options = options.into_iter().chain(["--add-host", "b:192.0.2.3"]);
+    let lines = "192.0.2.2\tb\n2001:db8::1\ta\n192.0.2.3\tb\n";
+    for mode in all_modes(host) {
+        let mut launcher = launcher_where(host, "nameserver 192.0.2.53\n", &["--net", mode]);
+        launcher.args(options.clone());
+        let outcome = Outcome::of(launcher.args(["cat", "/etc/hosts"]));
+        let (loopback, own) = match mode {
+            "host" => ("192.0.2.99\tof-the-host\n", "127.0.1.1"),
+            "bridge" => (LOOPBACK_HOSTS, "10.61.0.2"),
+            _ => (LOOPBACK_HOSTS, "127.0.1.1"),
+        };
+        let wanted = format!("{loopback}{lines}{own}\tcontainer\n");
+        assert_eq!((outcome.text(), outcome.stderr.as_str()), (wanted.as_str(), ""), "{mode}");
+    }
+    for (value, fault) in [("a", "not NAME:IP"), ("a b:192.0.2.1", "letters"), ("a:b", "neither")] {
+        host.run(["--add-host", value, "true"]).assert_refused(125, &["'--add-host <", fault]);
+    }
+}
+
+/// The host's address as the container sees it: the bridge's, or in the host's own network the
+/// loopback's. Where nothing leads to the host there is none.
+fn the_hosts_address_has_a_word(host: &Host) {
+    for mode in all_modes(host) {
+        let options = ["--net", mode, "--add-host", "outside:host-gateway", "cat", "/etc/hosts"];
+        let outcome = host.run(options);
         match mode {
-            "host" => assert_eq!(hosts, "192.0.2.9\ty\n127.0.1.1\tcontainer\n"),
-            _ => assert!(hosts.ends_with("\tcontainer\n"), "{hosts}"),
+            "none" => {
+                let words = ["host-gateway", "loopback device only", "--net bridge"];
+                outcome.assert_refused(125, &words);
+            }
+            "host" => assert!(outcome.text().contains("\n127.0.0.1\toutside\n"), "{outcome:?}"),
+            _ => assert!(outcome.text().contains("\n10.61.0.1\toutside\n"), "{outcome:?}"),
         }
     }
 }
