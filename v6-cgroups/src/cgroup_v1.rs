@@ -4,7 +4,7 @@
 //! Each controller has a tree of its own, or shares one with a few others. So a container is in one
 //! cgroup of each tree, and sees a directory for each.
 
-use crate::control_file::read;
+use crate::control_file::{read, write};
 use crate::counter::{Counter, Counters};
 use crate::hierarchy::{Hierarchy, Kind, Version};
 use crate::limits::{CPU_PERIOD, Limits, cpu_quota};
@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, symlinkat};
+use std::iter;
 use std::path::Path;
 use std::time::Duration;
 use v2_mountns::NewRoot;
@@ -29,19 +30,29 @@ pub(crate) const ENTRANCE: &str = "tasks";
 /// What is to be written to the files of one controller.
 pub(crate) fn settings(controller: &str, limits: &Limits) -> Vec<Setting> {
     match (controller, limits) {
-        // The second number is memory and swap together.
-        ("memory", Limits { memory: Some(bytes), .. }) => vec![
-            Setting::new("memory.limit_in_bytes", bytes),
-            Setting::of_swap("memory.memsw.limit_in_bytes", bytes),
-        ],
+        // The second number is memory and swap together. It may not be less than the first, so it
+        // comes behind it. Without one it has no limit.
+        ("memory", Limits { memory: Some(bytes), memory_swap, .. }) => {
+            let total = limits.swap_beside(*bytes).map(|swap| bytes.saturating_add(swap));
+            let swap = total.map(|total| {
+                Setting::of_swap("memory.memsw.limit_in_bytes", total, memory_swap.is_some())
+            });
+            iter::once(Setting::new("memory.limit_in_bytes", bytes)).chain(swap).collect()
+        }
         ("cpu", Limits { cpus: Some(cpus), .. }) => vec![
             Setting::new("cpu.cfs_period_us", CPU_PERIOD),
             Setting::new("cpu.cfs_quota_us", cpu_quota(*cpus)),
         ],
+        ("cpuset", Limits { cpuset_cpus: Some(cpus), .. }) => {
+            vec![Setting::new("cpuset.cpus", cpus)]
+        }
         ("pids", Limits { pids_limit: Some(pids), .. }) => vec![Setting::new("pids.max", pids)],
         _ => Vec::new(),
     }
 }
+
+/// Where the kernel tells which CPUs a cgroup can have.
+pub(crate) const CPUS: &str = "cpuset.effective_cpus";
 
 /// Where the kernel tells what was used.
 pub(crate) const COUNTERS: Counters = Counters {
@@ -53,6 +64,22 @@ pub(crate) const COUNTERS: Counters = Counters {
     time: Duration::from_nanos,
 };
 // ANCHOR_END: files
+
+// ANCHOR: inherit
+/// Gives a cgroup the CPUs of the one above it, and the nodes of memory, if it has none yet: a new
+/// one of v1 has none, and then nobody can enter it (ENOSPC; cpuset(7)). In v2 none means all.
+pub(crate) fn inherit_cpus(hierarchy: &Hierarchy, cgroup: &Path) -> Result<()> {
+    let Some(above) = cgroup.parent().filter(|_| hierarchy.has("cpuset")) else { return Ok(()) };
+    for (file, effective) in [("cpuset.cpus", CPUS), ("cpuset.mems", "cpuset.effective_mems")] {
+        let inherited = read(cgroup, file).and_then(|own| match own.trim() {
+            "" => write(cgroup, file, read(above, effective)?.trim()),
+            _ => Ok(()),
+        });
+        inherited.with_context(|| format!("cannot fill {file} of the cgroup {cgroup:?}"))?;
+    }
+    Ok(())
+}
+// ANCHOR_END: inherit
 
 // ANCHOR: kill_all
 /// Kills every process in a cgroup, one by one. There is no word for "empty now": those that end

@@ -22,18 +22,30 @@ pub(crate) const ENTRANCE: &str = "cgroup.procs";
 /// What is to be written to the files of one controller.
 pub(crate) fn settings(controller: &str, limits: &Limits) -> Vec<Setting> {
     match (controller, limits) {
-        // A limit that did not count swap would only make the container slow.
-        ("memory", Limits { memory: Some(bytes), .. }) => {
-            vec![Setting::new("memory.max", bytes), Setting::of_swap("memory.swap.max", 0)]
+        // A limit that did not count swap would only make the container slow. The kernel counts
+        // it alone, --memory-swap counts both.
+        ("memory", Limits { memory: Some(bytes), memory_swap, .. }) => {
+            let swap = limits.swap_beside(*bytes).map_or("max".into(), |swap| swap.to_string());
+            let asked = memory_swap.is_some();
+            vec![
+                Setting::new("memory.max", bytes),
+                Setting::of_swap("memory.swap.max", swap, asked),
+            ]
         }
         // So many microseconds of CPU time in each period.
         ("cpu", Limits { cpus: Some(cpus), .. }) => {
             vec![Setting::new("cpu.max", format!("{} {CPU_PERIOD}", cpu_quota(*cpus)))]
         }
+        ("cpuset", Limits { cpuset_cpus: Some(cpus), .. }) => {
+            vec![Setting::new("cpuset.cpus", cpus)]
+        }
         ("pids", Limits { pids_limit: Some(pids), .. }) => vec![Setting::new("pids.max", pids)],
         _ => Vec::new(),
     }
 }
+
+/// Where the kernel tells which CPUs a cgroup can have.
+pub(crate) const CPUS: &str = "cpuset.cpus.effective";
 
 /// Where the kernel tells what was used.
 pub(crate) const COUNTERS: Counters = Counters {

@@ -4,7 +4,7 @@
 //! directory itself (flock(2)), which the kernel opens when the process ends, however it ends. So
 //! an unlocked one has no owner any more, and the next start removes it.
 
-use crate::control_file::open_existing;
+use crate::control_file::{self, open_existing};
 use crate::delegation;
 use crate::hierarchy::{Hierarchies, Hierarchy, Kind, Version, Wanted};
 use crate::limits::Limits;
@@ -73,6 +73,7 @@ impl Group {
         let made = make_and_lock(tree.version, &parent)?;
         tree.version.pass_on(&base, wanted)?;
         tree.version.pass_on(&parent, wanted)?;
+        tree.version.inherit_cpus(tree, &parent)?;
         Group::of(tree, made)
     }
     // ANCHOR_END: create
@@ -87,6 +88,7 @@ impl Group {
 
     fn of(hierarchy: &Hierarchy, made: Made) -> Result<Group> {
         let (path, file) = (&made.directory.1, hierarchy.version.entrance());
+        hierarchy.version.inherit_cpus(hierarchy, path)?;
         let entrance = open_existing(path, file, OFlag::O_WRONLY)
             .with_context(|| format!("cannot open {file} of {path:?}"))?;
         Ok(Group { hierarchy: hierarchy.clone(), made, entrance })
@@ -99,6 +101,12 @@ impl Group {
 
     /// Writes the limits that belong to it, and reads them back.
     pub(crate) fn limit(&self, limits: &Limits) -> Result<()> {
+        if let Some(cpus) = limits.cpuset_cpus.as_ref().filter(|_| self.hierarchy.has("cpuset")) {
+            let file = self.hierarchy.version.cpus();
+            let there = control_file::read(self.path(), file);
+            let cannot = || format!("cannot read {file} of {:?}", self.path());
+            cpus.check_are_in(&there.with_context(cannot)?)?;
+        }
         for controller in &self.hierarchy.controllers {
             for setting in self.hierarchy.version.settings(controller, limits) {
                 setting.write(self.path())?;

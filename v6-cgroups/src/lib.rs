@@ -6,6 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`limits`] | the options |
+//! | [`cpu_list`] | one of them: which CPUs |
 //! | `cgroup_v2` | the files of a cgroup: which take limits, which tell what was used |
 //! | `cgroup_v1` | the same where cgroup v1 is (skip on first reading) |
 //! | `version` | the one place where the two part |
@@ -22,6 +23,7 @@ mod cgroup_v1;
 mod cgroup_v2;
 mod control_file;
 mod counter;
+pub mod cpu_list;
 mod delegation;
 mod entering;
 mod group;
@@ -74,6 +76,7 @@ impl Cgroup {
     /// # Errors
     /// As [`Cgroup::create`].
     pub fn create_outer(_as_root: &AsRoot, limits: &Limits, inner: &[Limits]) -> Result<Cgroup> {
+        limits.check()?;
         let mut cgroup = Cgroup { is_unified: false, groups: Vec::new(), limits: limits.clone() };
         let controllers = controllers_of(iter::once(limits).chain(inner));
         if controllers.is_empty() {

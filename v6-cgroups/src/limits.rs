@@ -1,12 +1,14 @@
 //! The options, as Docker has them.
 
+use crate::cpu_list::CpuList;
 use crate::hierarchy::Wanted;
+use anyhow::{Result, bail};
 use launcher::command_line::note;
 use launcher::parse_size;
 use nix::unistd::{SysconfVar, sysconf};
 
 // ANCHOR: options
-/// `--memory`, `--cpus`, `--pids-limit` and `--stats`, for the command lines from here on.
+/// `--memory`, `--cpus`, `--pids-limit` and the like, for the command lines from here on.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Limits {
     /// Most memory, such as 64m (at least 6m)
@@ -14,9 +16,18 @@ pub struct Limits {
     #[arg(allow_hyphen_values = true)]
     pub memory: Option<u64>,
 
+    /// Most memory and swap together; -1: any swap
+    #[arg(long, value_name = "BYTES[k|m|g]", value_parser = parse_swap, requires = "memory")]
+    #[arg(allow_hyphen_values = true)]
+    pub memory_swap: Option<Swap>,
+
     /// Most CPU time, in CPUs, such as 0.5
     #[arg(long, value_name = "N.N", value_parser = parse_cpus, allow_hyphen_values = true)]
     pub cpus: Option<f64>,
+
+    /// CPUs to run on, such as 0-1,3
+    #[arg(long, value_name = "LIST", value_parser = CpuList::parse)]
+    pub cpuset_cpus: Option<CpuList>,
 
     /// Most processes at a time (threads count too)
     #[arg(long, value_name = "N", value_parser = parse_pids, allow_hyphen_values = true)]
@@ -27,6 +38,15 @@ pub struct Limits {
     pub stats: bool,
 }
 // ANCHOR_END: options
+
+/// What `--memory-swap` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swap {
+    /// Memory and swap together, in bytes. (The kernel of cgroup v2 counts swap alone.)
+    Total(u64),
+    /// As much as the machine has.
+    Unlimited,
+}
 
 /// Docker's least limit, in bytes. With less than some hundred KiB no program starts at all.
 pub const LEAST_MEMORY: u64 = 6 << 20;
@@ -52,6 +72,15 @@ fn parse_memory(text: &str) -> Result<u64, String> {
         return Err("6m is the least, as in Docker: no program starts with much less".into());
     }
     Ok(bytes)
+}
+
+/// Reads a size of memory and swap together, or -1.
+fn parse_swap(text: &str) -> Result<Swap, String> {
+    match text {
+        "-1" => Ok(Swap::Unlimited),
+        "0" => Err("in Docker that is as without it: leave the option out".into()),
+        _ => parse_size(text).map(Swap::Total),
+    }
 }
 
 /// Reads a number of CPUs, from 0.01 to all of this machine.
@@ -87,7 +116,32 @@ impl Limits {
             ("pids", self.pids_limit.is_some()),
         ];
         let wanted = all.map(|(name, is_required)| Wanted { name, is_required });
-        wanted.into_iter().filter(|wanted| wanted.is_required || self.stats).collect()
+        let counted = wanted.into_iter().filter(|wanted| wanted.is_required || self.stats);
+        // This one counts nothing.
+        let cpuset = Wanted { name: "cpuset", is_required: true };
+        counted.chain(self.cpuset_cpus.is_some().then_some(cpuset)).collect()
+    }
+
+    /// Refuses limits that contradict each other.
+    pub(crate) fn check(&self) -> Result<()> {
+        if let (Some(memory), Some(Swap::Total(total))) = (self.memory, self.memory_swap)
+            && total < memory
+        {
+            bail!(
+                "cannot limit memory and swap together to {total} bytes: --memory alone is \
+                 {memory} (--memory-swap counts both, as in Docker; without swap, leave it out)"
+            );
+        }
+        Ok(())
+    }
+
+    /// How much may be swapped out, in bytes; none for as much as there is.
+    pub(crate) fn swap_beside(&self, memory: u64) -> Option<u64> {
+        match self.memory_swap {
+            None => Some(0), // such a container would only be slow
+            Some(Swap::Total(total)) => Some(total.saturating_sub(memory)),
+            Some(Swap::Unlimited) => None,
+        }
     }
 
     /// Says what the kernel makes of `--cpus`, if that is another number.
@@ -159,6 +213,12 @@ mod tests {
             let told = parse_memory(text);
             assert!(told.as_ref().is_err_and(|told| told.contains(fault)), "{text}: {told:?}");
         }
+        for (text, fault) in
+            [("0", "leave the option out"), ("-2", "not a number"), ("9x", "no unit")]
+        {
+            let told = parse_swap(text);
+            assert!(told.as_ref().is_err_and(|told| told.contains(fault)), "{text}: {told:?}");
+        }
         for (text, fault) in [
             ("0", "leave the option out"),
             ("-1", "leave the option out"),
@@ -177,5 +237,18 @@ mod tests {
             let told = parse_pids(text);
             assert!(told.as_ref().is_err_and(|told| told.contains(fault)), "{text}: {told:?}");
         }
+    }
+
+    #[test]
+    fn swap_is_what_is_left_of_the_sum() {
+        let beside = |memory_swap| {
+            let limits = Limits { memory: Some(64), memory_swap, ..Limits::default() };
+            (limits.check().is_ok(), limits.swap_beside(64))
+        };
+        assert_eq!(beside(None), (true, Some(0)));
+        assert_eq!(beside(Some(Swap::Total(64))), (true, Some(0)));
+        assert_eq!(beside(Some(Swap::Total(100))), (true, Some(36)));
+        assert_eq!(beside(Some(Swap::Unlimited)), (true, None));
+        assert!(!beside(Some(Swap::Total(63))).0);
     }
 }

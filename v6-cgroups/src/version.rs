@@ -1,7 +1,7 @@
 //! Where the two generations part: what differs, each has under the same name in its own file.
 
 use crate::counter::Counters;
-use crate::hierarchy::{Version, Wanted};
+use crate::hierarchy::{Hierarchy, Version, Wanted};
 use crate::limits::Limits;
 use crate::setting::Setting;
 use crate::{cgroup_v1, cgroup_v2, delegation};
@@ -24,6 +24,22 @@ impl Version {
         match self {
             Version::V2 => delegation::enable(directory, wanted),
             Version::V1 => Ok(()),
+        }
+    }
+
+    /// Makes a new cgroup one that can be entered: in v1 it has no CPU at first.
+    pub(crate) fn inherit_cpus(self, hierarchy: &Hierarchy, cgroup: &Path) -> Result<()> {
+        match self {
+            Version::V2 => Ok(()),
+            Version::V1 => cgroup_v1::inherit_cpus(hierarchy, cgroup),
+        }
+    }
+
+    /// The file that tells which CPUs a cgroup can have.
+    pub(crate) fn cpus(self) -> &'static str {
+        match self {
+            Version::V2 => cgroup_v2::CPUS,
+            Version::V1 => cgroup_v1::CPUS,
         }
     }
 

@@ -28,7 +28,7 @@ use nix::sched::{CloneFlags, unshare};
 pub(crate) const PREFIX: &str = "container-steps-test-";
 
 /// The controllers that hosts have, where the machine has them.
-const CONTROLLERS: [&str; 4] = ["memory", "cpu", "cpuacct", "pids"];
+const CONTROLLERS: [&str; 5] = ["memory", "cpu", "cpuacct", "cpuset", "pids"];
 
 const PLACE: &str = "/sys/fs/cgroup";
 
@@ -86,8 +86,15 @@ impl HostCgroups {
             let directory = tree.mount_point.join(&self.name);
             let made = make_and_lock(&directory);
             match made.with_context(|| format!("make {}", directory.display()))? {
-                Some(lock) => self.directories.push((directory, lock)),
+                Some(lock) => self.directories.push((directory.clone(), lock)),
                 None => return Ok(false),
+            }
+            if !tree.is_v2 && tree.options.split(',').any(|option| option == "cpuset") {
+                // A new one of v1 has no CPU, and nobody can enter it.
+                for file in ["cpuset.cpus", "cpuset.mems"] {
+                    let all = fs::read_to_string(tree.mount_point.join(file))?;
+                    fs::write(directory.join(file), all.trim())?;
+                }
             }
         }
         Ok(true)

@@ -56,7 +56,14 @@ fn an_ordinary_user_is_told_what_to_do(host: &Host) {
     } else {
         &["cannot make a cgroup in", "EACCES", "cgroup v1", "Only v2 can be delegated"]
     };
-    for limit in [&["-m", "64m"][..], &["--cpus", "0.5"], &["--pids-limit", "9"], &["--stats"]] {
+    let limits = [
+        &["-m", "64m"][..],
+        &["--cpus", "0.5"],
+        &["--cpuset-cpus", "0"],
+        &["--pids-limit", "9"],
+        &["--stats"],
+    ];
+    for limit in limits {
         host.run(limit.iter().chain(&["true"])).assert_refused(125, words);
     }
     assert_eq!(host.run(["echo", "fine"]).text(), "fine\n");
@@ -200,12 +207,12 @@ fn shell_in(host: &Host, cgroup: &Path, script: &str) -> Outcome {
 
 fn on_v2_a_delegated_cgroup_works(host: &Host) {
     skip_unless_v2(host);
-    let scope = delegate(host, "+memory +pids +cpu");
-    let script = "for i in 1 2; do v6-cgroups -m 64m --cpus 0.5 --pids-limit 9 sh -c \
-                  'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max /proc/self/cgroup'; done; \
-                  cat /proc/$$/cgroup";
+    let scope = delegate(host, "+memory +pids +cpu +cpuset");
+    let script = "for i in 1 2; do v6-cgroups -m 64m --memory-swap 100m --cpus 0.5 --cpuset-cpus 0 \
+                  --pids-limit 9 sh -c 'cd /sys/fs/cgroup; cat memory.max memory.swap.max cpu.max \
+                  cpuset.cpus /proc/self/cgroup'; done; cat /proc/$$/cgroup";
     let outcome = shell_in(host, &scope, script);
-    let inside = "67108864\n50000 100000\n0::/\n";
+    let inside = "67108864\n37748736\n50000 100000\n0\n0::/\n";
     let own = "0::/user.scope/container-steps-callers\n";
     assert_eq!(outcome.text(), format!("{inside}{inside}{own}"));
     let note = "Note: the processes of your cgroup were moved into";

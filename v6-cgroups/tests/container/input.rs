@@ -21,6 +21,11 @@ fn bad_limits_are_refused(host: &Host) {
         ("--cpus", "nan", "it is not between 0.01 and "),
         ("--cpus", "0.001", "it is not between 0.01 and "),
         ("--cpus", "two", "not a number"),
+        ("--cpuset-cpus", "", "not the number of a CPU"),
+        ("--cpuset-cpus", "two", "not the number of a CPU"),
+        ("--cpuset-cpus", "1-0", "ends before it begins"),
+        ("--memory-swap", "0", "leave the option out"),
+        ("--memory-swap", "-2", "not a number"),
         ("--pids-limit", "0", no_limit),
         ("--pids-limit", "-1", no_limit),
         ("--pids-limit", "1.5", "not a number"),
@@ -28,4 +33,6 @@ fn bad_limits_are_refused(host: &Host) {
         let named = format!("'{option} <");
         host.run([option, value, "true"]).assert_refused(125, &[&named, fault]);
     }
+    // Of what is it the sum?
+    host.run(["--memory-swap", "1g", "true"]).assert_refused(125, &["--memory <"]);
 }

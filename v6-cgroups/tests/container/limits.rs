@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use testbed::{Host, Suite};
 
-use crate::tree::{cgroup, either, is_unified, number, read};
+use crate::tree::{cgroup, either, is_unified, number, read, top};
 
 pub fn add(suite: Suite) -> Suite {
     suite
         .root("limits_stand_in_their_files", limits_stand_in_their_files)
+        .root("swap_is_counted_with_memory", swap_is_counted_with_memory)
+        .root("the_cpus_of_a_list", the_cpus_of_a_list)
+        .root("cpus_that_are_not_there_are_named", cpus_that_are_not_there_are_named)
         .root("too_much_memory_kills_pid_1", too_much_memory_kills_pid_1)
         .root("too_much_memory_kills_a_child", too_much_memory_kills_a_child)
         .root("less_memory_than_the_limit_is_fine", less_memory_than_the_limit_is_fine)
@@ -43,6 +46,56 @@ fn limits_stand_in_their_files(host: &Host) {
     }
     assert_eq!(read(&cgroup("pids", pid), "pids.max"), "32");
     end(running);
+}
+
+/// Docker's numbers: memory and swap together. cgroup v2 has a file for swap alone.
+fn swap_is_counted_with_memory(host: &Host) {
+    let file = either("memory.swap.max", "memory.memsw.limit_in_bytes");
+    if !is_unified() && !top("memory").join(file).exists() {
+        host.skip("the kernel does not count swap");
+    }
+    let no_limit = either("max", "9223372036854771712");
+    for (swap, taken) in [
+        ("64m", either("0", "67108864")),
+        ("100m", either("37748736", "104857600")),
+        ("-1", no_limit),
+    ] {
+        let options = ["-m", "64m", "--memory-swap", swap];
+        let mut running = host.start(options.into_iter().chain(SLEEP));
+        running.expect_line("ready");
+        let memory = cgroup("memory", running.pid());
+        assert_eq!(read(&memory, file), taken, "--memory-swap {swap}");
+        assert_eq!(read(&memory, either("memory.max", "memory.limit_in_bytes")), "67108864");
+        end(running);
+    }
+    let less = ["-m", "64m", "--memory-swap", "63m", "true"];
+    let words = ["66060288 bytes", "--memory alone is 67108864", "leave it out"];
+    host.run(less).assert_refused(125, &words);
+}
+
+/// The first of all CPUs, and all of them, which may be one.
+fn the_cpus_of_a_list(host: &Host) {
+    let all = read(&top("cpuset"), either("cpuset.cpus.effective", "cpuset.effective_cpus"));
+    let (first, _) = all.split_once(['-', ',']).unwrap_or((&all, ""));
+    let again = format!("{all},{first}");
+    for (list, taken) in [(first, first), (&all, &all), (&again, &all)] {
+        let script = ["sh", "-c", "grep Cpus_allowed_list /proc/self/status; sleep 1000"];
+        let mut running = host.start(["--cpuset-cpus", list].into_iter().chain(script));
+        running.expect_line(&format!("Cpus_allowed_list:\t{taken}"));
+        assert_eq!(read(&cgroup("cpuset", running.pid()), "cpuset.cpus"), taken);
+        end(running);
+    }
+    let outcome = host.run(["--cpuset-cpus", first, "--cpus", "0.5", "--stats", "nproc"]);
+    assert_eq!(outcome.text(), "1\n");
+    assert_eq!(crate::tree::all(), Vec::<std::path::PathBuf>::new());
+}
+
+fn cpus_that_are_not_there_are_named(host: &Host) {
+    let all = read(&top("cpuset"), either("cpuset.cpus.effective", "cpuset.effective_cpus"));
+    let outcome = host.run(["--cpuset-cpus", "0-4095", "true"]);
+    let there = format!("there are {all} here");
+    outcome.assert_refused(125, &["cannot run on the CPUs 0-4095: ", &there, "lscpu"]);
+    assert_eq!(crate::tree::all(), Vec::<std::path::PathBuf>::new());
 }
 
 /// Ends a container whose PID 1 is a shell that waits.
