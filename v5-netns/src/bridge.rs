@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, bail};
 use launcher::Advise;
-use launcher::directories::RUNTIME_OF_ROOT;
+use launcher::directories::{RUNTIME_OF_ROOT, is_roots_own};
 use launcher::locked_directory::Turn;
 use netlink::{Generation, Link, Netlink};
 use nix::errno::Errno;
@@ -17,6 +17,10 @@ use std::path::Path;
 
 /// The bridge. The links to the containers are called steps2, steps3 and so on.
 pub const BRIDGE: &str = "steps0";
+
+/// Why not everybody makes one.
+pub(crate) const NEEDS_ROOT: &str = "it would be the host's, so it needs root: with cargo, cargo \
+     root; or do without the outside: --net none";
 
 /// Its hardware address, by which we know it as ours. (Without one of its own, a bridge takes the
 /// lowest of its ports' addresses, and changes it as they come and go.)
@@ -33,6 +37,12 @@ const OURS: &str = "container-steps";
 /// everybody can take would be a way for every user to keep containers from starting.
 pub(crate) fn take_turn() -> Result<Turn> {
     Turn::take(Path::new(RUNTIME_OF_ROOT))
+}
+
+/// Whether this process can have a turn. Root of a user namespace may have a network of its own,
+/// and still not be the one to whom the directory belongs.
+pub(crate) fn may_take_turns() -> bool {
+    is_roots_own(Path::new(RUNTIME_OF_ROOT))
 }
 
 /// Whether somebody has a turn, or was killed during one.

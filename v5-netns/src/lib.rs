@@ -46,17 +46,17 @@ use crate::names::{NameArgs, Names};
 use crate::namespace::Namespace;
 use crate::publish::{Listeners, Proxy};
 use crate::teardown::Sweeper;
-use anyhow::{Context, Result, bail};
-use launcher::AsRoot;
+use anyhow::{Context, Result};
 use launcher::command_line::note;
 use launcher::signals::hold_signals;
+use launcher::{Advise, AsRoot, Capability};
 use netlink::Netlink;
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 use std::net::Ipv4Addr;
 use v2_mountns::{Mount, NewRoot};
 
-/// `--net`, `--subnet`, `-p`, `--dns` and `--add-host`, for the command lines of all steps from here on.
+/// `--net`, `--subnet`, `-p`, and names, for the command lines of all steps from here on.
 #[derive(Debug, clap::Args)]
 pub struct NetworkArgs {
     /// Network [default: bridge for root, else none]
@@ -111,12 +111,13 @@ impl Network {
     /// # Errors
     /// If a port cannot be published, or the bridge cannot be made: why, and what to do. Nothing is
     /// left of it then.
-    pub fn create(_as_root: &AsRoot, args: &NetworkArgs) -> Result<Network> {
+    pub fn create(as_root: &AsRoot, args: &NetworkArgs) -> Result<Network> {
         hold_signals()?; // from here on there is something to clean up
         let may_change_host = Netlink::open()
             .and_then(|host| Ok(host.may_change()?))
             .context("cannot ask for the network of the host")?;
-        let mode = args.net.unwrap_or_else(|| default_mode(may_change_host));
+        let may_change_host = may_change_host && bridge::may_take_turns();
+        let mode = args.net.map_or_else(|| default_mode(may_change_host), Ok)?;
         let names = args.names.resolve(match mode {
             Mode::Bridge => Some(args.subnet.gateway().into()),
             Mode::Host => Some(Ipv4Addr::LOCALHOST.into()),
@@ -127,12 +128,11 @@ impl Network {
             return Ok(Network::of_host(args, &names, sweeper));
         }
         if mode == Mode::Bridge && !may_change_host {
-            bail!(
-                "cannot make a bridge: {}: it would be the host's, so it needs root (with cargo: \
-                 cargo root; or do without the outside: --net none)",
-                Errno::EPERM
-            );
+            return Err(Errno::EPERM)
+                .advise(|_| bridge::NEEDS_ROOT)
+                .context("cannot make a bridge");
         }
+        as_root.with(Capability::NetAdmin)?;
         let listeners = Listeners::open(&args.publish)?;
         let namespace = Namespace::create()?;
         let attachment = match mode {
@@ -208,13 +208,16 @@ impl Network {
 }
 
 /// A bridge, if we may make one.
-fn default_mode(may_change_host: bool) -> Mode {
+fn default_mode(may_change_host: bool) -> Result<Mode> {
     if may_change_host {
-        return Mode::Bridge;
+        return Ok(Mode::Bridge);
     }
-    note(format_args!(
-        "without root the container has a loopback device only: nothing leads outside, but \
-         published ports lead in"
-    ));
-    Mode::None
+    // An ordinary user has it, in a user namespace. Who has not is a root that has given it up.
+    let has = if Capability::NetAdmin.is_ours()? {
+        "without root the container has a loopback device only"
+    } else {
+        "without CAP_NET_ADMIN the container has a loopback device only"
+    };
+    note(format_args!("{has}: nothing leads outside, but published ports lead in"));
+    Ok(Mode::None)
 }

@@ -16,7 +16,7 @@ pub struct Limits {
     #[arg(allow_hyphen_values = true)]
     pub memory: Option<u64>,
 
-    /// Most memory and swap together; -1: any swap
+    /// Memory and swap together; -1: no limit
     #[arg(long, value_name = "BYTES[k|m|g]", value_parser = parse_swap, requires = "memory")]
     #[arg(allow_hyphen_values = true)]
     pub memory_swap: Option<Swap>,

@@ -95,7 +95,7 @@ fn name_of(layer: &Layer, xattrs: Xattrs) -> String {
 pub fn make_closed(cache: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(cache);
     made.and_then(|()| fs::set_permissions(cache, Permissions::from_mode(0o700)))
-        .advise(|_| "another place: XDG_CACHE_HOME")
+        .advise(|_| "another place: XDG_CACHE_HOME for an ordinary user")
         .with_context(|| format!("cannot make {cache:?}"))
 }
 

@@ -3,6 +3,7 @@
 
 use crate::Caller;
 use crate::advice::Advised;
+use crate::capabilities::name_missing;
 use crate::help;
 use crate::options;
 use crate::printable::as_one_line;
@@ -174,7 +175,7 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Failure {
         error.downcast().unwrap_or_else(|error| {
             let code = error.chain().find_map(asked_to_end).map_or(125, |signal| 128 + signal);
-            Failure { code, text: one_line(&error) }
+            Failure { code, text: name_missing(one_line(&error), errno_in(&error)) }
         })
     }
 }

@@ -4,10 +4,14 @@ use crate::Caller;
 use anyhow::{Context, Result};
 use nix::unistd::{User, geteuid, getuid};
 use std::env;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// The directory of this course in each of the places below.
 const OURS: &str = "container-steps";
+
+/// Where root's cache is. A person's settings do not count there: with sudo they can be another's.
+const CACHES_OF_ROOT: &str = "/var/cache";
 
 /// Root's runtime directory: what lies in it is gone with the next start of the machine. Only root
 /// can make it, and nobody else can open it.
@@ -17,13 +21,13 @@ const OURS: &str = "container-steps";
 pub const RUNTIME_OF_ROOT: &str = "/run/container-steps";
 
 impl Caller {
-    /// The cache: below /var/cache for root, in the user's cache directory else.
+    /// The cache: below /var/cache for the machine's root, in the user's cache directory else.
     ///
     /// # Errors
     /// If this user has no home directory.
     pub fn cache(&self) -> Result<PathBuf> {
         let caches = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
-            _ if geteuid().is_root() => PathBuf::from("/var/cache"),
+            _ if is_roots_own(Path::new(CACHES_OF_ROOT)) => PathBuf::from(CACHES_OF_ROOT),
             Some(directory) if directory.is_absolute() => directory,
             _ => home()?.join(".cache"),
         };
@@ -38,13 +42,14 @@ impl Caller {
         Ok(self.cache()?.join("rootfs"))
     }
 
-    /// The directory of the pods that run: in /run for root, in the user's runtime directory else.
+    /// The directory of the pods that run: in /run for the machine's root, in the user's runtime
+    /// directory else.
     ///
     /// # Errors
     /// If there is no such directory, those of [`Caller::cache`].
     pub fn pods(&self) -> Result<PathBuf> {
         match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
-            _ if geteuid().is_root() => Ok(RUNTIME_OF_ROOT.into()),
+            _ if is_roots_own(Path::new(RUNTIME_OF_ROOT)) => Ok(RUNTIME_OF_ROOT.into()),
             Some(directory) if directory.is_absolute() => Ok(directory.join(OURS)),
             // Not every way to become a user (su, say) makes a runtime directory. The cache is
             // private too; what a crash leaves in it is swept by the next start.
@@ -66,6 +71,18 @@ impl Caller {
         Ok(data.join(OURS))
     }
 }
+
+// ANCHOR: is_roots_own
+/// Whether this process is root, and the place its own: what is there of the path belongs to it.
+///
+/// In a user namespace everybody can be number 0 (`unshare -Ur`). But /var/cache belongs to the
+/// machine's root, and that one has another number in there, or none.
+pub fn is_roots_own(place: &Path) -> bool {
+    let nearest = place.ancestors().find_map(|path| path.symlink_metadata().ok());
+    let root = geteuid();
+    root.is_root() && nearest.is_some_and(|found| found.uid() == root.as_raw())
+}
+// ANCHOR_END: is_roots_own
 
 fn home() -> Result<PathBuf> {
     if let Some(home) = env::var_os("HOME").filter(|home| !home.is_empty()) {

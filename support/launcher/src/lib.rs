@@ -15,6 +15,7 @@
 //! | [`locked_directory`] | a directory with an owner, and how the next start finds what has none |
 //! | [`program`] | finds the programs that a launcher starts |
 //! | [`rootless`] | root without root: a user namespace |
+//! | `capabilities` | what root may do, which is not always all |
 //! | [`container`] | starts, waits for, kills: what `main.rs` of a step has |
 //! | `report` | how an error of the child comes to its parent |
 //! | [`supervised`] | a child that is waited for, and signals meanwhile |
@@ -42,6 +43,7 @@ compile_error!(
 pub mod advice;
 pub mod bounded;
 pub mod caller;
+mod capabilities;
 pub mod child;
 pub mod command;
 pub mod command_line;
@@ -70,6 +72,7 @@ pub mod users;
 
 pub use advice::Advise;
 pub use caller::Caller;
+pub use capabilities::Capability;
 pub use child::{Child, Forked};
 pub use command::exec;
 pub use command_line::{finish, parse};

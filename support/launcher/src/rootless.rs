@@ -5,9 +5,9 @@
 //! namespace*, and its first process has all capabilities, over what belongs to that namespace.
 
 use crate::Caller;
+use crate::capabilities::Capability;
 use crate::command_line::errno_of;
 use crate::mountinfo::mounts_of;
-use crate::system_calls::effective_capabilities;
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
@@ -17,9 +17,6 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-/// The bit of CAP_SYS_ADMIN in a capability set (capabilities(7)).
-const CAP_SYS_ADMIN: u64 = 1 << 21;
-
 // ANCHOR: become_root
 /// Gives this process the capabilities of root, if it has not got them already: by a user namespace
 /// in which the caller's own user and group have the number 0. What is made from here on (other
@@ -28,11 +25,13 @@ const CAP_SYS_ADMIN: u64 = 1 << 21;
 /// # Errors
 /// Where the kernel (or who configured it) forbids user namespaces: why, and how to allow them.
 pub fn become_root(_caller: Caller) -> Result<AsRoot> {
-    let capabilities =
-        effective_capabilities().context("cannot read the capabilities of this process")?;
-    if geteuid().is_root() && capabilities & CAP_SYS_ADMIN != 0 {
-        return Ok(AsRoot(()));
+    if !(geteuid().is_root() && Capability::SysAdmin.is_ours()?) {
+        enter_user_namespace()?;
     }
+    Ok(AsRoot(()))
+}
+
+fn enter_user_namespace() -> Result<()> {
     let (user, group) = (geteuid(), getegid()); // inside they would read as 65534, "nobody"
     unshare(CloneFlags::CLONE_NEWUSER)
         .map_err(|errno| refusal(&Attempt::Unshare, errno, &Policy::look()))?;
@@ -40,14 +39,31 @@ pub fn become_root(_caller: Caller) -> Result<AsRoot> {
     // Giving up setgroups(2) is the price of a group map without privilege: a group can also be
     // there to take access *away* (chmod 705), and leaving it must not be free.
     write("setgroups", "deny")?;
-    write("gid_map", &format!("0 {group} 1"))?;
-    Ok(AsRoot(()))
+    write("gid_map", &format!("0 {group} 1"))
 }
 // ANCHOR_END: become_root
 
 /// Proof that this process has become root, for what only root can make.
 #[derive(Debug)]
 pub struct AsRoot(());
+
+// ANCHOR: with
+impl AsRoot {
+    /// Sees to a capability that not every step needs. A root that has given it up has all of them
+    /// in a user namespace. What was made before does not belong to that one, so it is asked for
+    /// before anything is made.
+    ///
+    /// # Errors
+    /// Where the kernel forbids user namespaces.
+    pub fn with(&self, capability: Capability) -> Result<()> {
+        if capability.is_ours()? {
+            return Ok(());
+        }
+        enter_user_namespace()
+            .with_context(|| format!("cannot do without {capability}, which this root lacks"))
+    }
+}
+// ANCHOR_END: with
 
 /// Writes one of the files that describe a new user namespace. Each takes one write(2).
 fn write(name: &str, text: &str) -> Result<()> {
@@ -132,8 +148,8 @@ fn refusal(attempt: &Attempt, errno: Errno, policy: &Policy) -> anyhow::Error {
              as bwrap and systemd-nspawn do, or run this as root"
         }
         Errno::EPERM if matches!(attempt, Attempt::Write { text: "0 0 1", .. }) => {
-            "this root has given up CAP_SYS_ADMIN and CAP_SETFCAP; if it is a container's, start \
-             that one with --privileged"
+            "this root lacks CAP_SETFCAP too, without which its number cannot be mapped; in a \
+             container? Start that one with --privileged"
         }
         Errno::EPERM if policy.seccomp_filter => {
             "a seccomp filter forbids it, as in a Docker container: start that one with \

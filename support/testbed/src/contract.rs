@@ -9,6 +9,7 @@ mod hostile;
 mod hostname;
 pub(crate) mod inheritance;
 pub mod inside;
+mod lesser_roots;
 mod mounts;
 mod network;
 mod options;
@@ -38,7 +39,7 @@ pub fn add(suite: Suite) -> Suite {
 }
 
 fn add_what_every_container_keeps(suite: Suite) -> Suite {
-    let parts: [fn(Suite) -> Suite; 19] = [
+    let parts: [fn(Suite) -> Suite; 20] = [
         arguments::add,
         options::add,
         environment::add,
@@ -57,6 +58,7 @@ fn add_what_every_container_keeps(suite: Suite) -> Suite {
         hostname::add,
         bad_input::add,
         refusals::add,
+        lesser_roots::add,
         hostile::add,
     ];
     parts.into_iter().fold(suite, |suite, add| add(suite))
