@@ -162,8 +162,6 @@ fn reachable(resolv_conf: &[u8], upstreams: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     fn reachable(resolv_conf: &str, upstreams: &str) -> String {
         let text = super::reachable(resolv_conf.as_bytes(), upstreams.as_bytes());
         String::from_utf8(text).unwrap()

@@ -20,7 +20,8 @@
 //! | [`names`] | what the command line adds to them |
 //! | [`publish`] | ports of the host that lead into the container |
 //!
-//! What `ip` does is in `support/netlink`, what carries connections in `support/proxy`.
+//! What `ip` does is in `support/netlink`, what carries connections and datagrams in
+//! `support/proxy`.
 
 mod attachment;
 mod bridge;
@@ -67,8 +68,8 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "CIDR", default_value_t, value_parser = Subnet::parse)]
     pub subnet: Subnet,
 
-    /// Let a TCP port of the host lead inside
-    #[arg(short = 'p', long = "publish", value_name = "[IP:]HOST:CONTAINER")]
+    /// Let a port of the host lead into the container (can be given more than once)
+    #[arg(short = 'p', long = "publish", value_name = "[IP:]HOST:CONTAINER[/udp]")]
     #[arg(value_parser = Publish::parse)]
     pub publish: Vec<Publish>,
 

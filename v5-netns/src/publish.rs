@@ -8,39 +8,47 @@ use nix::errno::Errno;
 use nix::sys::prctl::set_name;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
+use proxy::{Listener, Protocol};
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
-/// One `-p [IP:]HOST:CONTAINER`.
+/// One `-p [IP:]HOST:CONTAINER[/udp]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publish {
     /// The address of the host to listen at; all of them if there is none.
     address: Option<IpAddr>,
     host_port: u16,
     container_port: u16,
+    protocol: Protocol,
 }
 
 impl Publish {
-    /// A port of all of the host's addresses, and the container's port that it leads to.
+    /// A TCP port of all of the host's addresses, and the container's port that it leads to.
     pub fn everywhere(host_port: u16, container_port: u16) -> Publish {
-        Publish { address: None, host_port, container_port }
+        Publish { address: None, host_port, container_port, protocol: Protocol::Tcp }
     }
 
-    /// Reads `[IP:]HOST:CONTAINER`, an IPv6 address in brackets.
+    /// Reads `[IP:]HOST:CONTAINER[/udp]`, an IPv6 address in brackets.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Publish, String> {
         let form = "it is not of the form HOST:CONTAINER or IP:HOST:CONTAINER";
-        let (rest, container_port) = text.rsplit_once(':').ok_or(form)?;
+        let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let protocol = match protocol {
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            _ => return Err(format!("{protocol:?} cannot be published: only tcp and udp can")),
+        };
+        let (rest, container_port) = ports.rsplit_once(':').ok_or(form)?;
         let (address, host_port) = match rest.rsplit_once(':') {
             Some((address, host_port)) => (Some(parse_address(address)?), host_port),
             None => (None, rest),
         };
-        let host_port = parse_port(host_port)?;
-        Ok(Publish { address, host_port, container_port: parse_port(container_port)? })
+        let (host_port, container_port) = (parse_port(host_port)?, parse_port(container_port)?);
+        Ok(Publish { address, host_port, container_port, protocol })
     }
 
     /// Where to listen. "Everywhere" is two sockets: one for IPv4, one for IPv6.
@@ -63,9 +71,6 @@ fn parse_address(text: &str) -> Result<IpAddr, String> {
 }
 
 fn parse_port(text: &str) -> Result<u16, String> {
-    if let Some((_, protocol)) = text.split_once('/') {
-        return Err(format!("{protocol:?} cannot be published: TCP only, without a name for it"));
-    }
     match text.parse() {
         Ok(0) => Err("port 0 is no port that one could connect to".into()),
         Ok(port) => Ok(port),
@@ -75,7 +80,7 @@ fn parse_port(text: &str) -> Result<u16, String> {
 
 /// Open ports of the host, each with the container's port that it leads to.
 #[derive(Debug)]
-pub(crate) struct Listeners(Vec<(TcpListener, u16)>);
+pub(crate) struct Listeners(Vec<(Listener, u16)>);
 
 impl Listeners {
     // ANCHOR: open
@@ -87,12 +92,12 @@ impl Listeners {
         let mut listeners = Vec::new();
         for port in ports {
             for address in port.addresses() {
-                match proxy::listen(address) {
+                match proxy::listen(port.protocol, address) {
                     Ok(listener) => listeners.push((listener, port.container_port)),
                     // "Everywhere", on a host without IPv6.
                     Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)
                         if port.address.is_none() && address.is_ipv6() => {}
-                    Err(errno) => return cannot_listen(address, errno),
+                    Err(errno) => return cannot_listen(port.protocol, address, errno),
                 }
             }
         }
@@ -101,10 +106,14 @@ impl Listeners {
     // ANCHOR_END: open
 }
 
-fn cannot_listen<T>(address: SocketAddr, errno: Errno) -> Result<T> {
+fn cannot_listen<T>(protocol: Protocol, address: SocketAddr, errno: Errno) -> Result<T> {
     let port = address.port();
+    let (kind, option) = match protocol {
+        Protocol::Tcp => ("port", 't'),
+        Protocol::Udp => ("UDP port", 'u'),
+    };
     let refused = Err(errno).advise(|errno| match errno {
-        Errno::EADDRINUSE => Cow::Owned(format!("who has it: ss -ltnp 'sport = :{port}'")),
+        Errno::EADDRINUSE => Cow::Owned(format!("who has it: ss -l{option}np 'sport = :{port}'")),
         Errno::EACCES => {
             "ports below that of /proc/sys/net/ipv4/ip_unprivileged_port_start are for root: take \
              a higher one"
@@ -113,10 +122,10 @@ fn cannot_listen<T>(address: SocketAddr, errno: Errno) -> Result<T> {
         Errno::EADDRNOTAVAIL => "the host has no such address: see ip address".into(),
         _ => "see bind(2)".into(),
     });
-    refused.with_context(|| format!("cannot publish port {port} at {}", address.ip()))
+    refused.with_context(|| format!("cannot publish {kind} {port} at {}", address.ip()))
 }
 
-/// The process that carries connections from the host's ports into the container. Dropped, it is
+/// The process that carries what comes to the host's ports into the container. Dropped, it is
 /// killed.
 #[derive(Debug)]
 pub(crate) struct Proxy(Child);
@@ -185,7 +194,7 @@ fn serve(Listeners(listeners): &Listeners, target: Ipv4Addr) -> Result<Infallibl
         .iter()
         .map(|(listener, port)| (listener, SocketAddrV4::new(target, *port)))
         .collect();
-    proxy::serve(&routes).context("cannot poll the published ports")
+    proxy::serve(&routes).context("cannot serve them")
 }
 
 #[cfg(test)]
@@ -194,13 +203,19 @@ mod tests {
 
     #[test]
     fn reads_the_forms_that_docker_has() {
-        let publish =
-            |address, host_port, container_port| Ok(Publish { address, host_port, container_port });
-        assert_eq!(Publish::parse("8080:80"), publish(None, 8080, 80));
-        let loopback = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        assert_eq!(Publish::parse("127.0.0.1:8080:80"), publish(loopback, 8080, 80));
-        let loopback = Some(IpAddr::V6(Ipv6Addr::LOCALHOST));
-        assert_eq!(Publish::parse("[::1]:8080:80"), publish(loopback, 8080, 80));
+        let publish = |address, protocol| {
+            Ok(Publish { address, host_port: 8080, container_port: 80, protocol })
+        };
+        let v4 = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let v6 = Some(IpAddr::V6(Ipv6Addr::LOCALHOST));
+        for (text, address) in [("8080:80", None), ("127.0.0.1:8080:80", v4), ("[::1]:8080:80", v6)]
+        {
+            assert_eq!(Publish::parse(text), publish(address, Protocol::Tcp));
+            for (name, protocol) in [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)] {
+                let text = format!("{text}/{name}");
+                assert_eq!(Publish::parse(&text), publish(address, protocol));
+            }
+        }
     }
 
     #[test]
@@ -213,7 +228,11 @@ mod tests {
             ("-1:80", "from 1 to 65535"),
             (":80", "from 1 to 65535"),
             ("8080:http", "from 1 to 65535"),
-            ("8080:80/udp", "TCP only"),
+            ("8080:80/sctp", "only tcp and udp"),
+            ("8080:80/UDP", "only tcp and udp"),
+            ("8080:80/", "only tcp and udp"),
+            ("8080/udp:80", "only tcp and udp"),
+            ("/udp", "not of the form"),
             ("8080-8090:80", "from 1 to 65535"),
             ("::1:8080:80", "in brackets"),
             ("localhost:8080:80", "no IP address"),

@@ -87,6 +87,7 @@ mod stage;
 mod suite;
 pub mod tcp;
 pub mod terminal;
+pub mod udp;
 mod website;
 
 pub use cgroups::CgroupHost;

@@ -15,6 +15,7 @@ use nix::libc;
 
 use crate::host::{EXE, Host};
 use crate::tcp;
+use crate::udp;
 use crate::website::{WHO_ARE_YOU, tell_who_visits};
 
 /// The first argument of a test binary that shall be a probe.
@@ -56,6 +57,8 @@ pub(crate) fn run(name: &str, argument: &str) {
     match name {
         "escape" => escape(),
         "serve" => tcp::serve(argument).unwrap(),
+        "serve-late" => tcp::serve_late(argument).unwrap(),
+        "serve-datagrams" => udp::serve(argument).unwrap(),
         "identify" => match tcp::identify(argument.parse().unwrap()) {
             Ok(answer) => println!("{answer}"),
             Err(error) => println!("{error}"),

@@ -2,14 +2,16 @@
 
 use std::fmt::Display;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd};
 use std::thread::{self, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::socket::{setsockopt, sockopt::Linger};
+use nix::sys::socket::{self, Backlog, MsgFlags, setsockopt, sockopt::Linger};
 
 use crate::pace::slowed;
 
@@ -34,7 +36,19 @@ pub enum Wish {
     EndFirst = b'f' as isize,
     /// Break the connection.
     Reset = b'r' as isize,
+    /// Read [`EARLY`] bytes, answer [`ANSWER`] and close, whatever else has come.
+    AnswerEarly = b'a' as isize,
+    /// Wait for the time [`STALL`]; then read to the end, and print how much came before which end.
+    HearLate = b'h' as isize,
+    /// Read to the end, and tell what came as data and what as urgent.
+    Urgent = b'u' as isize,
 }
+
+/// How much the server reads of a request that it does not want to hear to its end.
+pub const EARLY: usize = 10;
+
+/// How much it answers.
+pub const ANSWER: usize = 300;
 
 impl Wish {
     /// The byte that stands for it.
@@ -46,10 +60,27 @@ impl Wish {
 /// Serves a port of this network namespace for ever. Prints `ready` once it can be reached, and
 /// how a connection ended if it was not in the way that its client announced.
 pub fn serve(port: &str) -> io::Result<()> {
+    let listener = listen(port)?;
+    say("ready");
+    accept(&listener)
+}
+
+/// The same, but at first nobody is accepted, for the time [`STALL`], and hardly anybody may wait.
+pub fn serve_late(port: &str) -> io::Result<()> {
+    let listener = listen(port)?;
+    socket::listen(&listener, Backlog::new(0)?)?;
+    say("ready");
+    sleep(slowed(STALL));
+    accept(&listener)
+}
+
+fn listen(port: &str) -> io::Result<TcpListener> {
     limit_files(Files::Most)?;
     let port: u16 = port.parse().map_err(io::Error::other)?;
-    let listener = TcpListener::bind(("0.0.0.0", port))?;
-    say("ready");
+    TcpListener::bind(("0.0.0.0", port))
+}
+
+fn accept(listener: &TcpListener) -> io::Result<()> {
     loop {
         let (stream, peer) = listener.accept()?;
         let serve = move || {
@@ -104,8 +135,81 @@ fn fulfil(mut stream: &TcpStream, peer: SocketAddr) -> io::Result<()> {
             Ok(())
         }
         b'r' => break_off(stream),
+        b'a' => {
+            stream.read_exact(&mut [0; EARLY - 1])?;
+            stream.write_all(&[b'x'; ANSWER])
+        }
+        b'h' => {
+            sleep(slowed(STALL));
+            let (length, end) = hear(stream);
+            say(format_args!("{length} {end}"));
+            Ok(())
+        }
+        b'u' => answer_urgent(stream),
         other => Err(io::Error::other(format!("no wish: {other}"))),
     }
+}
+
+/// Reads to the end: how much came, and how it ended.
+pub fn hear(mut stream: &TcpStream) -> (usize, String) {
+    let mut heard = 0;
+    let mut buffer = [0; 4096];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return (heard, "end".to_owned()),
+            Ok(length) => heard += length,
+            Err(error) => {
+                let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
+                return (heard, format!("{errno:?}"));
+            }
+        }
+    }
+}
+
+fn answer_urgent(mut stream: &TcpStream) -> io::Result<()> {
+    let (mut data, mut urgent) = (Vec::new(), Vec::new());
+    let mut byte = [0];
+    loop {
+        let mut seen = [PollFd::new(stream.as_fd(), PollFlags::POLLIN | PollFlags::POLLPRI)];
+        poll(&mut seen, PollTimeout::NONE)?;
+        if seen[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLPRI)) {
+            socket::recv(stream.as_raw_fd(), &mut byte, MsgFlags::MSG_OOB)?;
+            urgent.push(byte[0]);
+        }
+        match stream.read(&mut byte)? {
+            0 => break,
+            _ => data.push(byte[0]),
+        }
+    }
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    write!(stream, "data {}, urgent {}", text(&data), text(&urgent))
+}
+
+/// Sends a byte as urgent (man 7 tcp, MSG_OOB).
+pub fn send_urgent(stream: &TcpStream, byte: u8) -> io::Result<()> {
+    socket::send(stream.as_raw_fd(), &[byte], MsgFlags::MSG_OOB)?;
+    Ok(())
+}
+
+/// Sends until nothing has been taken for a while, but not for as long as the server waits that was
+/// asked to count late. Returns how much was taken.
+pub fn send_until_full(stream: &mut TcpStream) -> io::Result<usize> {
+    stream.set_nonblocking(true)?;
+    let block = vec![0; 64 << 10];
+    let mut sent = 0;
+    let mut last = Instant::now();
+    while last.elapsed() < STALL / 4 {
+        match stream.write(&block) {
+            Ok(length) => {
+                sent += length;
+                last = Instant::now();
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(Duration::from_millis(1)),
+            Err(error) => return Err(error),
+        }
+    }
+    stream.set_nonblocking(false)?;
+    Ok(sent)
 }
 
 fn answer_count(mut stream: &TcpStream) -> io::Result<()> {

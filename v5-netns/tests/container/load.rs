@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use testbed::pace::slowed;
 use testbed::running::status_line;
@@ -118,12 +118,11 @@ fn a_slow_reader_does_not_grow_the_proxy(host: &Host) {
     let proxy = running.proxy();
     let before = memory(proxy, "VmHWM");
     let mut stream = tcp::connect(published(), Wish::CountLate).unwrap();
-    let mut sent = send_until_full(&mut stream);
+    let mut sent = tcp::send_until_full(&mut stream).unwrap();
     // What waits, waits in the buffers of the sockets: at the sender, in the end.
     assert!(sent < 64 << 20, "{sent} bytes were taken that nobody has read");
     // And when somebody reads, it goes on, and nothing is lost.
     let rest = vec![0; 32 << 20];
-    stream.set_nonblocking(false).unwrap();
     stream.write_all(&rest).unwrap();
     sent += rest.len();
     stream.shutdown(Shutdown::Write).unwrap();
@@ -133,25 +132,4 @@ fn a_slow_reader_does_not_grow_the_proxy(host: &Host) {
     let after = memory(proxy, "VmHWM");
     println!("{before} KiB before, {after} KiB after {sent} bytes");
     assert!(after < before + 1024, "the proxy grew from {before} to {after} KiB");
-}
-
-/// Sends until nothing has been taken for a while, but not for as long as the server waits.
-fn send_until_full(stream: &mut TcpStream) -> usize {
-    stream.set_nonblocking(true).unwrap();
-    let block = vec![0; 64 << 10];
-    let mut sent = 0;
-    let mut last = Instant::now();
-    while last.elapsed() < tcp::STALL / 4 {
-        match stream.write(&block) {
-            Ok(length) => {
-                sent += length;
-                last = Instant::now();
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-    sent
 }

@@ -150,7 +150,7 @@ fn publish_refused(host: &Host) {
         ("-1:80", "65535"),
         ("8080", "HOST:CONTAINER"),
         ("", "HOST:CONTAINER"),
-        ("8080:80/udp", "TCP"),
+        ("8080:80/sctp", "only tcp and udp"),
         ("::1:8080:80", "brackets"),
         ("localhost:8080:80", "localhost"),
     ] {
