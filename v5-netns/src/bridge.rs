@@ -29,6 +29,9 @@ const MAC: [u8; 6] = *b"\x02steps";
 /// How the alias of our bridge begins.
 const OURS: &str = "container-steps";
 
+/// The most bytes that the kernel takes for an alias (IFALIASZ, with a zero byte).
+const MOST: usize = 255;
+
 /// The turn of whoever makes, changes or removes the bridge: one at a time. It waits for it as long
 /// as that takes.
 ///
@@ -118,6 +121,15 @@ impl Alias {
         };
         let generation = rest.strip_prefix(':').and_then(|number| number.parse().ok());
         Alias { generation, uplinks: words.map(str::to_owned).collect() }
+    }
+
+    /// Adds an uplink, if there is room for one more.
+    pub(crate) fn add(&mut self, uplink: &str) -> bool {
+        let used: usize = self.uplinks.iter().map(|it| it.len() + 1).sum();
+        let generation = ":4294967295".len();
+        let has_room = OURS.len() + generation + used + 1 + uplink.len() <= MOST;
+        let is_there = self.uplinks.contains(uplink);
+        is_there || (has_room && self.uplinks.insert(uplink.to_owned()))
     }
 }
 

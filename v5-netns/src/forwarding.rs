@@ -2,7 +2,7 @@
 //!
 //! The switch that everybody knows, net.ipv4.ip_forward, sets that of *every* link, and writing 0
 //! to it clears every one. So it is read here and never written: each link has a switch of its own,
-//! and we need two of them, the bridge's and that of the way out.
+//! and we need the bridge's and those of the ways out.
 
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
@@ -10,25 +10,25 @@ use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
 // ANCHOR: switches
-/// Whether `link` forwards; no longer if it is gone.
+/// Whether `link` is there and does not forward.
 ///
 /// # Errors
 /// Those of reading the file.
-pub(crate) fn is_on(link: &str) -> Result<bool> {
+pub(crate) fn is_off(link: &str) -> Result<bool> {
     let path = path_of(link);
     match fs::read_to_string(&path) {
-        Ok(text) => Ok(text.trim() != "0"),
+        Ok(text) => Ok(text.trim() == "0"),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error).with_context(|| format!("cannot read {path:?}")),
     }
 }
 
-/// Lets `link` forward.
+/// Lets `link` forward, if it is still there.
 ///
 /// # Errors
 /// EROFS in a container that shows /proc/sys read-only.
 pub(crate) fn switch_on(link: &str) -> Result<()> {
-    write(path_of(link), "1")
+    set(link, "1")
 }
 
 /// Sets `link` back to not forwarding, unless somebody has switched it on for the whole host
@@ -41,9 +41,15 @@ pub(crate) fn switch_off(link: &str) -> Result<()> {
     if whole_host.context("cannot read ip_forward")?.trim() != "0" {
         return Ok(());
     }
-    match path_of(link).try_exists() {
-        Ok(false) => Ok(()), // the link is gone, and its switch with it
-        _ => write(path_of(link), "0"),
+    set(link, "0")
+}
+
+fn set(link: &str, value: &str) -> Result<()> {
+    let path = path_of(link);
+    match write(path.clone(), value) {
+        // The link is gone, and its switch with it.
+        Err(_) if path.try_exists().is_ok_and(|exists| !exists) => Ok(()),
+        written => written,
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `attachment` | a cable from it to the bridge, and a leased address |
 //! | [`subnet`] | the addresses that can be leased |
 //! | `gateway` | makes the bridge the containers' way outside, at each start |
+//! | `uplinks` | the host's links that lead outside: they forward for us |
 //! | `teardown` | takes all of that away, when nobody needs it |
 //! | `bridge` | the bridge itself, and what is noted on it |
 //! | `forwarding` | lets packets through the host |
@@ -36,6 +37,7 @@ mod nft;
 pub mod publish;
 pub mod subnet;
 mod teardown;
+mod uplinks;
 
 pub use bridge::BRIDGE;
 pub use publish::Publish;

@@ -4,6 +4,8 @@ use crate::bridge::BRIDGE;
 use crate::firewall;
 use crate::nft::{self, NO_MODULES};
 use anyhow::{Result, anyhow};
+use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
 use std::collections::BTreeSet;
 
 /// The table. Nobody else's is touched, and to remove ours is one command.
@@ -63,11 +65,13 @@ fn with_chains(uplinks: &BTreeSet<String>) -> String {
     format!("{}list chains\n", table(uplinks))
 }
 
-/// The links in the table, none if it is not there.
+/// The links in the table that are still there, none if it is not.
 pub(crate) fn uplinks_of_table() -> Result<Vec<String>> {
     let listed = nft::run(&format!("list set {TABLE} uplinks\n"))?.unwrap_or_default();
     let elements = listed.split_once("elements =").map_or("", |(_, elements)| elements);
-    Ok(elements.split('"').skip(1).step_by(2).map(str::to_owned).collect())
+    let names = elements.split('"').skip(1).step_by(2);
+    let is_there = |name: &&str| if_nametoindex(*name) != Err(Errno::ENODEV);
+    Ok(names.filter(is_there).map(str::to_owned).collect())
 }
 
 /// Removes the table, if it is there.

@@ -71,11 +71,14 @@ impl Subnet {
     }
     // ANCHOR_END: hosts
 
-    /// Whether the two have an address in common.
-    pub(crate) fn overlaps(self, other: Subnet) -> bool {
-        let shorter = self.prefix_length.min(other.prefix_length);
-        let of_both = |subnet: Subnet| Subnet::around(subnet.address(), shorter).network;
-        of_both(self) == of_both(other)
+    /// The subnets of this size for private use (RFC 1918). The less usual ones come first.
+    pub(crate) fn others_of_its_size(self) -> impl Iterator<Item = Subnet> {
+        let of_10 = (62..=255).chain(0..=61).map(|second| ([10, second, 0, 0], 8));
+        let of_172 = (16..=31).map(|second| ([172, second, 0, 0], 12));
+        let of_192 = (0..=255).map(|third| ([192, 168, third, 0], 16));
+        let has_room = move |(_, range): &([u8; 4], u8)| *range <= self.prefix_length;
+        let around = move |(first, _)| Subnet::around(Ipv4Addr::from(first), self.prefix_length);
+        of_10.chain(of_172).chain(of_192).filter(has_room).map(around)
     }
 }
 
@@ -118,11 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn overlap_goes_both_ways() {
-        let of = |text| Subnet::parse(text).unwrap();
-        assert!(of("10.61.0.0/24").overlaps(of("10.0.0.0/8")));
-        assert!(of("10.0.0.0/8").overlaps(of("10.61.0.0/24")));
-        assert!(!of("10.61.0.0/24").overlaps(of("10.61.1.0/24")));
-        assert!(of("10.61.0.0/24").overlaps(Subnet::around(Ipv4Addr::new(10, 61, 0, 9), 32)));
+    fn others_are_private_and_of_the_same_size() {
+        let of = |text| Subnet::parse(text).unwrap().others_of_its_size().collect::<Vec<_>>();
+        let all = of("10.61.0.0/24");
+        assert_eq!(all[0].to_string(), "10.62.0.0/24");
+        assert_eq!(all.last().unwrap().to_string(), "192.168.255.0/24");
+        assert_eq!(of("192.0.0.0/16").last().unwrap().to_string(), "192.168.0.0/16");
+        assert!(of("11.0.0.0/8").iter().all(|other| other.to_string() == "10.0.0.0/8"));
     }
 }

@@ -18,10 +18,8 @@ pub struct Route {
     pub destination: Ipv4Addr,
     /// How many bits all of them have in common.
     pub prefix_length: u8,
-    /// The link that the packets leave by.
-    pub link: Option<u32>,
-    /// Of several to the same addresses, the one with the least is taken.
-    pub metric: u32,
+    /// The links that the packets leave by, one of them at a time.
+    pub links: Vec<u32>,
     /// What happens to the packets.
     pub kind: RouteType,
 }
@@ -77,15 +75,16 @@ fn route_of(answer: RouteNetlinkMessage) -> Option<Route> {
     let mut route = Route {
         destination: Ipv4Addr::UNSPECIFIED,
         prefix_length: message.header.destination_prefix_length,
-        link: None,
-        metric: 0,
+        links: Vec::new(),
         kind: message.header.kind,
     };
     for attribute in message.attributes {
         match attribute {
             RouteAttribute::Destination(RouteAddress::Inet(address)) => route.destination = address,
-            RouteAttribute::Oif(index) => route.link = Some(index),
-            RouteAttribute::Priority(metric) => route.metric = metric,
+            RouteAttribute::Oif(index) => route.links.push(index),
+            RouteAttribute::MultiPath(hops) => {
+                route.links.extend(hops.iter().map(|hop| hop.interface_index));
+            }
             _ => {}
         }
     }

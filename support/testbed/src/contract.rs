@@ -23,6 +23,7 @@ mod signals;
 mod stdio;
 mod terminal;
 mod tmpfs;
+mod uplinks;
 mod volumes;
 
 use crate::suite::Suite;
@@ -34,7 +35,8 @@ pub fn add(suite: Suite) -> Suite {
         true => suite.short_as_user(add_what_every_container_keeps),
         false => add_what_every_container_keeps(suite),
     };
-    let parts: [fn(Suite) -> Suite; 4] = [network::add, etc::add, publish::add, inside::add];
+    let parts: [fn(Suite) -> Suite; 5] =
+        [network::add, uplinks::add, etc::add, publish::add, inside::add];
     parts.into_iter().fold(suite, |suite, add| add(suite))
 }
 

@@ -1,0 +1,225 @@
+//! From v5 on: the ways outside are those of the host, whatever its routes are like.
+
+use std::fs;
+
+use super::network::{
+    ServerOutside, drop_orderly, forwards, has_bridge, identify_from, need, network_of, see,
+    set_forwarding, type_in,
+};
+use crate::{Host, Outside, Running, Stage, Suite};
+
+/// An address somewhere behind both of the machines outside.
+const FAR: &str = "203.0.113.1";
+
+/// What `ip nexthop` wants to know of a new one.
+const NEXTHOP: &str = " via 198.51.100.1 dev tun0";
+
+pub fn add(suite: Suite) -> Suite {
+    if !suite.stage().network_namespace {
+        return suite;
+    }
+    suite.short_at(&[&Stage::V5], |suite| {
+        suite
+            .root("containers_go_where_the_host_goes", containers_go_where_the_host_goes)
+            .root("a_default_route_may_move", a_default_route_may_move)
+            .root("no_uplink_is_the_neighbours", no_uplink_is_the_neighbours)
+            .root("uplinks_are_as_before", uplinks_are_as_before)
+            .root("more_uplinks_than_can_be_noted", more_uplinks_than_can_be_noted)
+            .root("wider_routes_are_no_places", wider_routes_are_no_places)
+            .root("advice_of_a_subnet_is_tried", advice_of_a_subnet_is_tried)
+    })
+}
+
+/// Two machines outside, each of which is the far address, with a server there. No route leads to
+/// it yet.
+struct Outsides {
+    wan: (Outside, ServerOutside),
+    tun: (Outside, ServerOutside),
+}
+
+impl Outsides {
+    fn connect(host: &Host) -> Outsides {
+        let at = |link, network| {
+            let outside = Outside::at(host, link, network);
+            outside.sh(&format!("ip address add {FAR}/32 dev lo"));
+            let server = ServerOutside::start(host, &outside);
+            (outside, server)
+        };
+        Outsides { wan: at("wan0", "192.0.2"), tun: at("tun0", "198.51.100") }
+    }
+
+    /// What a server says that is asked by the container at this address.
+    #[track_caller]
+    fn ask(&self, running: &Running, address: &str) -> &'static str {
+        let answer = identify_from(running.command(), &format!("{address}:80"));
+        let is_of = |(outside, _): &(Outside, _)| answer.contains(&network_of(outside.pid()));
+        match (is_of(&self.wan), is_of(&self.tun)) {
+            (true, _) => "wan",
+            (_, true) => "tun",
+            _ => "nobody",
+        }
+    }
+}
+
+fn containers_go_where_the_host_goes(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let outsides = Outsides::connect(host);
+    // Routes by a nexthop object name no link then.
+    fs::write("/proc/sys/net/ipv4/nexthop_compat_mode", "0").unwrap();
+    for (what, routes, far) in [
+        (
+            "policy routing",
+            "route add default via 192.0.2.1 metric 100; \
+             route add default via 198.51.100.1 table 100; rule add from 10.8.0.2 lookup 100",
+            &["wan"][..],
+        ),
+        (
+            "a rule for everybody",
+            "route add default via 192.0.2.1; route add default via 198.51.100.1 table 100; \
+             rule add priority 100 to 203.0.113.0/24 lookup 100",
+            &["tun"],
+        ),
+        (
+            "several next hops",
+            "route add default nexthop via 192.0.2.1 nexthop via 198.51.100.1",
+            &["wan", "tun"],
+        ),
+        (
+            "a nexthop object",
+            &format!("nexthop add id 7{NEXTHOP}; route add default nhid 7"),
+            &["tun"],
+        ),
+        ("a VPN with routes of its own", "route add 203.0.113.0/24 via 198.51.100.1", &["tun"]),
+        (
+            "OpenVPN's def1",
+            "route add default via 192.0.2.1; route add 0.0.0.0/1 via 198.51.100.1; \
+             route add 128.0.0.0/1 via 198.51.100.1",
+            &["tun"],
+        ),
+        ("no default route", "", &["nobody"]),
+    ] {
+        let lines: Vec<_> = routes.split("; ").filter(|line| !line.is_empty()).collect();
+        lines.iter().for_each(|line| drop(see(&format!("ip {line}"))));
+        let running = host.start_sleep();
+        let asked = outsides.ask(&running, FAR);
+        assert!(far.contains(&asked), "{what}: {asked}");
+        assert_eq!(outsides.ask(&running, "192.0.2.1"), "wan", "{what}");
+        assert_eq!(outsides.ask(&running, "198.51.100.1"), "tun", "{what}");
+        drop_orderly(running);
+        assert!(!forwards("wan0") && !forwards("tun0"), "{what}");
+        for line in lines.iter().rev() {
+            see(&format!("ip {}", line.replace("add", "del").replace(NEXTHOP, "")));
+        }
+    }
+}
+
+fn a_default_route_may_move(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let outsides = Outsides::connect(host);
+    see("ip route add default via 192.0.2.1");
+    let running = host.start_sleep();
+    assert_eq!(outsides.ask(&running, FAR), "wan");
+    see("ip route replace default via 198.51.100.1");
+    assert_eq!(outsides.ask(&running, FAR), "tun");
+    see("ip route del default");
+    see("ip route add default via 192.0.2.1");
+    assert_eq!(outsides.ask(&running, FAR), "wan");
+    drop_orderly(running);
+}
+
+/// None of them forwards for anybody but containers, though all of them forward.
+fn no_uplink_is_the_neighbours(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let outsides = Outsides::connect(host);
+    see("ip route add default nexthop via 192.0.2.1 nexthop via 198.51.100.1");
+    let ((wan, _), (tun, _)) = (&outsides.wan, &outsides.tun);
+    wan.sh("ip route add default via 192.0.2.10");
+    tun.sh("ip route add default via 198.51.100.10");
+    let reaches = |from: &Outside, to: &str, other: &Outside| {
+        identify_from(from.pid(), to).contains(&network_of(other.pid()))
+    };
+    let running = host.start_sleep();
+    assert!(forwards("wan0") && forwards("tun0"));
+    assert!(!reaches(wan, "198.51.100.1:80", tun) && !reaches(tun, "192.0.2.1:80", wan));
+    // Without our table they would.
+    see("nft flush ruleset");
+    assert!(reaches(wan, "198.51.100.1:80", tun) && reaches(tun, "192.0.2.1:80", wan));
+    drop_orderly(running);
+}
+
+fn uplinks_are_as_before(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let outsides = Outsides::connect(host);
+    let third = Outside::at(host, "third0", "203.0.114");
+    set_forwarding("tun0", "1");
+    for damage in ["true", "ip link set steps0 alias ''", "nft flush ruleset"] {
+        let gone = Outside::at(host, "gone0", "203.0.115");
+        let running = host.start_sleep();
+        assert!(["wan0", "tun0", "third0", "gone0"].into_iter().all(forwards));
+        let table = see("nft list set ip container-steps uplinks");
+        assert!(table.contains("wan0") && !table.contains("tun0"), "{table}");
+        drop(gone);
+        type_in(damage);
+        drop_orderly(running);
+        let on = ["wan0", "tun0", "third0", "lo"].map(forwards);
+        assert_eq!(on, [false, true, false, false], "{damage}");
+        assert!(!has_bridge());
+    }
+    set_forwarding("tun0", "0");
+    drop((outsides, third));
+}
+
+/// What cannot be noted cannot be undone: such a link is left as it is, and told of.
+fn more_uplinks_than_can_be_noted(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let names: Vec<_> = (10..40).map(|number| format!("uplink-nr-{number}")).collect();
+    for (number, name) in names.iter().enumerate() {
+        type_in(&format!(
+            "ip link add {name} type bridge; ip address add 10.1.{number}.1/24 dev {name}; \
+             ip link set {name} up"
+        ));
+    }
+    let running = host.start_sleep();
+    let outcome = host.run(["true"]);
+    let (on, off): (Vec<_>, Vec<_>) = names.iter().partition(|name| forwards(name));
+    assert!(on.len() >= 14, "{on:?}");
+    assert_eq!(outcome.stderr.lines().count(), off.len(), "{outcome:?}");
+    for (line, name) in outcome.stderr.lines().zip(&off) {
+        assert!(line.starts_with("Note: ") && line.contains(&format!("/{name}/forwarding=1")));
+    }
+    // Any of the two notes is enough.
+    see("nft flush ruleset");
+    drop_orderly(running);
+    assert!(!names.iter().any(|name| forwards(name)));
+    names.iter().for_each(|name| drop(see(&format!("ip link del {name}"))));
+}
+
+fn wider_routes_are_no_places(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let _outside = Outside::connect(host, "up0");
+    for wide in ["0.0.0.0/1", "10.0.0.0/8", "10.61.0.0/23"] {
+        see(&format!("ip route add {wide} via 192.0.2.1"));
+    }
+    let running = host.start_sleep();
+    let address = see("ip -o -4 address show dev steps0");
+    assert!(address.contains("inet 10.61.0.1/24 "), "{address}");
+    drop_orderly(running);
+    for within in ["10.61.0.0/24", "10.61.0.128/25", "10.61.0.7/32"] {
+        see(&format!("ip route add {within} via 192.0.2.1"));
+        let outcome = host.run(["echo", "it runs"]);
+        outcome.assert_refused(125, &["10.61.0.0/24", within, "--subnet 10.62.0.0/24"]);
+        see(&format!("ip route del {within}"));
+    }
+}
+
+fn advice_of_a_subnet_is_tried(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let _outside = Outside::connect(host, "up0");
+    for taken in ["10.61.0.0/24", "10.62.0.9/32", "10.63.0.0/24"] {
+        see(&format!("ip route add {taken} via 192.0.2.1"));
+    }
+    host.run(["true"]).assert_refused(125, &["--subnet 10.64.0.0/24"]);
+    host.run(["--subnet", "10.64.0.0/24", "true"]).text();
+    let larger = host.run(["--subnet", "10.0.0.0/8", "true"]);
+    larger.assert_refused(125, &["10.0.0.0/8", "no private one is free"]);
+}
