@@ -2,14 +2,11 @@
 
 use crate::bridge::BRIDGE;
 use crate::firewall;
-use crate::nft::{self, NO_MODULES};
+use crate::nft::{self, NO_MODULES, TABLE};
 use anyhow::{Result, anyhow};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use std::collections::BTreeSet;
-
-/// The table. Nobody else's is touched, and to remove ours is one command.
-const TABLE: &str = "ip container-steps";
 
 // ANCHOR: table
 /// The rules, in the text that `nft list ruleset` shows too.

@@ -50,6 +50,9 @@ fn add_state_of_the_host(suite: Suite) -> Suite {
         .root("a_lock_of_a_dead_owner_goes", a_lock_of_a_dead_owner_goes)
         .root("a_host_that_drops_what_it_forwards", a_host_that_drops_what_it_forwards)
         .long()
+        .root("every_chain_that_drops_is_named_at_once", every_chain_that_drops_is_named)
+        .root("a_host_with_more_rules_than_one_reads", a_host_with_more_rules_than_one_reads)
+        .long()
         .root("neighbours_reach_no_container", neighbours_reach_no_container)
         .long()
         .root("neighbours_reach_nothing_through_the_host", neighbours_reach_nothing_through_it)
@@ -522,10 +525,13 @@ fn a_host_that_drops_what_it_forwards(host: &Host) {
     let outside = Outside::connect(host, "up0");
     let server = ServerOutside::start(host, &outside);
     let address = format!("{}:80", Outside::ADDRESS);
-    for (table, chain) in [("ip filter", "FORWARD"), ("inet strict", "passing")] {
-        let policy = "{ type filter hook forward priority 0; policy drop; }";
-        see(&format!("nft add table {table}"));
-        see(&format!("nft add chain {table} {chain} {policy}"));
+    for (table, chain, policy, rules) in [
+        ("ip filter", "FORWARD", "drop", ""),
+        ("inet strict", "passing", "drop", ""),
+        ("inet firewalld", "filter_FORWARD", "accept", LIKE_FIREWALLD),
+    ] {
+        let base = format!("{{ type filter hook forward priority 0; policy {policy}; {rules} }}");
+        add_table(&format!("{table} {{ {ZONES} chain {chain} {base} }}"));
 
         let running = host.start_sleep();
         let answer = identify_from(running.command(), &address);
@@ -548,6 +554,76 @@ fn a_host_that_drops_what_it_forwards(host: &Host) {
         see(&format!("nft delete table {table}"));
     }
     drop(server);
+}
+
+/// Chains as firewalld has them: what no zone has a rule for is rejected at the end.
+const LIKE_FIREWALLD: &str = "ct state established,related accept; iifname lo accept; \
+    jump filter_FORWARD_ZONES; reject with icmpx admin-prohibited;";
+const ZONES: &str = "chain filter_FWD_public { jump filter_FWD_public_allow; } \
+    chain filter_FWD_public_allow { } \
+    chain filter_FORWARD_ZONES { goto filter_FWD_public; }";
+
+/// Adds a table to the host's ruleset. To `nft`, a block ends with its line.
+#[track_caller]
+fn add_table(text: &str) {
+    type_in(&format!("nft 'table {}'", text.replace('}', "}\n")));
+}
+
+/// To be let through by one of them and then dropped by the next is no help.
+fn every_chain_that_drops_is_named(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let outside = Outside::connect(host, "up0");
+    let server = ServerOutside::start(host, &outside);
+    for table in [
+        format!("ip filter {{ chain FORWARD {{ {FORWARD} policy drop; }} }}"),
+        format!("inet strict {{ chain through {{ {FORWARD} policy drop; }} }}"),
+        format!(
+            "inet firewalld {{ {ZONES} chain filter_FORWARD {{ {FORWARD} {LIKE_FIREWALLD} }} }}"
+        ),
+        format!("inet asks {{ chain some {{ {FORWARD} tcp dport 22 drop; }} }}"),
+        format!("inet lets {{ chain through {{ {FORWARD} policy drop; accept; }} }}"),
+        "inet other { chain incoming { type filter hook input priority 0; policy drop; } }"
+            .to_owned(),
+        format!("bridge b {{ chain through {{ {FORWARD} policy drop; }} }}"),
+    ] {
+        add_table(&table);
+    }
+    let outcome = host.run(["true"]);
+    let (note, fix) = outcome.stderr.trim_end().split_once("to permit it: ").unwrap();
+    assert_eq!((outcome.code(), outcome.stderr.lines().count()), (0, 1), "{outcome:?}");
+    assert_eq!(note.matches("chain ").count(), 3, "{note}");
+    for chain in ["FORWARD of the table ip filter", "through of", "filter_FORWARD of"] {
+        assert!(note.contains(&format!("chain {chain}")), "{note}");
+    }
+    type_in(&fix.replace("sudo ", ""));
+    see("nft delete table inet other"); // the answers of the probe are for this host
+    see("nft delete table bridge b");
+    let running = host.start_sleep();
+    let answer = identify_from(running.command(), &format!("{}:80", Outside::ADDRESS));
+    assert!(answer.ends_with(Outside::HOST), "{answer}");
+    drop_orderly(running);
+    type_in("nft flush ruleset");
+    drop(server);
+}
+
+const FORWARD: &str = "type filter hook forward priority 0;";
+
+/// Nobody has to wait until all of them are read. What a chain's policy is, is known without.
+fn a_host_with_more_rules_than_one_reads(host: &Host) {
+    need(host, &["nft"]);
+    host.warm_up_with(["--net", "none"]);
+    let rules = host.dir("rules").join("text");
+    let rule = "ip saddr 10.9.8.7 tcp dport 1234 counter accept comment \"one of very many\";\n";
+    let text = format!(
+        "table inet big {{ chain through {{ {FORWARD} policy drop;\n{}\n }}\n }}",
+        rule.repeat(60_000)
+    );
+    fs::write(&rules, text).unwrap();
+    type_in(&format!("nft -f {}", rules.display()));
+    let outcome = host.run(["echo", "it runs"]);
+    assert_eq!((outcome.code(), &outcome.stdout[..]), (0, &b"it runs\n"[..]), "{outcome:?}");
+    assert!(outcome.stderr.contains("chain through of the table inet big"), "{outcome:?}");
+    type_in("nft flush ruleset");
 }
 
 /// Types a line at the host's shell: as it is, or in the words of `nft` where there is no iptables.
