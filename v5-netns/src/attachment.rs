@@ -7,11 +7,12 @@
 use crate::bridge::{self, BRIDGE, cure};
 use crate::namespace::Namespace;
 use crate::subnet::Subnet;
+use crate::watch::Watch;
 use crate::{gateway, teardown};
 use anyhow::{Context, Result, bail};
 use launcher::Advise;
 use launcher::command_line::note;
-use netlink::Netlink;
+use netlink::{Netlink, NewRoutes};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use std::net::Ipv4Addr;
@@ -19,12 +20,19 @@ use std::net::Ipv4Addr;
 /// The container's end of the cable.
 const INSIDE: &str = "eth0";
 
-/// A container's cable to the bridge. Dropped, it is unplugged.
+/// A container's place on the bridge: a cable, and a watch over the ways from there.
 #[derive(Debug)]
 pub(crate) struct Attachment {
+    pub(crate) address: Ipv4Addr,
+    _watch: Watch,
+    _cable: Cable,
+}
+
+/// Dropped, it is unplugged.
+#[derive(Debug)]
+struct Cable {
     host: Netlink,
     link: String,
-    pub(crate) address: Ipv4Addr,
 }
 
 impl Attachment {
@@ -35,11 +43,13 @@ impl Attachment {
     /// Those of rtnetlink(7) and `nft`; if `subnet` is in use elsewhere, or has no free address.
     pub(crate) fn create(namespace: &Namespace, subnet: Subnet) -> Result<Attachment> {
         let host = Netlink::open().context("cannot open a netlink socket")?;
+        let new_routes = NewRoutes::listen().context("cannot listen for new routes")?;
         let turn = bridge::take_turn()?;
         let bridge = gateway::ready(&host, subnet)?;
         let (link, address) = lease(&host, bridge, namespace, subnet)?;
-        let attachment = Attachment { host, link, address };
+        let cable = Cable { host, link };
         turn.end()?;
+        let mut watch = Watch::start(&new_routes, bridge)?;
 
         let inside = namespace.netlink();
         let link = inside.link(INSIDE).context("cannot look for eth0")?;
@@ -52,13 +62,14 @@ impl Attachment {
         inside
             .route_add_default(gateway)
             .with_context(|| format!("cannot add a default route via {gateway}"))?;
-        Ok(attachment)
+        watch.wait_until_ready()?;
+        Ok(Attachment { address, _watch: watch, _cable: cable })
     }
     // ANCHOR_END: attach
 }
 
 // ANCHOR: drop
-impl Drop for Attachment {
+impl Drop for Cable {
     fn drop(&mut self) {
         // Both ends go together.
         let removed = self.host.link(&self.link).and_then(|link| match link {

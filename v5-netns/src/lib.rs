@@ -11,6 +11,7 @@
 //! | [`subnet`] | the addresses that can be leased |
 //! | `gateway` | makes the bridge the containers' way outside, at each start |
 //! | `uplinks` | the host's links that lead outside: they forward for us |
+//! | `watch` | switches on those that come later |
 //! | `teardown` | takes all of that away, when nobody needs it |
 //! | `bridge` | the bridge itself, and what is noted on it |
 //! | `forwarding` | lets packets through the host |
@@ -38,6 +39,7 @@ pub mod publish;
 pub mod subnet;
 mod teardown;
 mod uplinks;
+mod watch;
 
 pub use bridge::BRIDGE;
 pub use publish::Publish;

@@ -21,7 +21,9 @@ use std::time::{Duration, Instant};
 
 use testbed::elsewhere::{Rule, When, install_filter};
 use testbed::pace::slowed;
-use testbed::running::{children, descendants, link, program, send, status_line, within};
+use testbed::running::{
+    children, children_of_supervisor, descendants, link, program, send, status_line, within,
+};
 use testbed::{BIN, Host, Outcome, Suite};
 
 /// Names its own process and waits until its input ends. (A shell becomes its last command.)
@@ -237,7 +239,7 @@ fn the_table_has_the_inodes_of_proc(host: &Host) {
         assert!(!line.contains(&format!("{shell} sh")), "it is not another: {table}");
     }
     // The process in between has made a PID namespace for its children, and is not in it.
-    let between = children(container.supervisor.id())[0];
+    let between = children_of_supervisor(container.supervisor.id())[0];
     let table = self::table(host, between);
     let expected = format!("its own     {shell} sh, {cat} cat");
     assert!(part(&table, "pid")[0].ends_with("the host's"), "{table}");

@@ -17,6 +17,6 @@ mod ruleset;
 mod socket;
 
 pub use link::{LOOPBACK, Link};
-pub use route::{Route, RouteType};
+pub use route::{NewRoutes, Route, RouteType};
 pub use ruleset::Generation;
 pub use socket::Netlink;

@@ -7,6 +7,8 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
 pub use netlink_packet_route::route::RouteType;
@@ -67,6 +69,33 @@ impl Netlink {
         wanted.header.address_family = AddressFamily::Inet;
         let answers = self.ask(RouteNetlinkMessage::GetRoute(wanted), NLM_F_DUMP)?;
         Ok(answers.into_iter().filter_map(route_of).collect())
+    }
+}
+
+/// Tells of new routes, those that come after it was made.
+#[derive(Debug)]
+pub struct NewRoutes(Netlink);
+
+impl NewRoutes {
+    /// Begins to listen, in the network namespace of this thread.
+    ///
+    /// # Errors
+    /// Those of socket(2), bind(2) and setsockopt(2).
+    pub fn listen() -> io::Result<NewRoutes> {
+        let netlink = Netlink::open()?;
+        netlink.subscribe_to_routes()?;
+        Ok(NewRoutes(netlink))
+    }
+
+    /// Waits for some. `None` says that there were too many to be kept.
+    ///
+    /// # Errors
+    /// Those of recv(2), but for ENOBUFS; EBADMSG for a message that makes no sense.
+    pub fn wait(&self) -> nix::Result<Option<Vec<Route>>> {
+        match self.0.wait_for_news() {
+            Err(Errno::ENOBUFS) => Ok(None),
+            news => Ok(Some(news?.into_iter().filter_map(route_of).collect())),
+        }
     }
 }
 

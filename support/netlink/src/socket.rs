@@ -13,6 +13,9 @@ use std::io;
 /// More than the kernel packs into one datagram of a list (32 KiB).
 const BUFFER: usize = 64 * 1024;
 
+/// linux/rtnetlink.h: the group of those who want to know of routes.
+const RTNLGRP_IPV4_ROUTE: u32 = 7;
+
 /// A socket to the network part of the kernel.
 ///
 /// It belongs to the network namespace in which it was opened, for ever. Whoever holds it can
@@ -68,10 +71,7 @@ impl Netlink {
             }
             let mut rest = &datagram[..];
             while !rest.is_empty() {
-                let answer: NetlinkMessage<RouteNetlinkMessage> =
-                    NetlinkMessage::deserialize(rest).map_err(|_| Errno::EBADMSG)?;
-                let length = usize::try_from(answer.header.length).map_err(|_| Errno::EBADMSG)?;
-                rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+                let answer = take_message(&mut rest)?;
                 match answer.payload {
                     NetlinkPayload::Error(error) => match error.raw_code() {
                         0 => return Ok(answers), // the ACK
@@ -88,4 +88,34 @@ impl Netlink {
         }
     }
     // ANCHOR_END: ask
+
+    /// Has the kernel tell of whatever happens to routes: `ip -4 monitor route`.
+    pub(crate) fn subscribe_to_routes(&self) -> io::Result<()> {
+        self.0.add_membership(RTNLGRP_IPV4_ROUTE)
+    }
+
+    /// Waits for the next that the kernel tells without being asked.
+    ///
+    /// # Errors
+    /// ENOBUFS if there was more than the socket can keep.
+    pub(crate) fn wait_for_news(&self) -> nix::Result<Vec<RouteNetlinkMessage>> {
+        let mut datagram = Vec::with_capacity(BUFFER);
+        self.0.recv(&mut datagram, 0).map_err(|error| errno_of(&error))?;
+        let (mut rest, mut news) = (&datagram[..], Vec::new());
+        while !rest.is_empty() {
+            if let NetlinkPayload::InnerMessage(inner) = take_message(&mut rest)?.payload {
+                news.push(inner);
+            }
+        }
+        Ok(news)
+    }
+}
+
+/// Takes the first message off a datagram.
+fn take_message(rest: &mut &[u8]) -> nix::Result<NetlinkMessage<RouteNetlinkMessage>> {
+    let message: NetlinkMessage<RouteNetlinkMessage> =
+        NetlinkMessage::deserialize(rest).map_err(|_| Errno::EBADMSG)?;
+    let length = usize::try_from(message.header.length).map_err(|_| Errno::EBADMSG)?;
+    *rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    Ok(message)
 }

@@ -148,13 +148,14 @@ impl Running {
         if self.has_pid_namespace { only_child(child) } else { child }
     }
 
-    /// The number of the child that the command is in, or is: a proxy is the other one.
+    /// The number of the child that the command is in, or is.
     #[track_caller]
     pub fn first_child(&self) -> u32 {
-        match children(self.pid())[..] {
-            [] | [_] => only_child(self.pid()),
-            _ => *children(self.pid()).iter().find(|pid| **pid != self.proxy()).unwrap(),
-        }
+        let children = children_of_supervisor(self.pid());
+        let [child] = children[..] else {
+            panic!("process {} has not one child but {children:?}", self.pid());
+        };
+        child
     }
 
     /// The number of the process that carries the connections to published ports.
@@ -170,7 +171,7 @@ impl Running {
     pub fn wait_for_program(&self, name: &str) {
         let depth = 1 + u32::from(self.has_pid_namespace);
         let runs = || {
-            let first_child = |pid, _| children(pid).first().copied();
+            let first_child = |pid, _| children_of_supervisor(pid).first().copied();
             let command = (0..depth).try_fold(self.pid(), first_child);
             command.is_some_and(|pid| program(pid) == name)
         };
@@ -298,6 +299,12 @@ pub fn children(pid: u32) -> Vec<u32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let children = fs::read_to_string(path).unwrap_or_default();
     children.split_whitespace().map(|child| child.parse().expect("a number")).collect()
+}
+
+/// The children of a supervisor, but for those that help it: a proxy, a watch over the routes.
+pub fn children_of_supervisor(pid: u32) -> Vec<u32> {
+    let is_helper = |pid: &u32| ["proxy", "watch-routes"].contains(&&*program(*pid));
+    children(pid).into_iter().filter(|pid| !is_helper(pid)).collect()
 }
 
 /// The children of a process, their children, and so on.

@@ -8,7 +8,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use testbed::pace::slowed;
-use testbed::running::{children, descendants, send, status_line, wait_for_end_of_links};
+use testbed::running::{
+    children, children_of_supervisor, descendants, send, status_line, wait_for_end_of_links,
+};
 use testbed::{Host, Suite};
 
 /// How many in all, and how many at least at once. A slow machine gets fewer.
@@ -102,9 +104,11 @@ fn end(mut member: Member, way: usize) {
     let victim = match way {
         0 => Some(supervisor),
         // PID 1. (The last one may be `ip`, which has printed but not ended yet.)
-        1 => descendants(supervisor).get(1).copied(),
+        1 => {
+            children_of_supervisor(supervisor).first().and_then(|it| children(*it).first().copied())
+        }
         // The process in between: the supervisor sees its child die.
-        _ => children(supervisor).first().copied(),
+        _ => children_of_supervisor(supervisor).first().copied(),
     };
     send(victim.unwrap_or_else(|| panic!("{supervisor} has no child")), libc::SIGKILL);
     let start = Instant::now();

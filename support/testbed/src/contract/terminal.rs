@@ -8,7 +8,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::pace::settle;
-use crate::running::{children, descendants, is_alive, program, send, within};
+use crate::running::{
+    children, children_of_supervisor, descendants, is_alive, program, send, within,
+};
 use crate::terminal::{Key, Terminal};
 use crate::{Host, Suite};
 
@@ -56,7 +58,7 @@ fn outer_shell(host: &Host) -> Terminal {
 }
 
 fn command_of(host: &Host, launcher: u32) -> u32 {
-    let child = children(launcher)[0];
+    let child = children_of_supervisor(launcher)[0];
     if host.stage_facts().pid_namespace { children(child)[0] } else { child }
 }
 

@@ -1,11 +1,18 @@
 //! From v5 on: the ways outside are those of the host, whatever its routes are like.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
 
 use super::network::{
     ServerOutside, drop_orderly, forwards, has_bridge, identify_from, need, network_of, see,
     set_forwarding, type_in,
 };
+use crate::pace::slowed;
+use crate::running::{children, program, status_line, within};
 use crate::{Host, Outside, Running, Stage, Suite};
 
 /// An address somewhere behind both of the machines outside.
@@ -22,6 +29,9 @@ pub fn add(suite: Suite) -> Suite {
         suite
             .root("containers_go_where_the_host_goes", containers_go_where_the_host_goes)
             .root("a_default_route_may_move", a_default_route_may_move)
+            .root("a_default_route_may_move_to_a_new_link", a_default_route_may_move_to_a_new_link)
+            .root("a_watch_has_nothing_to_do_twice", a_watch_has_nothing_to_do_twice)
+            .root("a_watch_survives_what_it_finds", a_watch_survives_what_it_finds)
             .root("no_uplink_is_the_neighbours", no_uplink_is_the_neighbours)
             .root("uplinks_are_as_before", uplinks_are_as_before)
             .root("more_uplinks_than_can_be_noted", more_uplinks_than_can_be_noted)
@@ -127,23 +137,144 @@ fn a_default_route_may_move(host: &Host) {
     drop_orderly(running);
 }
 
+/// A VPN that dials in, under containers that run.
+fn a_default_route_may_move_to_a_new_link(host: &Host) {
+    need(host, &["ip", "nft", "ping"]);
+    let wan = Outside::connect(host, "wan0");
+    wan.sh(&format!("ip address add {FAR}/32 dev lo"));
+    let mut servers = vec![ServerOutside::start(host, &wan)];
+    let (first, second) = (host.start_sleep(), host.start_sleep());
+    for _ in 0..2 {
+        let tun = Outside::at(host, "tun0", "198.51.100");
+        tun.sh(&format!("ip address add {FAR}/32 dev lo; ip route add default via 198.51.100.10"));
+        let tun_server = ServerOutside::start(host, &tun);
+        see("ip route replace default via 198.51.100.1");
+        within(Duration::from_secs(5), "it forwards", || forwards("tun0"));
+        for running in [&first, &second] {
+            let answer = identify_from(running.command(), &format!("{FAR}:80"));
+            assert_eq!(answer, format!("{} 198.51.100.10", network_of(tun.pid())));
+        }
+        // It is noted like the others, and not the neighbours'.
+        let table = see("nft list set ip container-steps uplinks");
+        assert!(table.contains("\"tun0\"") && table.contains("\"wan0\""), "{table}");
+        assert!(!pings(&tun, "192.0.2.1"));
+        servers.push(tun_server); // for as long as containers run
+        drop(tun);
+        see("ip route add default via 192.0.2.1");
+        let answer = identify_from(first.command(), &format!("{FAR}:80"));
+        assert_eq!(answer, format!("{} 192.0.2.10", network_of(wan.pid())));
+    }
+    drop_orderly(first);
+    let late = Outside::at(host, "late0", "198.51.101");
+    within(Duration::from_secs(5), "it forwards", || forwards("late0"));
+    drop_orderly(second);
+    assert!(!forwards("wan0") && !forwards("late0") && !has_bridge());
+    drop((servers, late));
+}
+
+/// The process of the container that waits for new routes.
+#[track_caller]
+fn watch_of(running: &Running) -> u32 {
+    let all = children(running.pid());
+    let found = all.into_iter().find(|pid| program(*pid) == "watch-routes");
+    found.unwrap_or_else(|| panic!("no watch"))
+}
+
+/// How often a process has been on a processor (proc(5), voluntary_ctxt_switches).
+fn turns_of(pid: u32) -> usize {
+    status_line(pid, "voluntary_ctxt_switches").parse().unwrap()
+}
+
+/// What it changes itself, and routes by links that it knows, do not wake it for more than a look.
+fn a_watch_has_nothing_to_do_twice(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let _outside = Outside::connect(host, "up0");
+    let running = host.start_sleep();
+    let watch = watch_of(&running);
+    assert_eq!(status_line(watch, "Threads"), "1");
+    let blocked = u64::from_str_radix(&status_line(watch, "SigBlk"), 16).unwrap();
+    assert_eq!(
+        blocked | 1 << 8 | 1 << 18 | 3 << 31,
+        u64::MAX,
+        "but KILL, STOP, and libc's own two"
+    );
+    let _late = Outside::at(host, "late0", "198.51.100");
+    within(Duration::from_secs(5), "it forwards", || forwards("late0"));
+    let settled = || {
+        let before = turns_of(watch);
+        sleep(slowed(Duration::from_millis(500)));
+        turns_of(watch) == before
+    };
+    within(Duration::from_secs(10), "it sleeps", settled);
+    see("ip route add 203.0.113.0/24 via 198.51.100.1");
+    within(Duration::from_secs(10), "it sleeps", settled);
+    set_forwarding("late0", "0");
+    for number in 0..100 {
+        see(&format!("ip route add 203.0.113.{number}/32 via 198.51.100.1"));
+    }
+    within(Duration::from_secs(10), "it sleeps", settled);
+    assert!(!forwards("late0"), "a known link was looked at");
+    drop_orderly(running);
+}
+
+/// The bridge that was taken away, an nft that fails: it tells, and goes on.
+fn a_watch_survives_what_it_finds(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let _outside = Outside::connect(host, "up0");
+    let programs = host.dir("programs");
+    let (nft, refuses) = (programs.join("nft"), programs.join("refuses"));
+    let text = format!(
+        "#!/bin/sh\nif [ -e {refuses:?} ]; then echo 'Error: No way' >&2; exit 1; fi\n\
+         PATH=/usr/sbin:/sbin exec nft \"$@\"\n"
+    );
+    fs::write(&nft, text).unwrap();
+    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut launcher = host.launcher();
+    launcher.env("PATH", &programs).args(["sleep", "1000"]).stderr(Stdio::piped());
+    let mut running = host.follow(&mut launcher);
+    running.wait_for_program("sleep");
+    let mut stderr = BufReader::new(running.supervisor.stderr.take().unwrap());
+
+    fs::write(&refuses, "").unwrap();
+    let first = Outside::at(host, "first0", "198.51.100");
+    let mut told = String::new();
+    stderr.read_line(&mut told).unwrap();
+    assert!(told.starts_with("Note: ") && told.contains("No way"), "{told}");
+    fs::remove_file(&refuses).unwrap();
+    let second = Outside::at(host, "second0", "198.51.101");
+    within(Duration::from_secs(5), "both forward", || forwards("first0") && forwards("second0"));
+    see("ip link del steps0");
+    let third = Outside::at(host, "third0", "198.51.102");
+    sleep(slowed(Duration::from_millis(500)));
+    assert!(!has_bridge() && !forwards("third0"));
+    drop_orderly(running);
+    assert_eq!(["up0", "first0", "second0"].map(forwards), [false; 3]);
+    assert_eq!(see("nft list tables"), "");
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+    drop((first, second, third));
+}
+
+fn pings(from: &Outside, to: &str) -> bool {
+    let mut ping = from.command("ping");
+    ping.args(["-q", "-c", "1", "-W", "1", to]).output().unwrap().status.success()
+}
+
 /// None of them forwards for anybody but containers, though all of them forward.
 fn no_uplink_is_the_neighbours(host: &Host) {
-    need(host, &["ip", "nft"]);
+    need(host, &["ip", "nft", "ping"]);
     let outsides = Outsides::connect(host);
     see("ip route add default nexthop via 192.0.2.1 nexthop via 198.51.100.1");
     let ((wan, _), (tun, _)) = (&outsides.wan, &outsides.tun);
     wan.sh("ip route add default via 192.0.2.10");
     tun.sh("ip route add default via 198.51.100.10");
-    let reaches = |from: &Outside, to: &str, other: &Outside| {
-        identify_from(from.pid(), to).contains(&network_of(other.pid()))
-    };
     let running = host.start_sleep();
     assert!(forwards("wan0") && forwards("tun0"));
-    assert!(!reaches(wan, "198.51.100.1:80", tun) && !reaches(tun, "192.0.2.1:80", wan));
+    assert!(!pings(wan, "198.51.100.1") && !pings(tun, "192.0.2.1"));
     // Without our table they would.
     see("nft flush ruleset");
-    assert!(reaches(wan, "198.51.100.1:80", tun) && reaches(tun, "192.0.2.1:80", wan));
+    assert!(pings(wan, "198.51.100.1") && pings(tun, "192.0.2.1"));
     drop_orderly(running);
 }
 
