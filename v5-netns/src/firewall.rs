@@ -219,8 +219,8 @@ mod tests {
 
     fn table(rules: &str) -> String {
         format!(
-            "table inet wall {{\n\tset them {{\n\t\ttype ifname\n\t}}\n\tchain passing {{\n\t\ttype \
-             filter hook forward priority filter + 10; policy accept;\n\t\tct state {{ \
+            "table inet wall {{\n\tset them {{\n\t\ttype ifname\n\t}}\n\tchain passing {{\n\t\t\
+             type filter hook forward priority filter + 10; policy accept;\n\t\tct state {{ \
              established, related }} accept\n{rules}\n\t}}\n\tchain last {{\n\t\tcounter packets \
              7 bytes 588 log prefix \"no: drop \" level warn flags all reject with icmpx \
              admin-prohibited\n\t}}\n\tchain asks {{\n\t\ttcp dport 22 drop\n\t\tip saddr \
