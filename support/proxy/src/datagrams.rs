@@ -8,7 +8,7 @@ use nix::sys::socket::{
 };
 use std::collections::HashMap;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -45,8 +45,6 @@ pub(crate) struct Datagrams {
 struct Client {
     address: SocketAddr,
     asked: IpAddr,
-    /// The link that it came by, if `asked` is an address that each link has (fe80::/10).
-    link: libc::c_uint,
 }
 
 struct Flow {
@@ -155,24 +153,19 @@ fn receive(port: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Client)> {
     let asked = received.cmsgs()?.find_map(|message| match message {
         ControlMessageOwned::Ipv4PacketInfo(info) => {
             // The kernel has it in the order of the network.
-            let address = Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes());
-            Some((address.into(), 0))
+            Some(IpAddr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()))
         }
-        ControlMessageOwned::Ipv6PacketInfo(info) => {
-            let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
-            let link = if address.is_unicast_link_local() { info.ipi6_ifindex } else { 0 };
-            Some((address.into(), link))
-        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::from(info.ipi6_addr.s6_addr)),
         _ => None,
     });
     let address = received.address.and_then(|address| {
         let v4 = address.as_sockaddr_in().map(|address| SocketAddr::V4((*address).into()));
         v4.or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::V6((*address).into())))
     });
-    let (Some((asked, link)), Some(address)) = (asked, address) else {
+    let (Some(asked), Some(address)) = (asked, address) else {
         return Err(io::Error::other("a datagram from nowhere"));
     };
-    Ok((received.bytes, Client { address, asked, link }))
+    Ok((received.bytes, Client { address, asked }))
 }
 
 /// Sends a datagram to a client, from the address that the client has asked.
@@ -193,8 +186,10 @@ fn send_from_asked(port: &UdpSocket, data: &[u8], client: &Client) -> io::Result
         }
         IpAddr::V6(asked) => {
             let ipi6_addr = libc::in6_addr { s6_addr: asked.octets() };
-            let ipi6_ifindex = client.link;
-            send(ControlMessage::Ipv6PacketInfo(&libc::in6_pktinfo { ipi6_addr, ipi6_ifindex }))?;
+            send(ControlMessage::Ipv6PacketInfo(&libc::in6_pktinfo {
+                ipi6_addr,
+                ipi6_ifindex: 0, // the client's address says by which link, if it has to be said
+            }))?;
         }
     }
     Ok(())

@@ -63,6 +63,13 @@ pub(crate) fn run(name: &str, argument: &str) {
             Ok(answer) => println!("{answer}"),
             Err(error) => println!("{error}"),
         },
+        "ask-datagrams" => {
+            let client = udp::connect(argument.parse().unwrap()).unwrap();
+            match udp::ask(&client, b"x") {
+                Ok((seen, _)) => println!("{}", seen.ip()),
+                Err(error) => println!("{error}"),
+            }
+        }
         WHO_ARE_YOU => tell_who_visits().unwrap(),
         "type" => println!("typed at {}", type_at_every_terminal(argument)),
         other => panic!("there is no probe {other}"),

@@ -1,13 +1,16 @@
 //! UDP through a published port, in more detail than the table has.
 
+use std::fs;
 use std::io::ErrorKind;
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::thread::sleep;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use testbed::running::{is_alive, send, within};
+use testbed::pace::slowed;
+use testbed::running::{Outcome, is_alive, send, within};
 use testbed::tcp::{self, Files};
-use testbed::{Host, Suite, udp};
+use testbed::{Host, Outside, Suite, in_network_of, udp};
 
 use crate::way::{Connected, Containers, Server, Way};
 
@@ -16,6 +19,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("each_client_has_a_flow", each_client_has_a_flow)
         .both("datagrams_of_all_lengths", datagrams_of_all_lengths)
         .both("datagrams_by_ipv6", datagrams_by_ipv6)
+        .root("datagrams_from_elsewhere", datagrams_from_elsewhere)
         .both("a_flow_makes_room_for_a_new_one", a_flow_makes_room)
         .long()
         .both("a_server_that_comes_later_is_reached", a_server_that_comes_later_is_reached)
@@ -64,7 +68,7 @@ fn datagrams_of_all_lengths(host: &Host) {
 }
 
 fn datagrams_by_ipv6(host: &Host) {
-    let has_ipv6 = std::fs::read_to_string("/proc/net/if_inet6");
+    let has_ipv6 = fs::read_to_string("/proc/net/if_inet6");
     if !has_ipv6.is_ok_and(|list| list.contains(" lo")) {
         host.skip("there is no IPv6 here");
     }
@@ -72,6 +76,29 @@ fn datagrams_by_ipv6(host: &Host) {
     let address = SocketAddr::from((Ipv6Addr::LOCALHOST, 8080));
     assert_eq!(udp::ask(&udp::connect(address).unwrap(), b"six").unwrap().1, b"six");
     assert_eq!(udp::ask(&udp::connect(connected.address).unwrap(), b"four").unwrap().1, b"four");
+}
+
+/// From another machine and from a container, at each address that the host has towards them.
+fn datagrams_from_elsewhere(host: &Host) {
+    let outside = Outside::connect(host, "up0");
+    let connected = start(host);
+    let ask = |pid: u32, address: &str| {
+        let mut client = in_network_of(pid, "/run/testbed/exe");
+        let outcome = Outcome::of(client.args(["--probe", "ask-datagrams", address]));
+        assert_eq!(outcome.text().trim_end(), "10.61.0.2", "{address}");
+    };
+    ask(outside.pid(), &format!("{}:8080", Outside::HOST));
+    ask(connected.container.command(), &format!("{}:8080", Outside::HOST));
+    ask(connected.container.command(), "10.61.0.1:8080");
+    // An address that each link has, if there is IPv6: it is one with the link's number only.
+    let list = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let is_it = |line: &&str| line.starts_with("fe80") && line.ends_with(" up0");
+    let Some(line) = list.lines().find(is_it) else { return };
+    let words: Vec<_> = line.as_bytes()[..32].chunks(4).map(String::from_utf8_lossy).collect();
+    let links = Outcome::of(outside.command("ip").args(["-o", "link", "show", "eth0"]));
+    let number = links.text().split(':').next().unwrap();
+    sleep(slowed(Duration::from_secs(2))); // both ends ask whether somebody else has it (RFC 4862)
+    ask(outside.pid(), &format!("[{}%{number}]:8080", words.join(":")));
 }
 
 fn a_flow_makes_room(host: &Host) {
@@ -91,7 +118,7 @@ fn a_flow_makes_room(host: &Host) {
             assert_eq!(ask(&kept), of_kept, "who speaks keeps the flow, {number}");
         }
     }
-    let files = std::fs::read_dir(format!("/proc/{}/fd", connected.container.proxy())).unwrap();
+    let files = fs::read_dir(format!("/proc/{}/fd", connected.container.proxy())).unwrap();
     assert!((MOST..MOST + 20).contains(&files.count()));
     assert_ne!(ask(&forgotten), of_forgotten, "who is silent gets a new one");
 }
@@ -112,7 +139,7 @@ fn a_server_that_comes_later_is_reached(host: &Host) {
     for _ in 0..20 {
         client.send(b"too early").unwrap();
     }
-    std::fs::write(rootfs.join("tmp/start"), "now\n").unwrap();
+    fs::write(rootfs.join("tmp/start"), "now\n").unwrap();
     running.expect_line("ready");
     let mut heard = udp::ask(&client, b"in time").unwrap().1;
     while heard == b"too early" {
