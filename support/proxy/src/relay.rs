@@ -262,7 +262,9 @@ mod tests {
         let sent = vec![b'x'; 400_000]; // more than a client gets that does not read
         let (mut client, mut server) = connected();
         server.write_all(&sent).unwrap();
-        thread::sleep(Duration::from_millis(200));
+        while unacknowledged(&server).unwrap() > 0 {
+            thread::sleep(Duration::from_millis(1)); // it would be lost with the reset
+        }
         setsockopt(&server, Linger, &libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
         drop(server);
         thread::sleep(Duration::from_millis(200));

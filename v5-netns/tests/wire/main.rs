@@ -1,8 +1,8 @@
 //! A published port is a wire: what a client and a server do, each hears from the other, as if
 //! nothing stood between the two. The book's table of that is made here.
 //!
-//! `BLESS=1 cargo test -p v5-netns --test wire` (as root, where there is a `docker-proxy`) rewrites
-//! the table.
+//! `BLESS=1 cargo suite -p v5-netns --test wire -- the_book_has_the_table` (as root, where there is
+//! a `docker-proxy`) rewrites the table.
 
 #![expect(
     clippy::unwrap_used,

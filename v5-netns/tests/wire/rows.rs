@@ -12,7 +12,7 @@ use testbed::running::Outcome;
 use testbed::tcp::{self, Wish};
 use testbed::{Suite, in_network_of, udp};
 
-use crate::way::{Connected, Containers, Server, Way};
+use crate::way::{Connected, Containers, Server, Way, need_ss};
 
 /// A row of the table.
 pub struct Row {
@@ -130,6 +130,9 @@ pub const ROWS: [Row; 14] = [
 pub fn add(mut suite: Suite) -> Suite {
     for row in ROWS {
         suite = suite.both(row.name, move |host| {
+            if row.name == "a_silent_connection" {
+                need_ss(host);
+            }
             let mut connected = Containers::new(host).connect(Way::Published, row.server);
             let expected = match row.name {
                 // The address of a container without a network.

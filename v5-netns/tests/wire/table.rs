@@ -8,7 +8,7 @@ use testbed::{Host, Suite};
 
 use crate::WORKSPACE;
 use crate::rows::{ROWS, Row};
-use crate::way::{Containers, Way, has_docker_proxy};
+use crate::way::{Containers, Way, has_docker_proxy, need_ss};
 
 const PAGE: &str = "book/src/published-port.md";
 const BEGIN: &str = "<!-- wire -->\n";
@@ -28,6 +28,7 @@ fn the_book_has_the_table(host: &Host) {
         host.figure("no docker-proxy here: its column was not compared");
         &[Way::Direct, Way::Published]
     };
+    need_ss(host);
     let containers = Containers::new(host);
     let fresh: Vec<_> = ROWS.iter().map(|row| cells(&containers, row, ways)).collect();
     let path = format!("{WORKSPACE}/{PAGE}");

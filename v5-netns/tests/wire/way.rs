@@ -103,6 +103,13 @@ pub struct Connected {
     _docker_proxies: Vec<Running>,
 }
 
+/// Ends the trial as ignored where there is no `ss`.
+pub fn need_ss(host: &Host) {
+    if Command::new("ss").arg("-V").output().is_err() {
+        host.skip("no ss on this machine: install iproute2");
+    }
+}
+
 /// Whether there is a `docker-proxy`: it is in Debian's package docker.io.
 pub fn has_docker_proxy() -> bool {
     let mut places = ["/usr/local/bin", "/usr/bin", "/usr/sbin"].iter();
