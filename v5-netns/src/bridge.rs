@@ -44,7 +44,10 @@ pub(crate) fn take_turn() -> Result<Turn> {
 
 /// Whether this process can have a turn. Root of a user namespace may have a network of its own,
 /// and still not be the one to whom the directory belongs.
-pub(crate) fn may_take_turns() -> bool {
+///
+/// # Errors
+/// If it cannot be told.
+pub(crate) fn may_take_turns() -> Result<bool> {
     is_roots_own(Path::new(RUNTIME_OF_ROOT))
 }
 

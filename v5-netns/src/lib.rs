@@ -121,7 +121,7 @@ impl Network {
         let may_change_host = Netlink::open()
             .and_then(|host| Ok(host.may_change()?))
             .context("cannot ask for the network of the host")?;
-        let may_change_host = may_change_host && bridge::may_take_turns();
+        let may_change_host = may_change_host && bridge::may_take_turns()?;
         let mode = args.net.map_or_else(|| default_mode(may_change_host), Ok)?;
         let names = args.names.resolve(match mode {
             Mode::Bridge => Some(args.subnet.gateway().into()),
@@ -137,8 +137,8 @@ impl Network {
                 .advise(|_| bridge::NEEDS_ROOT)
                 .context("cannot make a bridge");
         }
-        as_root.with(Capability::NetAdmin)?;
         let listeners = Listeners::open(&args.publish)?;
+        as_root.with(Capability::NetAdmin)?;
         let namespace = Namespace::create()?;
         let attachment = match mode {
             Mode::Bridge => Some(Attachment::create(&namespace, args.subnet)?),

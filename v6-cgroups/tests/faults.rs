@@ -15,7 +15,18 @@ fn limits(host: &Host) -> Starts<'_> {
     host.warm_up_with(["--net", "none"]);
     Box::new(|| {
         let mut launcher = host.launcher();
-        launcher.args(["--net", "none", "-m", "64m", "--cpus", "0.5", "--pids-limit", "32"]);
+        launcher.args([
+            "--net",
+            "none",
+            "-m",
+            "64m",
+            "--cpus",
+            "0.5",
+            "--pids-limit",
+            "32",
+            "--cpuset-cpus",
+            "0",
+        ]);
         launcher.args(["sh", "-c", SCRIPT]);
         launcher
     })

@@ -2,9 +2,10 @@
 
 use crate::Caller;
 use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::sys::stat::lstat;
 use nix::unistd::{User, geteuid, getuid};
 use std::env;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The directory of this course in each of the places below.
@@ -27,7 +28,7 @@ impl Caller {
     /// If this user has no home directory.
     pub fn cache(&self) -> Result<PathBuf> {
         let caches = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
-            _ if is_roots_own(Path::new(CACHES_OF_ROOT)) => PathBuf::from(CACHES_OF_ROOT),
+            _ if is_roots_own(Path::new(CACHES_OF_ROOT))? => PathBuf::from(CACHES_OF_ROOT),
             Some(directory) if directory.is_absolute() => directory,
             _ => home()?.join(".cache"),
         };
@@ -49,7 +50,7 @@ impl Caller {
     /// If there is no such directory, those of [`Caller::cache`].
     pub fn pods(&self) -> Result<PathBuf> {
         match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
-            _ if is_roots_own(Path::new(RUNTIME_OF_ROOT)) => Ok(RUNTIME_OF_ROOT.into()),
+            _ if is_roots_own(Path::new(RUNTIME_OF_ROOT))? => Ok(RUNTIME_OF_ROOT.into()),
             Some(directory) if directory.is_absolute() => Ok(directory.join(OURS)),
             // Not every way to become a user (su, say) makes a runtime directory. The cache is
             // private too; what a crash leaves in it is swept by the next start.
@@ -77,10 +78,20 @@ impl Caller {
 ///
 /// In a user namespace everybody can be number 0 (`unshare -Ur`). But /var/cache belongs to the
 /// machine's root, and that one has another number in there, or none.
-pub fn is_roots_own(place: &Path) -> bool {
-    let nearest = place.ancestors().find_map(|path| path.symlink_metadata().ok());
+///
+/// # Errors
+/// Those of lstat(2).
+pub fn is_roots_own(place: &Path) -> Result<bool> {
     let root = geteuid();
-    root.is_root() && nearest.is_some_and(|found| found.uid() == root.as_raw())
+    for path in place.ancestors().filter(|_| root.is_root()) {
+        match lstat(path) {
+            Ok(found) => return Ok(found.st_uid == root.as_raw()),
+            Err(Errno::ENOENT) => {} // it would be made: whose is the one above?
+            Err(Errno::EACCES) => break,
+            Err(errno) => return Err(errno).with_context(|| format!("cannot look at {path:?}")),
+        }
+    }
+    Ok(false)
 }
 // ANCHOR_END: is_roots_own
 
