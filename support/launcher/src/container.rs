@@ -80,7 +80,12 @@ impl Container {
                 Event::FromProcess(signal, _) => self.child().kill(signal)?,
             }
         };
-        self.terminal.as_ref().map_or(Ok(()), Terminal::take_back)?;
+        if let Some(terminal) = &self.terminal {
+            terminal.take_back()?;
+            if code > 128 {
+                terminal.restore()?; // by a signal: what it had set, nobody has set back
+            }
+        }
         Ok(code)
     }
     // ANCHOR_END: wait

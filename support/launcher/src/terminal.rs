@@ -1,8 +1,10 @@
-//! The terminal that the container inherits: whose turn it is to read, and whether it still exists.
+//! The terminal that the container inherits: whose turn it is to read, how it is set, and whether it
+//! still exists.
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{dup2_stdin, getpgrp, setsid, tcgetpgrp, tcsetpgrp};
 use std::fs::File;
 
@@ -12,6 +14,8 @@ pub struct Terminal {
     /// `None` if it cannot be opened, in a container without /dev/tty, say.
     device: Option<File>,
     was_in_foreground: bool,
+    /// As it was set before. In the background, somebody else has set it, and these are none.
+    settings: Option<Termios>,
 }
 
 impl Terminal {
@@ -26,7 +30,9 @@ impl Terminal {
         // In a PID namespace, a group of outside has the number 0. So may ours.
         let ours = getpgrp();
         let was_in_foreground = ours.as_raw() != 0 && foreground == Some(ours);
-        Some(Terminal { device, was_in_foreground })
+        let settings = device.as_ref().filter(|_| was_in_foreground);
+        let settings = settings.and_then(|device| tcgetattr(device).ok());
+        Some(Terminal { device, was_in_foreground, settings })
     }
 
     /// True after a hang-up: the window is closed, the connection lost. The kernel then answers
@@ -55,6 +61,23 @@ impl Terminal {
         match tcsetpgrp(device, getpgrp()) {
             Ok(()) | Err(Errno::EIO | Errno::ENOTTY) => Ok(()),
             Err(errno) => Err(errno).context("cannot take back the terminal"),
+        }
+    }
+
+    /// Sets the terminal as it was before, if we are in its foreground. To be called when a signal
+    /// has ended the container: an editor that is killed leaves it without echo and line ends. A
+    /// shell does the same for its jobs, but what it sees of ours is an exit status.
+    ///
+    /// # Errors
+    /// Those of tcsetattr(3), except that the terminal is gone.
+    pub fn restore(&self) -> Result<()> {
+        let (Some(device), Some(settings)) = (&self.device, &self.settings) else { return Ok(()) };
+        if tcgetpgrp(device) != Ok(getpgrp()) {
+            return Ok(());
+        }
+        match tcsetattr(device, SetArg::TCSANOW, settings) {
+            Ok(()) | Err(Errno::EIO) => Ok(()),
+            Err(errno) => Err(errno).context("cannot restore the settings of the terminal"),
         }
     }
 }

@@ -31,6 +31,8 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_hang_up_kills_in_the_background", a_hang_up_kills_in_the_background)
         .both("the_terminal_is_usable_afterwards", the_terminal_is_usable_afterwards)
         .both("a_script_can_read_afterwards", a_script_can_read_afterwards)
+        .both("the_terminal_is_set_as_before", the_terminal_is_set_as_before)
+        .both("what_a_command_has_set_stays", what_a_command_has_set_stays)
         .both("ctrl_d_ends_the_shell", ctrl_d_ends_the_shell)
 }
 
@@ -278,6 +280,36 @@ fn the_terminal_is_usable_afterwards(host: &Host) {
     terminal.type_line("typed").unwrap();
     terminal.read_until("status-0 got-typed").unwrap();
     terminal.type_line("exit").unwrap();
+    terminal.wait().unwrap();
+}
+
+/// A script of the host that compares the terminal's settings before and after the launcher.
+fn settings_around(host: &Host, arguments: &str) -> Terminal {
+    host.warm_up();
+    let script = format!(
+        "before=$(stty -g); {} {arguments}; echo status-$?
+        test \"$before\" = \"$(stty -g)\" && echo as-before || echo changed",
+        host.stage_facts().name
+    );
+    start(host, host.command("/bin/sh").args(["-c", &script]))
+}
+
+/// What is killed cannot set them back.
+fn the_terminal_is_set_as_before(host: &Host) {
+    let command = "sh -c 'stty raw -echo; echo rea''dy; exec sleep 1000'";
+    let mut terminal = settings_around(host, command);
+    terminal.read_until("ready").unwrap();
+    let launcher = children(terminal.pid())[0];
+    send(command_of(host, launcher), libc::SIGKILL);
+    terminal.read_until("status-137").unwrap();
+    terminal.read_until("as-before").unwrap();
+    terminal.wait().unwrap();
+}
+
+fn what_a_command_has_set_stays(host: &Host) {
+    let mut terminal = settings_around(host, "stty -echo");
+    terminal.read_until("status-0").unwrap();
+    terminal.read_until("changed").unwrap();
     terminal.wait().unwrap();
 }
 
