@@ -7,11 +7,11 @@
 use anyhow::{Context, Result};
 use launcher::child::Forked;
 use launcher::command_line::{one_line, report};
-use launcher::signals::HeldSignals;
+use launcher::signals::{HeldSignals, STOPS};
 use launcher::supervised::{Event, Supervised};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
-use nix::unistd::getppid;
+use nix::unistd::{Pid, getppid};
 use std::convert::Infallible;
 use v2_mountns::{CloneFlags, unshare};
 
@@ -31,19 +31,15 @@ pub fn fork_into_pid_namespace() -> Result<()> {
 /// # Errors
 /// Those of [`Supervised::fork`].
 pub fn fork_and_stand_between() -> Result<()> {
-    let signals = HeldSignals::of_supervisor_and(STOPS.into_iter().chain([KILL]))?;
-    match Supervised::fork(signals)? {
+    match Supervised::fork(HeldSignals::of_supervisor()?)? {
         Forked::Child(bound) => bound,
         Forked::Parent(pid1) => match stand_in_between(pid1)? {},
     }
 }
 // ANCHOR_END: fork_into_pid_namespace
 
-/// What a terminal sends to stop its foreground processes: Ctrl-Z, or a read or write out of turn.
-const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
-
-/// Sent to the process in between, it kills PID 1: a signal that nobody else sends. The kernel
-/// sends it when the supervisor dies.
+/// Sent by the supervisor to the process in between, it kills PID 1. The kernel sends it in the
+/// supervisor's name when that dies. (A SIGPWR that is only passed on comes by sigqueue(3).)
 pub const KILL: Signal = Signal::SIGPWR;
 
 // ANCHOR: stand_in_between
@@ -55,30 +51,34 @@ pub const KILL: Signal = Signal::SIGPWR;
 fn stand_in_between(pid1: Supervised) -> Result<Infallible> {
     // Until here the supervisor's death was ours (SIGKILL), and ours is PID 1's. But a command that
     // changes its user loses its death signal. So from here on we live to kill it ourselves.
+    let supervisor = getppid();
     set_pdeathsig(KILL).context("cannot change the parent-death signal")?;
-    pid1.wait_without_descriptors(|pid1| {
-        wait_for(pid1).unwrap_or_else(|error| {
+    pid1.wait_without_descriptors(move |pid1| {
+        wait_for(pid1, supervisor).unwrap_or_else(|error| {
             report(&one_line(&error));
             125
         })
     })
 }
 
-fn wait_for(pid1: &Supervised) -> Result<u8> {
+fn wait_for(pid1: &Supervised, supervisor: Pid) -> Result<u8> {
     loop {
         match pid1.next_event()? {
             Event::Ended(status) => return Ok(status),
-            Event::FromProcess(KILL, _) => pid1.child().kill(Signal::SIGKILL)?,
+            Event::FromProcess(signal, sender) if signal == KILL as i32 && sender == supervisor => {
+                pid1.child().kill(Signal::SIGKILL)?;
+            }
+            Event::FromParent(signal) => pid1.child().pass_on(signal)?,
             // What was sent to our whole group has reached PID 1 already, if it is in that group.
             Event::FromProcess(signal, sender)
-                if sender == getppid() || !pid1.child().is_in_our_group() =>
+                if sender == supervisor || !pid1.child().is_in_our_group() =>
             {
-                pid1.child().kill(signal)?;
+                pid1.child().pass_on(signal)?;
             }
             // A PID 1 has no default actions, so it does not stop with the others of its group.
             // SIGSTOP from outside cannot be declined. SIGCONT needs no help: it always works.
             Event::FromTerminal(signal) if STOPS.contains(&signal) => {
-                pid1.child().kill(Signal::SIGSTOP)?
+                pid1.child().kill(Signal::SIGSTOP)?;
             }
             Event::FromProcess(..) | Event::FromTerminal(_) => {}
         }

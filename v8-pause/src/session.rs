@@ -70,10 +70,13 @@ impl Session {
     /// What other processes send us is passed on. So is a key of the caller's terminal (Ctrl-C), if
     /// it still sends signals: the command is in a session of its own, so it has not got it.
     fn take_signal(&mut self, info: &siginfo) -> Result<()> {
-        let signal = Signal::try_from(info.ssi_signo.cast_signed());
-        let signal = signal.context("a signal that was not asked for")?;
+        let number = info.ssi_signo.cast_signed();
+        let Ok(signal) = Signal::try_from(number) else {
+            return self.container.child().pass_on(number); // a real-time signal
+        };
         let is_from_terminal = info.ssi_code > 0; // sigaction(2): the kernel has made it
-        if self.console.take_signal(signal)? {
+        // Who writes to a pipe that nobody reads sends SIGPIPE to itself.
+        if info.ssi_pid == std::process::id() || self.console.take_signal(signal)? {
             return Ok(());
         }
         match signal {
@@ -90,7 +93,7 @@ impl Session {
             Signal::SIGINT if is_from_terminal && self.interrupts.third_in_a_row() => {
                 self.container.child().kill(KILL)?;
             }
-            _ => self.container.child().kill(signal)?,
+            _ => self.container.child().pass_on(number)?,
         }
         Ok(())
     }

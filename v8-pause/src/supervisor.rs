@@ -175,7 +175,7 @@ impl<'a> Supervisor<'a> {
     fn take_signals(&mut self) -> Result<()> {
         while let Some(info) = self.signals.read_signal().context("cannot read a signal")? {
             let signal = Signal::try_from(info.ssi_signo.cast_signed());
-            let signal = signal.context("a signal that was not asked for")?;
+            let Ok(signal) = signal else { continue }; // a real-time signal
             let ends = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
             if !self.shell.take_signal(signal)? && ends.contains(&signal) {
                 self.stop()?;

@@ -100,6 +100,16 @@ impl Child {
             .with_context(|| format!("cannot send {signal} to process {}", self.pid))
     }
 
+    /// Sends a signal on to the child that somebody has sent to us: any signal, by its number. The
+    /// child can tell it from one of ours, for it comes by sigqueue(3).
+    ///
+    /// # Errors
+    /// EPERM if the child has become a user whom we may not signal.
+    pub fn pass_on(&self, signal: i32) -> Result<()> {
+        system_calls::queue_signal(self.pid, signal)
+            .with_context(|| format!("cannot send signal {signal} to process {}", self.pid))
+    }
+
     /// Whether the child is in our process group, and so gets what is sent to the whole group.
     pub fn is_in_our_group(&self) -> bool {
         getpgid(Some(self.pid)) == getpgid(None)

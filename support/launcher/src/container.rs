@@ -74,10 +74,12 @@ impl Container {
                 }
                 Event::FromTerminal(_) => {}
                 // A shell passes its hang-up on to its jobs: this one looks like any process's.
-                Event::FromProcess(Signal::SIGHUP, _) if self.terminal_is_gone() => {
+                Event::FromProcess(libc::SIGHUP, _) if self.terminal_is_gone() => {
                     break self.kill_all()?;
                 }
-                Event::FromProcess(signal, _) => self.child().kill(signal)?,
+                Event::FromProcess(signal, _) | Event::FromParent(signal) => {
+                    self.child().pass_on(signal)?;
+                }
             }
         };
         if let Some(terminal) = &self.terminal {

@@ -10,17 +10,8 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// The signals that a supervisor blocks and waits for instead: those that it passes on to its
-/// container, and the one that tells of a child's end.
-const TAKEN: [Signal; 7] = [
-    Signal::SIGINT,
-    Signal::SIGTERM,
-    Signal::SIGHUP,
-    Signal::SIGQUIT,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGCHLD,
-];
+/// What stops a process, until SIGCONT: Ctrl-Z, or a read or write in the background (signal(7)).
+pub const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
 
 /// Signals that are blocked, so that they wait for this process until it asks for them.
 #[derive(Debug)]
@@ -28,7 +19,11 @@ pub struct HeldSignals {
     taken: SigSet,
 }
 
-/// From here on the signals that a supervisor takes wait for it, and it can wait for its children.
+/// From here on every signal that can be blocked waits for this process, and it can wait for its
+/// children. So none ends it with something of it left behind, and each can be passed on.
+///
+/// [`STOPS`] are not among them: as long as there is no container that has to stop too, Ctrl-Z can
+/// stop this process at once.
 ///
 /// # Errors
 /// Those of sigprocmask(2) and sigaction(2): none is expected.
@@ -37,16 +32,17 @@ pub fn hold_signals() -> Result<HeldSignals> {
 }
 
 impl HeldSignals {
-    /// For a child of a supervisor that has a child of its own: takes what the supervisor has held
-    /// since before the fork, SIGCHLD in any case, and these beside it.
+    /// For a child of a supervisor that has a child of its own: [`STOPS`] too, and all that the
+    /// supervisor has held since before the fork.
     ///
     /// # Errors
     /// Those of sigprocmask(2): none is expected.
-    pub fn of_supervisor_and(more: impl IntoIterator<Item = Signal>) -> Result<HeldSignals> {
-        let mut taken: SigSet = more.into_iter().chain([Signal::SIGCHLD]).collect();
+    pub fn of_supervisor() -> Result<HeldSignals> {
+        let mut taken = SigSet::all();
         let held = taken.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("cannot block signals")?;
-        // Whatever else is blocked was so by the supervisor's caller.
-        taken.extend(TAKEN.into_iter().filter(|signal| held.contains(*signal)));
+        if !held.contains(Signal::SIGHUP) {
+            taken.remove(Signal::SIGHUP); // nohup(1), as the supervisor has found
+        }
         Ok(HeldSignals { taken })
     }
 
@@ -77,7 +73,8 @@ impl IgnoredSignals {
 
     /// [`hold_signals`], by who has asked already what is ignored.
     pub(crate) fn hold_others(self) -> Result<HeldSignals> {
-        let mut taken: SigSet = TAKEN.into_iter().collect();
+        let mut taken = SigSet::all();
+        STOPS.into_iter().for_each(|signal| taken.remove(signal));
         if self.has(Signal::SIGHUP as i32) {
             taken.remove(Signal::SIGHUP); // nohup(1): the hang-up is meant to pass us by
         }

@@ -1,11 +1,11 @@
 //! A child whose parent waits for whatever comes first: its end, or a signal to be passed on.
 
 use crate::child::{Child, Forked};
-use crate::signals::HeldSignals;
+use crate::signals::{HeldSignals, STOPS};
 use crate::system_calls::{close_those_of_parent, exit_now, wait_for_signal};
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid, getppid};
 use std::convert::Infallible;
 
 /// A child, and the signals that have been held since before there was one.
@@ -23,11 +23,19 @@ pub struct Supervised {
 pub enum Event {
     /// The child has ended, with this exit status in the manner of a shell: 128+N for signal N.
     Ended(u8),
-    /// A process sent this signal to us (kill(2), sigqueue(3)).
-    FromProcess(Signal, Pid),
-    /// The kernel sent this signal to us: the terminal's Ctrl-C, Ctrl-Z or hang-up.
+    /// A process sent the signal with this number to us (kill(2)), or a clock of ours did, such as
+    /// the one that alarm(2) sets.
+    FromProcess(i32, Pid),
+    /// Our parent passes this signal on to us ([`Child::pass_on`]).
+    FromParent(i32),
+    /// The terminal sent this signal to us, and to all of its foreground: Ctrl-C, Ctrl-Z, another
+    /// size of the window, a hang-up.
     FromTerminal(Signal),
 }
+
+/// What a terminal sends: the kernel, in its name.
+const OF_TERMINAL: [Signal; 5] =
+    [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGCONT, Signal::SIGWINCH];
 
 impl Supervised {
     /// [`Child::fork`], by a process that holds these signals. In the child they stay blocked until
@@ -48,12 +56,15 @@ impl Supervised {
     }
 
     /// Closes every descriptor but 0, 1 and 2, and makes `wait` the rest of this process's life: it
-    /// ends with the status that comes out. To be called in a child of fork itself; `wait` is a
-    /// function, which captures nothing that has a descriptor.
+    /// ends with the status that comes out. To be called in a child of fork itself; `wait` is
+    /// `Copy`, and so owns no descriptor.
     ///
     /// # Errors
     /// Those of close_range(2). Success does not return.
-    pub fn wait_without_descriptors(self, wait: fn(&Supervised) -> u8) -> Result<Infallible> {
+    pub fn wait_without_descriptors(
+        self,
+        wait: impl Fn(&Supervised) -> u8 + Copy + 'static,
+    ) -> Result<Infallible> {
         close_those_of_parent(None).context("cannot close descriptors")?;
         exit_now(wait(&self))
     }
@@ -65,19 +76,23 @@ impl Supervised {
     pub fn next_event(&self) -> Result<Event> {
         loop {
             let info = wait_for_signal(self.signals.as_set()).context("cannot wait for signals")?;
-            let signal =
-                Signal::try_from(info.number).context("a signal that was not asked for")?;
-            if signal == Signal::SIGCHLD {
+            let signal = Signal::try_from(info.number).ok(); // None: a real-time signal
+            if signal == Some(Signal::SIGCHLD) {
                 match self.child.try_wait()? {
                     Some(status) => return Ok(Event::Ended(status)),
                     None => continue, // it stopped or went on
                 }
             }
             // man 2 sigaction, si_code: positive if the kernel made it, else a process did.
-            return Ok(match info.code {
-                1.. => Event::FromTerminal(signal),
-                _ => Event::FromProcess(signal, info.sender),
-            });
+            match signal.filter(|it| OF_TERMINAL.contains(it) || STOPS.contains(it)) {
+                Some(signal) if info.code > 0 => return Ok(Event::FromTerminal(signal)),
+                _ if info.code == libc::SI_QUEUE && info.sender == getppid() => {
+                    return Ok(Event::FromParent(info.number));
+                }
+                // Who writes to a pipe that nobody reads sends SIGPIPE to itself.
+                _ if info.sender == getpid() => {}
+                _ => return Ok(Event::FromProcess(info.number, info.sender)),
+            }
         }
     }
 }

@@ -92,10 +92,24 @@ fn waitpid(pid: Pid, options: i32) -> nix::Result<Option<ExitStatus>> {
 }
 
 /// A signal that was waited for: its number, si_code of sigaction(2), and who sent it.
+///
+/// A number, because nix's `Signal` has none of the real-time signals.
 pub(crate) struct SignalInfo {
     pub(crate) number: i32,
     pub(crate) code: i32,
     pub(crate) sender: Pid,
+}
+
+unsafe extern "C" {
+    /// Of the C library; the crate libc has no declaration of it for Linux.
+    fn sigqueue(pid: libc::pid_t, signal: libc::c_int, value: libc::sigval) -> libc::c_int;
+}
+
+/// sigqueue(3): kill(2), but for its si_code, which is SI_QUEUE.
+pub(crate) fn queue_signal(pid: Pid, signal: i32) -> nix::Result<()> {
+    let value = libc::sigval { sival_ptr: std::ptr::null_mut() };
+    // SAFETY: two integers, and a value that nobody takes for a pointer.
+    Errno::result(unsafe { sigqueue(pid.as_raw(), signal, value) }).map(drop)
 }
 
 /// sigwaitinfo(2): takes the next of the blocked signals in `set`, and sleeps until there is one.

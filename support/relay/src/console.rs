@@ -149,7 +149,9 @@ impl Console {
     /// Those of the signals that are for [`Console::take_signal`], beside these.
     #[must_use]
     pub fn with_its_signals(signals: &SigSet) -> SigSet {
-        signals.iter().chain(SIGNALS).collect()
+        let mut signals = *signals; // which has real-time signals, too
+        signals.extend(SIGNALS);
+        signals
     }
 
     /// True if the signal was one that tells of the terminal.

@@ -91,10 +91,8 @@ fn wait(child: &Supervised) -> Result<(u8, bool)> {
     loop {
         match child.next_event()? {
             Event::Ended(status) => return Ok((status, false)),
-            Event::FromTerminal(signal) | Event::FromProcess(signal, _) => {
-                if matches!(signal, Signal::SIGUSR1 | Signal::SIGUSR2) {
-                    continue;
-                }
+            event => {
+                let Some(signal) = asks_to_end(&event) else { continue };
                 // As root it stands between us and PID 1, and ends when all in there have ended.
                 child.child().kill(if is_root()? { KILL } else { Signal::SIGKILL })?;
                 child.child().wait()?;
@@ -103,6 +101,16 @@ fn wait(child: &Supervised) -> Result<(u8, bool)> {
             }
         }
     }
+}
+
+fn asks_to_end(event: &Event) -> Option<Signal> {
+    let signal = match *event {
+        Event::Ended(_) => None,
+        Event::FromTerminal(signal) => Some(signal),
+        Event::FromProcess(number, _) | Event::FromParent(number) => Signal::try_from(number).ok(),
+    };
+    let to_end = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+    signal.filter(|signal| to_end.contains(signal))
 }
 
 fn in_child(

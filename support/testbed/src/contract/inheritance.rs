@@ -8,6 +8,7 @@ use std::process::Command;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::unistd::alarm;
 
 use crate::running::status_line;
 use crate::{Host, Suite};
@@ -65,6 +66,16 @@ pub fn block_signals(command: &mut Command) {
     let block = || Ok(sigprocmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), None)?);
     // SAFETY: the closure makes a system call only.
     unsafe { command.pre_exec(block) };
+}
+
+/// Sets an alarm for the launcher that rings in two seconds.
+pub(super) fn set_alarm(command: &mut Command) {
+    let set = || {
+        alarm::set(2);
+        Ok(())
+    };
+    // SAFETY: the closure makes a system call only.
+    unsafe { command.pre_exec(set) };
 }
 
 fn signal_mask_and_actions_are_default(host: &Host) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::inheritance::set_alarm;
 use crate::extent::OTHER_SUPERVISION;
 use crate::pace::{settle, slowed};
 use crate::running::{Running, children, descendants, is_alive, send, status_line, within};
@@ -18,6 +19,7 @@ pub fn add(suite: Suite) -> Suite {
     let suite = suite
         .both("a_signal_reaches_the_command_once", a_signal_reaches_the_command_once)
         .both("signals_in_a_burst_are_passed_on", signals_in_a_burst_are_passed_on)
+        .both("an_alarm_that_the_caller_has_set_rings", an_alarm_that_the_caller_has_set)
         .both("a_signal_to_the_group_arrives_once", a_signal_to_the_group_arrives_once)
         .both("a_stopped_command_goes_on", a_stopped_command_goes_on)
         .both("the_launchers_end_is_the_end", the_launchers_end_is_the_end)
@@ -26,6 +28,7 @@ pub fn add(suite: Suite) -> Suite {
     if stage.pid_namespace {
         suite
             .both("pid_one_ignores_term_without_a_handler", pid_one_ignores_term)
+            .both("pwr_from_a_process_kills_nobody", pwr_from_a_process_kills_nobody)
             .both("sigkill_of_the_supervisor_ends_everything", sigkill_ends_everything)
             .both("sigkill_of_the_waiting_process_ends_everything", sigkill_of_the_waiting_process)
     } else {
@@ -35,32 +38,44 @@ pub fn add(suite: Suite) -> Suite {
     }
 }
 
-const PASSED_ON: [Signal; 6] = [
-    Signal::SIGINT,
-    Signal::SIGTERM,
-    Signal::SIGHUP,
-    Signal::SIGQUIT,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-];
+/// All but those that cannot be passed on (KILL, STOP), that stop (TSTP, TTIN, TTOU), that are about
+/// the supervisor's own child (CHLD), and the C library's own (32, 33; musl's has 34, too).
+fn passed_on() -> impl Iterator<Item = i32> {
+    let others = [
+        libc::SIGKILL,
+        libc::SIGSTOP,
+        libc::SIGTSTP,
+        libc::SIGTTIN,
+        libc::SIGTTOU,
+        libc::SIGCHLD,
+        32,
+        33,
+        34,
+        TO_STOP,
+    ];
+    (1..=64).filter(move |number| !others.contains(number))
+}
 
-/// A shell that prints each signal it gets, until it has been told to stop.
+/// Tells the shell to stop.
+const TO_STOP: i32 = libc::SIGURG;
+
+/// A shell that prints the number of each signal it gets, until it has been told to stop.
 const PRINT_SIGNALS: &str = "
-    for name in INT TERM HUP QUIT USR1 USR2; do trap \"echo SIG$name\" $name; done
+    for number in $(seq 64); do trap \"echo $number\" $number 2>/dev/null; done
     trap 'exit 7' URG
+    trap : CHLD
     echo ready
     while true; do sleep 0.02; done";
 
-/// A signal that no launcher passes on, to the shell itself.
 fn tell_to_stop(running: &Running) {
-    send(running.command(), Signal::SIGURG as i32);
+    send(running.command(), TO_STOP);
 }
 
 fn a_signal_reaches_the_command_once(host: &Host) {
     let mut running = host.start_sh(PRINT_SIGNALS);
-    for signal in PASSED_ON {
-        running.signal(signal);
-        running.expect_line(signal.as_str());
+    for signal in passed_on() {
+        send(running.pid(), signal);
+        running.expect_line(&signal.to_string());
     }
     // A second copy of one of them would come within this time.
     settle(200);
@@ -71,12 +86,10 @@ fn a_signal_reaches_the_command_once(host: &Host) {
 
 fn signals_in_a_burst_are_passed_on(host: &Host) {
     let mut running = host.start_sh(PRINT_SIGNALS);
-    for signal in PASSED_ON {
-        running.signal(signal);
-    }
-    let mut got: Vec<String> = PASSED_ON.iter().map(|_| running.line()).collect();
+    passed_on().for_each(|signal| send(running.pid(), signal));
+    let mut got: Vec<i32> = passed_on().map(|_| running.line().parse().unwrap()).collect();
     got.sort_unstable();
-    assert_eq!(got, ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"]);
+    assert_eq!(got, passed_on().collect::<Vec<_>>());
     tell_to_stop(&running);
     assert_eq!((running.line(), running.code()), (String::new(), 7));
 }
@@ -90,7 +103,7 @@ fn a_signal_to_the_group_arrives_once(host: &Host) {
         running.expect_line("ready");
         let group = Pid::from_raw(running.pid().cast_signed());
         killpg(group, Signal::SIGTERM).unwrap();
-        running.expect_line("SIGTERM");
+        running.expect_line("15");
         settle(50);
         tell_to_stop(&running);
         assert_eq!((running.line(), running.code()), (String::new(), 7));
@@ -132,6 +145,30 @@ fn an_idle_supervisor_sleeps(host: &Host) {
     assert_eq!(switches(), before, "it woke up");
 }
 
+/// By SIGPWR the supervisor has the one in between kill PID 1. Others have not.
+fn pwr_from_a_process_kills_nobody(host: &Host) {
+    let script = "trap 'echo got; exit 7' PWR; echo ready; while :; do sleep 0.02; done";
+    let mut running = host.start_sh(script);
+    send(running.first_child(), libc::SIGPWR);
+    settle(200);
+    assert_eq!(running.supervisor.try_wait().unwrap(), None);
+    send(running.pid(), libc::SIGPWR);
+    running.expect_line("got");
+    assert_eq!(running.code(), 7);
+}
+
+/// `perl -e 'alarm 1; exec @ARGV' ...` is how one gives a program so much time: execve(2) keeps it.
+fn an_alarm_that_the_caller_has_set(host: &Host) {
+    let mut launcher = host.launcher();
+    host.warm_up();
+    set_alarm(&mut launcher);
+    let script = "trap 'echo rang; exit 7' ALRM; echo ready; while :; do sleep 0.02; done";
+    let mut running = host.follow(launcher.args(["sh", "-c", script]));
+    running.expect_line("ready");
+    running.expect_line("rang");
+    assert_eq!(running.code(), 7);
+}
+
 fn term_ends_the_command(host: &Host) {
     let mut running = host.start_sleep();
     running.signal(Signal::SIGTERM);
@@ -140,9 +177,9 @@ fn term_ends_the_command(host: &Host) {
 
 fn pid_one_ignores_term(host: &Host) {
     let mut running = host.start_sleep();
-    for signal in PASSED_ON {
-        running.signal(signal);
-        send(running.command(), signal as libc::c_int);
+    for signal in passed_on() {
+        send(running.pid(), signal);
+        send(running.command(), signal);
     }
     settle(300);
     assert_eq!(running.supervisor.try_wait().unwrap(), None);
