@@ -32,12 +32,12 @@ const OURS: &str = "container-steps";
 /// The most bytes that the kernel takes for an alias (IFALIASZ, with a zero byte).
 const MOST: usize = 255;
 
-/// The turn of whoever makes, changes or removes the bridge: one at a time. It waits for it as long
-/// as that takes.
+/// The turn of whoever makes, changes or removes the bridge: one at a time. It waits for it, unless
+/// a signal asks this process to end.
 ///
 /// # Errors
-/// If the directory that is locked for it cannot be made or opened. It is root's own: a lock that
-/// everybody can take would be a way for every user to keep containers from starting.
+/// If the directory that is locked for it cannot be made or opened; the signal. It is root's own: a
+/// lock that everybody can take would be a way for every user to keep containers from starting.
 pub(crate) fn take_turn() -> Result<Turn> {
     Turn::take(Path::new(RUNTIME_OF_ROOT))
 }

@@ -1,6 +1,7 @@
 //! Runs `nft`, the program of the kernel's packet filter (nft(8)).
 
 use anyhow::{Context, Result};
+use launcher::signals::Patience;
 use launcher::{Advise, program};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -27,13 +28,16 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// line of what it said if it refused.
 ///
 /// # Errors
-/// If there is no `nft`, or it cannot be started.
+/// If there is no `nft`, or it cannot be started; if a signal asks this process to end meanwhile.
 pub(crate) fn run(text: &str) -> Result<Result<String, String>> {
-    let (mut child, mut answer) = start(&[], text)?;
-    let mut words = Vec::new();
-    answer.read_to_end(&mut words).context(CANNOT)?;
-    let words = String::from_utf8_lossy(&words).into_owned();
-    if child.wait().context(CANNOT)?.success() {
+    let (mut child, answer) = start(&[], text)?;
+    let read = Patience::default().read_to_end(answer);
+    if read.is_err() {
+        let _ = child.kill(); // asked to end: the kernel carries out all of the text or nothing
+    }
+    let ended = child.wait();
+    let words = String::from_utf8_lossy(&read.context(CANNOT)?).into_owned();
+    if ended.context(CANNOT)?.success() {
         return Ok(Ok(words));
     }
     let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");

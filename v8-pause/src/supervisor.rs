@@ -11,7 +11,7 @@ use crate::prepared::Prepared;
 use crate::state::{Record, State};
 use anyhow::{Context, Result, anyhow};
 use launcher::command_line::Failure;
-use launcher::signals::hold_signals;
+use launcher::signals::{asked_to_end, hold_signals};
 use manifest::{Pod, RestartPolicy};
 use member::Member;
 use nix::poll::{PollFd, PollFlags};
@@ -135,6 +135,9 @@ impl<'a> Supervisor<'a> {
             }
             has_changed = true;
             if let Err(error) = member.start(self.cgroup, width, self.start) {
+                if asked_to_end(&error).is_some() {
+                    return Ok(()); // it is still due, and the signal is taken next
+                }
                 if error.is::<Failure>() {
                     check_pause(self.pause, DYING)?; // then this is why
                 }

@@ -259,7 +259,7 @@ fn lock_new(unfinished: &Path, finished: &Path) -> Result<Option<LockedDirectory
     let cannot = || format!("cannot make {unfinished:?}");
     loop {
         let mode = Mode::from_bits_truncate(0o755);
-        let lock = LockedDirectory::make_unless_asked_to_end(unfinished, mode)?;
+        let lock = LockedDirectory::make(unfinished, mode)?;
         // While we waited its owner may have finished it, or failed.
         match fs::metadata(finished) {
             Ok(found) if found.is_dir() => {

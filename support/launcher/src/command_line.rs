@@ -7,7 +7,7 @@ use crate::capabilities::name_missing;
 use crate::help;
 use crate::options;
 use crate::printable::as_one_line;
-use crate::signals::AskedToEnd;
+use crate::signals::asked_to_end;
 use crate::system_calls::exit_now;
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
@@ -174,16 +174,10 @@ impl From<anyhow::Error> for Failure {
     /// Any error is the launcher's own (125), unless it was a `Failure` to begin with, or a signal.
     fn from(error: anyhow::Error) -> Failure {
         error.downcast().unwrap_or_else(|error| {
-            let code = error.chain().find_map(asked_to_end).map_or(125, |signal| 128 + signal);
+            let code = asked_to_end(&error).map_or(125, |signal| 128 + signal as u8);
             Failure { code, text: name_missing(one_line(&error), errno_in(&error)) }
         })
     }
-}
-
-/// The number of the signal that asked this process to end, if that is the cause.
-fn asked_to_end(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
-    let AskedToEnd(signal) = cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()?;
-    u8::try_from(*signal as i32).ok()
 }
 
 /// What was attempted, on what, and why it failed, from the outermost context to the errno.

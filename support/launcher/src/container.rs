@@ -2,7 +2,7 @@
 
 use crate::child::{Child, Forked, children_of, children_of_threads, wait_for};
 use crate::report::report_pipe;
-use crate::signals::{IgnoredSignals, Interrupts};
+use crate::signals::{IgnoredSignals, Interrupts, check_not_asked_to_end};
 use crate::supervised::{Event, Supervised};
 use crate::terminal::Terminal;
 use anyhow::{Context, Result};
@@ -30,6 +30,8 @@ impl Container {
     pub fn spawn(prepare: impl FnOnce() -> Result<Infallible>) -> Result<Container> {
         let ignored = IgnoredSignals::of_caller()?;
         let signals = ignored.hold_others()?;
+        // What came before there is a child, nobody else has heard.
+        check_not_asked_to_end().context("cannot start the container")?;
         let (report, reporter) = report_pipe()?;
         let terminal = Terminal::of_caller();
         let first = match Supervised::fork(signals)? {
@@ -43,11 +45,16 @@ impl Container {
             }
         };
         drop(reporter); // else the pipe would never end
-        match report.read()? {
-            None => Ok(Container { first, terminal }),
-            Some(failure) => {
-                first.child().wait()?;
+        let container = Container { first, terminal };
+        match report.read() {
+            Ok(None) => Ok(container),
+            Ok(Some(failure)) => {
+                container.child().wait()?;
                 Err(failure.into())
+            }
+            Err(error) => {
+                container.kill_all()?;
+                Err(error)
             }
         }
     }

@@ -5,7 +5,7 @@
 //! locked has no owner any more, and [`without_owner`] finds it. That is how the next start removes
 //! what a killed one has left.
 
-use crate::signals::check_not_asked_to_end;
+use crate::signals::Patience;
 use anyhow::{Context, Result, bail};
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
@@ -20,8 +20,10 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// How often a lock is asked for by somebody who can be interrupted.
-const PAUSE: Duration = Duration::from_millis(20);
+/// A lock is asked for after this time, after twice this time, and so on. (A process that blocked in
+/// flock(2) would not hear that it is asked to end.)
+const FIRST_PAUSE: Duration = Duration::from_micros(250);
+const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// A directory that nobody else has locked, until the value is dropped or the process ends. (A
 /// process that it forks has the lock too, unless it closes its copy.)
@@ -44,19 +46,18 @@ pub enum Attempt {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wait {
-    AsLongAsItTakes,
     UntilAskedToEnd,
     No,
 }
 
 impl LockedDirectory {
-    /// Locks the directory `name` in `above`, and waits for it as long as that takes; `None` if it
-    /// is not there, or was removed meanwhile.
+    /// Locks the directory `name` in `above`, and waits for it, unless a signal asks this process to
+    /// end: see [`Patience`]. `None` if it is not there, or was removed meanwhile.
     ///
     /// # Errors
-    /// If it cannot be opened or locked.
+    /// If it cannot be opened or locked; the signal.
     pub fn take(above: impl AsFd, name: &Path) -> Result<Option<LockedDirectory>> {
-        Ok(lock(above, name, Wait::AsLongAsItTakes)?.taken())
+        Ok(lock(above, name, Wait::UntilAskedToEnd)?.taken())
     }
 
     /// Locks the directory `name` in `above`, if nobody else has.
@@ -67,21 +68,21 @@ impl LockedDirectory {
         lock(above, name, Wait::No)
     }
 
-    /// Locks a directory, which is made with this mode if it is missing, and waits for it as long
-    /// as that takes.
+    /// Locks a directory, which is made with this mode if it is missing, and waits for it, unless a
+    /// signal asks this process to end: see [`Patience`].
     ///
     /// # Errors
-    /// If it cannot be made, opened or locked.
+    /// If it cannot be made, opened or locked; the signal.
     pub fn make(path: &Path, mode: Mode) -> Result<LockedDirectory> {
-        make(path, mode, Wait::AsLongAsItTakes)
-    }
-
-    /// The same, unless a signal asks this process to end: see [`check_not_asked_to_end`].
-    ///
-    /// # Errors
-    /// Those of [`LockedDirectory::make`], and the signal.
-    pub fn make_unless_asked_to_end(path: &Path, mode: Mode) -> Result<LockedDirectory> {
-        make(path, mode, Wait::UntilAskedToEnd)
+        loop {
+            match mkdir(path, mode) {
+                Ok(()) | Err(Errno::EEXIST) => {}
+                failed => failed.with_context(|| format!("cannot make {path:?}"))?,
+            }
+            if let Some(locked) = LockedDirectory::take(AT_FDCWD, path)? {
+                return Ok(locked);
+            }
+        }
     }
 
     /// Makes a directory with a name of its own in `parent`, and locks it. Only its owner can enter
@@ -135,18 +136,6 @@ impl Attempt {
     }
 }
 
-fn make(path: &Path, mode: Mode, wait: Wait) -> Result<LockedDirectory> {
-    loop {
-        match mkdir(path, mode) {
-            Ok(()) | Err(Errno::EEXIST) => {}
-            failed => failed.with_context(|| format!("cannot make {path:?}"))?,
-        }
-        if let Attempt::Taken(locked) = lock(AT_FDCWD, path, wait)? {
-            return Ok(locked);
-        }
-    }
-}
-
 fn lock(above: impl AsFd, name: &Path, wait: Wait) -> Result<Attempt> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let opened = match openat(&above, name, flags, Mode::empty()) {
@@ -165,19 +154,17 @@ fn lock(above: impl AsFd, name: &Path, wait: Wait) -> Result<Attempt> {
 
 /// flock(2); `None` if somebody else has the lock, and it is not to be waited for.
 fn flock(mut opened: OwnedFd, wait: Wait) -> Result<Option<Flock<OwnedFd>>> {
-    let how = match wait {
-        Wait::AsLongAsItTakes => FlockArg::LockExclusive,
-        Wait::UntilAskedToEnd | Wait::No => FlockArg::LockExclusiveNonblock,
-    };
+    let (mut pause, mut patience) = (FIRST_PAUSE, Patience::default());
     loop {
-        match Flock::lock(opened, how) {
+        match Flock::lock(opened, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(Some(lock)),
             Err((_, Errno::EWOULDBLOCK)) if wait == Wait::No => return Ok(None),
             Err((unlocked, Errno::EWOULDBLOCK)) => opened = unlocked,
             Err((_, errno)) => return Err(errno.into()),
         }
-        check_not_asked_to_end()?;
-        sleep(PAUSE);
+        patience.check()?;
+        sleep(pause);
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
 
@@ -224,10 +211,10 @@ fn names_of_directories(parent: &impl AsFd) -> Result<Vec<PathBuf>> {
 pub struct Turn(LockedDirectory);
 
 impl Turn {
-    /// Waits until it is our turn, as long as that takes.
+    /// Waits until it is our turn, unless a signal asks this process to end: see [`Patience`].
     ///
     /// # Errors
-    /// If the directory cannot be made or opened.
+    /// If the directory cannot be made or opened; the signal.
     pub fn take(path: &Path) -> Result<Turn> {
         LockedDirectory::make(path, Mode::S_IRWXU).map(Turn)
     }

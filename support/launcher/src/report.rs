@@ -1,6 +1,7 @@
 //! The report pipe: what has failed in a child, before it executes anything, goes up to its parent.
 
 use crate::command_line::Failure;
+use crate::signals::Patience;
 use crate::system_calls::{close_those_of_parent, exit_now};
 use anyhow::{Context, Result};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -29,11 +30,14 @@ impl Report {
     /// Blocks until every copy of the other end is closed. `None` if nothing has failed before.
     ///
     /// # Errors
-    /// Those of read(2).
+    /// Those of read(2); [`crate::signals::AskedToEnd`], since a child that mounts what does not
+    /// answer may take for ever.
     pub(crate) fn read(self) -> Result<Option<Failure>> {
         let mut bytes = Vec::new();
-        let read = self.0.take(MAX_REPORT).read_to_end(&mut bytes);
-        read.context("cannot read the child's report")?;
+        let read = Patience::default()
+            .wait_for_input(&self.0)
+            .and_then(|()| self.0.take(MAX_REPORT).read_to_end(&mut bytes));
+        read.context("cannot start the container")?;
         Ok(Failure::from_bytes(&bytes))
     }
 }

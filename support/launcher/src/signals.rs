@@ -3,11 +3,13 @@
 use crate::system_calls::{default_action, pending_signals};
 use anyhow::{Context, Result};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::Mode;
 use nix::unistd::read;
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// What stops a process, until SIGCONT: Ctrl-Z, or a read or write in the background (signal(7)).
@@ -109,6 +111,64 @@ impl fmt::Display for AskedToEnd {
 }
 
 impl std::error::Error for AskedToEnd {}
+
+/// The signal that has asked a process to end, if that is why something has failed.
+pub fn asked_to_end(error: &anyhow::Error) -> Option<Signal> {
+    error.chain().find_map(|cause| {
+        let AskedToEnd(signal) = cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()?;
+        Some(*signal)
+    })
+}
+
+/// Whoever is asked to end still waits so long for others: its own tidying up needs them, too.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Tells a process that waits for others whether it has to give up.
+#[derive(Debug, Default)]
+pub struct Patience(Option<Instant>);
+
+impl Patience {
+    /// To be asked again and again during the wait.
+    ///
+    /// # Errors
+    /// [`AskedToEnd`], in an error of std, half a second after that signal was seen.
+    pub fn check(&mut self) -> io::Result<()> {
+        let Err(asked) = check_not_asked_to_end() else { return Ok(()) };
+        let since = self.0.get_or_insert_with(Instant::now);
+        if since.elapsed() < GRACE { Ok(()) } else { Err(asked) }
+    }
+
+    /// Blocks until there is something to read, or its end.
+    ///
+    /// # Errors
+    /// Those of poll(2) and [`Patience::check`].
+    pub fn wait_for_input(&mut self, from: impl AsFd) -> io::Result<()> {
+        let mut waited = [PollFd::new(from.as_fd(), PollFlags::POLLIN)];
+        // Signals are held, so none wakes it.
+        while poll(&mut waited, LOOK)? == 0 {
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    /// Reads all there is, as it comes.
+    ///
+    /// # Errors
+    /// Those of [`Patience::wait_for_input`] and read(2).
+    pub fn read_to_end(&mut self, mut from: impl Read + AsFd) -> io::Result<Vec<u8>> {
+        let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+        loop {
+            self.wait_for_input(&from)?;
+            match from.read(&mut piece)? {
+                0 => return Ok(bytes),
+                length => bytes.extend_from_slice(&piece[..length]),
+            }
+        }
+    }
+}
+
+/// How often who waits looks for signals.
+const LOOK: u8 = 50; // milliseconds
 
 /// Whether such a signal is among those that are held. What takes long between [`hold_signals`] and
 /// the start of the container asks this again and again: else Ctrl-C would do nothing.

@@ -1,6 +1,7 @@
 //! What every step keeps, whatever else it isolates. Each step's suite runs all of it.
 
 mod arguments;
+mod asked_to_end;
 mod bad_input;
 mod environment;
 mod etc;
@@ -35,8 +36,8 @@ pub fn add(suite: Suite) -> Suite {
         true => suite.short_as_user(add_what_every_container_keeps),
         false => add_what_every_container_keeps(suite),
     };
-    let parts: [fn(Suite) -> Suite; 5] =
-        [network::add, uplinks::add, etc::add, publish::add, inside::add];
+    let parts: [fn(Suite) -> Suite; 6] =
+        [network::add, uplinks::add, etc::add, publish::add, inside::add, asked_to_end::add];
     parts.into_iter().fold(suite, |suite, add| add(suite))
 }
 
