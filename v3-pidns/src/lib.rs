@@ -7,7 +7,7 @@
 use anyhow::{Context, Result};
 use launcher::child::Forked;
 use launcher::command_line::{one_line, report};
-use launcher::signals::{HeldSignals, STOPS};
+use launcher::signals::{HeldSignals, STOPS, stop_of};
 use launcher::supervised::{Event, Supervised};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
@@ -68,17 +68,22 @@ fn wait_for(pid1: &Supervised, supervisor: Pid) -> Result<u8> {
             Event::FromProcess(signal, sender) if signal == KILL as i32 && sender == supervisor => {
                 pid1.child().kill(Signal::SIGKILL)?;
             }
+            // A PID 1 has no default actions, so it does not stop with the others of its group.
+            // SIGSTOP from outside cannot be declined.
+            Event::FromParent(signal) | Event::FromProcess(signal, _)
+                if stop_of(signal).is_some() =>
+            {
+                pid1.child().kill(Signal::SIGSTOP)?;
+            }
+            Event::FromTerminal(signal) if STOPS.contains(&signal) => {
+                pid1.child().kill(Signal::SIGSTOP)?;
+            }
             Event::FromParent(signal) => pid1.child().pass_on(signal)?,
             // What was sent to our whole group has reached PID 1 already, if it is in that group.
             Event::FromProcess(signal, sender)
                 if sender == supervisor || !pid1.child().is_in_our_group() =>
             {
                 pid1.child().pass_on(signal)?;
-            }
-            // A PID 1 has no default actions, so it does not stop with the others of its group.
-            // SIGSTOP from outside cannot be declined. SIGCONT needs no help: it always works.
-            Event::FromTerminal(signal) if STOPS.contains(&signal) => {
-                pid1.child().kill(Signal::SIGSTOP)?;
             }
             Event::FromProcess(..) | Event::FromTerminal(_) => {}
         }

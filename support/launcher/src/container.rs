@@ -2,7 +2,7 @@
 
 use crate::child::{Child, Forked, children_of, children_of_threads, wait_for};
 use crate::report::report_pipe;
-use crate::signals::{IgnoredSignals, Interrupts, check_not_asked_to_end};
+use crate::signals::{IgnoredSignals, Interrupts, STOPS, check_not_asked_to_end, stop_by, stop_of};
 use crate::supervised::{Event, Supervised};
 use crate::terminal::Terminal;
 use anyhow::{Context, Result};
@@ -68,9 +68,12 @@ impl Container {
     /// its foreground group, so the command has it already. Only the third Ctrl-C within two
     /// seconds is ours, and the hang-up of the terminal: they kill the container.
     ///
+    /// What stops us (Ctrl-Z) stops the container first.
+    ///
     /// # Errors
     /// Those of waitpid(2) and sigwaitinfo(2): none is expected.
-    pub fn wait(self) -> Result<u8> {
+    pub fn wait(mut self) -> Result<u8> {
+        self.first = self.first.and_stops()?;
         let mut interrupts = Interrupts::default();
         let code = loop {
             match self.first.next_event()? {
@@ -79,6 +82,9 @@ impl Container {
                 Event::FromTerminal(Signal::SIGINT) if interrupts.third_in_a_row() => {
                     break self.kill_all()?;
                 }
+                Event::FromTerminal(signal) if STOPS.contains(&signal) => {
+                    stop_by(signal).context("cannot stop")?;
+                }
                 Event::FromTerminal(_) => {}
                 // A shell passes its hang-up on to its jobs: this one looks like any process's.
                 Event::FromProcess(libc::SIGHUP, _) if self.terminal_is_gone() => {
@@ -86,6 +92,12 @@ impl Container {
                 }
                 Event::FromProcess(signal, _) | Event::FromParent(signal) => {
                     self.child().pass_on(signal)?;
+                    if let Some(stop) = stop_of(signal)
+                        && !stop_by(stop).context("cannot stop")?
+                    {
+                        // Nothing has stopped us, so nobody will tell the container to go on.
+                        self.child().pass_on(libc::SIGCONT)?;
+                    }
                 }
             }
         };

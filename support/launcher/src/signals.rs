@@ -4,9 +4,9 @@ use crate::system_calls::{default_action, pending_signals};
 use anyhow::{Context, Result};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::poll::{PollFd, PollFlags, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::sys::stat::Mode;
-use nix::unistd::read;
+use nix::unistd::{getpid, read};
 use std::fmt;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -46,6 +46,16 @@ impl HeldSignals {
             taken.remove(Signal::SIGHUP); // nohup(1), as the supervisor has found
         }
         Ok(HeldSignals { taken })
+    }
+
+    /// These, and [`STOPS`]: for who has to stop more than itself.
+    ///
+    /// # Errors
+    /// Those of sigprocmask(2): none is expected.
+    pub(crate) fn and_stops(mut self) -> Result<HeldSignals> {
+        self.taken.extend(STOPS);
+        self.taken.thread_block().context("cannot block signals")?;
+        Ok(self)
     }
 
     /// Which ones, for signalfd(2) and sigwaitinfo(2).
@@ -98,6 +108,25 @@ impl IgnoredSignals {
     fn has(self, number: i32) -> bool {
         self.0 & (1 << (number - 1)) != 0
     }
+}
+
+/// Stops this process by one of [`STOPS`], which are held, until it is continued. (In a group that
+/// no shell looks after, the kernel does not let it stop: setpgid(2), orphaned process group.)
+///
+/// Returns whether SIGCONT is held since then: the usual way to be continued.
+///
+/// # Errors
+/// Those of kill(2), sigprocmask(2) and sigpending(2): none is expected.
+pub(crate) fn stop_by(signal: Signal) -> nix::Result<bool> {
+    kill(getpid(), signal)?;
+    SigSet::from(signal).thread_unblock()?; // here it stops
+    SigSet::from(signal).thread_block()?;
+    Ok(pending_signals()?.contains(Signal::SIGCONT))
+}
+
+/// Which of [`STOPS`] this number is.
+pub fn stop_of(number: i32) -> Option<Signal> {
+    STOPS.into_iter().find(|signal| *signal as i32 == number)
 }
 
 /// A signal that asks a process to end, and has come before there was a container to pass it on to.

@@ -50,6 +50,14 @@ impl Supervised {
         })
     }
 
+    /// From here on the child's parent hears of [`STOPS`], too, instead of stopping alone.
+    ///
+    /// # Errors
+    /// Those of sigprocmask(2): none is expected.
+    pub fn and_stops(self) -> Result<Supervised> {
+        Ok(Supervised { child: self.child, signals: self.signals.and_stops()? })
+    }
+
     /// The child alone.
     pub fn child(&self) -> &Child {
         &self.child

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::pace::settle;
 use crate::running::{
-    children, children_of_supervisor, descendants, is_alive, program, send, within,
+    children, children_of_supervisor, descendants, is_alive, program, send, status_line, within,
 };
 use crate::terminal::{Key, Terminal};
 use crate::{Host, Suite};
@@ -20,6 +20,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("ctrl_c_reaches_the_command_once", ctrl_c_reaches_the_command_once)
         .both("ctrl_c_interrupts_the_foreground_job_only", ctrl_c_interrupts_the_foreground_job)
         .both("ctrl_z_stops_and_fg_goes_on", ctrl_z_stops_and_fg_goes_on)
+        .both("a_stop_from_a_process_stops_all", a_stop_from_a_process_stops_all)
         .both("ctrl_z_inside_stops_the_job_only", ctrl_z_inside_stops_the_job_only)
         .both("the_windows_size_is_seen", the_windows_size_is_seen)
         .both("the_third_ctrl_c_kills", the_third_ctrl_c_kills)
@@ -121,6 +122,27 @@ fn ctrl_z_stops_and_fg_goes_on(host: &Host) {
     terminal.read_until("status-7").unwrap();
     terminal.type_line("exit").unwrap();
     terminal.wait().unwrap();
+}
+
+/// As `kill -TSTP %1` does, which is sent to the whole group, and as it is sent to the launcher
+/// alone. PID 1 would not stop by itself.
+fn a_stop_from_a_process_stops_all(host: &Host) {
+    for target in ["%1", "$!"] {
+        let mut terminal = outer_shell(host);
+        let launcher = host.stage_facts().name;
+        let script = "echo rea\"\"dy; while :; do :; done";
+        terminal.type_line(&format!("{launcher} sh -c '{script}' & sleep 0.1")).unwrap();
+        terminal.read_until("ready\r").unwrap();
+        let command = command_of(host, children(terminal.pid())[0]);
+        let is_stopped = || status_line(command, "State").starts_with('T');
+        terminal.type_line(&format!("kill -TSTP {target}; sleep 0.2; jobs")).unwrap();
+        terminal.read_until("Stopped").unwrap();
+        within(Duration::from_secs(1), &format!("it stops, by {target}"), is_stopped);
+        terminal.type_line(&format!("kill -CONT {target}")).unwrap();
+        within(Duration::from_secs(1), "it goes on", || !is_stopped());
+        terminal.type_line("kill -KILL %1; wait; exit").unwrap();
+        terminal.wait().unwrap();
+    }
 }
 
 fn ctrl_z_inside_stops_the_job_only(host: &Host) {
