@@ -9,7 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::mount::MsFlags;
 use nix::sys::stat::{Mode, SFlag, makedev, mknodat, umask};
-use nix::unistd::symlinkat;
+use nix::unistd::{symlinkat, ttyname};
+use std::io;
 use std::path::Path;
 
 /// The devices, with their numbers (the kernel's admin-guide/devices.txt).
@@ -41,7 +42,8 @@ impl NewRoot {
     /// Mounts a /dev in memory: null, zero, full, random, urandom, tty, the links to the open
     /// descriptors, and two more mounts, pts for pseudo-terminals and shm for shared memory.
     ///
-    /// Where 0, 1 or 2 is the host's null device, the new one takes its place.
+    /// Where 0, 1 or 2 is the host's null device, the new one takes its place. Where one of them is
+    /// a terminal, that gets the name /dev/console.
     ///
     /// # Errors
     /// If /dev of the rootfs is a symbolic link, or the kernel refuses one of the mounts.
@@ -61,6 +63,13 @@ impl NewRoot {
         }
         umask(mode);
         replace_null(&dev, Path::new("null"))?;
+        // The name that it has is one of the host's /dev/pts, and ttyname(3) wants one that is there.
+        let ttyname = ttyname(io::stdin())
+            .or_else(|_| ttyname(io::stdout()))
+            .or_else(|_| ttyname(io::stderr()));
+        if let Ok(terminal) = ttyname {
+            bind_device(&dev, "console", &terminal)?;
+        }
         Ok(dev)
     }
     // ANCHOR_END: mount_dev
@@ -74,11 +83,16 @@ fn make_device(dev: &Mount, name: &str, number: u64) -> Result<()> {
         Err(Errno::EPERM) => {}
         made => return made.with_context(|| format!("cannot make the device /dev/{name}")),
     }
+    bind_device(dev, name, &Path::new("/dev").join(name))
+}
+
+/// Binds a device of the host over an empty file.
+fn bind_device(dev: &Mount, name: &str, of_host: &Path) -> Result<()> {
     let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-    let place = openat(dev, name, flags, mode)
+    let place = openat(dev, name, flags, Mode::from_bits_truncate(0o666))
         .with_context(|| format!("cannot make the file /dev/{name}"))?;
-    open_place(&Path::new("/dev").join(name))
+    open_place(of_host)
         .and_then(|of_host| Mount::copy_of(of_host)?.attach(place))
-        .with_context(|| format!("cannot bind the host's /dev/{name}"))
+        .with_context(|| format!("cannot bind the host's {} on /dev/{name}", of_host.display()))
 }
 // ANCHOR_END: make_device

@@ -15,6 +15,10 @@ use crate::terminal::{Key, Terminal};
 use crate::{Host, Suite};
 
 pub fn add(suite: Suite) -> Suite {
+    let suite = match suite.stage().mount_namespace {
+        true => suite.both("the_terminal_has_a_name", the_terminal_has_a_name),
+        false => suite,
+    };
     suite
         .both("a_shell_on_the_terminal_has_job_control", a_shell_has_job_control)
         .both("ctrl_c_reaches_the_command_once", ctrl_c_reaches_the_command_once)
@@ -77,6 +81,20 @@ fn a_shell_has_job_control(host: &Host) {
     terminal.read_until("Stopped").unwrap();
     terminal.type_line("bg; jobs; kill %1; wait; exit 7").unwrap();
     assert_eq!(terminal.wait().unwrap().code(), Some(7), "{}", terminal.transcript());
+}
+
+/// The one that it has outside is of another /dev/pts. It is the same device.
+fn the_terminal_has_a_name(host: &Host) {
+    let script = "tty; stat -L -c %t:%T /proc/self/fd/0; stat -c %t:%T /dev/console; \
+                  echo written >/dev/console";
+    let mut terminal = on_terminal(host, &["sh", "-c", script]);
+    let printed = terminal.read_to_end().unwrap();
+    let mut lines = printed.lines().skip_while(|line| line.starts_with("Note: "));
+    assert_eq!(lines.next(), Some("/dev/console"), "{printed}");
+    assert_eq!(lines.next(), lines.next(), "{printed}");
+    assert_eq!(lines.last(), Some("written"), "{printed}");
+    assert_eq!(terminal.wait().unwrap().code(), Some(0));
+    assert_eq!(host.run(["ls", "/dev/console"]).code(), 1, "there is no terminal");
 }
 
 fn ctrl_c_reaches_the_command_once(host: &Host) {
