@@ -4,6 +4,10 @@
 //! namespace: no process ever changes its number. It says where the *next child* will be born, and
 //! that child is number 1 there.
 
+mod init;
+
+pub use init::InitArgs;
+
 use anyhow::{Context, Result};
 use launcher::child::Forked;
 use launcher::command_line::{one_line, report};
@@ -53,11 +57,14 @@ fn stand_in_between(pid1: Supervised) -> Result<Infallible> {
     // changes its user loses its death signal. So from here on we live to kill it ourselves.
     let supervisor = getppid();
     set_pdeathsig(KILL).context("cannot change the parent-death signal")?;
-    pid1.wait_without_descriptors(move |pid1| {
-        wait_for(pid1, supervisor).unwrap_or_else(|error| {
-            report(&one_line(&error));
-            125
-        })
+    pid1.wait_without_descriptors(move |pid1| report_and_fail(wait_for(pid1, supervisor)))
+}
+
+/// The exit status of a process that has nobody to return an error to.
+fn report_and_fail(waited: Result<u8>) -> u8 {
+    waited.unwrap_or_else(|error| {
+        report(&one_line(&error));
+        125
     })
 }
 

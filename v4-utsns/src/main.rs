@@ -6,7 +6,7 @@ use launcher::{Container, become_root, exec, finish, parse};
 use v1_chroot::ContainerArgs;
 use v2_mountns::volume::VolumeArgs;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
-use v3_pidns::fork_into_pid_namespace;
+use v3_pidns::{InitArgs, fork_into_pid_namespace};
 use v4_utsns::{HostnameArgs, set_hostname};
 
 /// Run a command with its own root directory, mounts, process numbers and hostname
@@ -16,6 +16,8 @@ struct Args {
     container: ContainerArgs,
     #[command(flatten)]
     volumes: VolumeArgs,
+    #[command(flatten)]
+    init: InitArgs,
     #[command(flatten)]
     uts: HostnameArgs,
 }
@@ -27,6 +29,7 @@ fn main() {
 // ANCHOR: run
 fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
+    args.init.run_from_memory()?;
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
     let container = Container::spawn(|| {
@@ -39,6 +42,7 @@ fn run() -> Result<u8> {
         root.mount_dev()?;
         root.mount_volumes(&args.volumes)?;
         root.pivot()?;
+        args.init.fork()?;
         exec(&args.container.command)
     })?;
     container.wait()

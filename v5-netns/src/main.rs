@@ -6,7 +6,7 @@ use launcher::{Container, become_root, exec, finish, parse};
 use v1_chroot::ContainerArgs;
 use v2_mountns::volume::VolumeArgs;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
-use v3_pidns::fork_into_pid_namespace;
+use v3_pidns::{InitArgs, fork_into_pid_namespace};
 use v4_utsns::{HostnameArgs, set_hostname};
 use v5_netns::{Network, NetworkArgs};
 
@@ -17,6 +17,8 @@ struct Args {
     container: ContainerArgs,
     #[command(flatten)]
     volumes: VolumeArgs,
+    #[command(flatten)]
+    init: InitArgs,
     #[command(flatten)]
     uts: HostnameArgs,
     #[command(flatten)]
@@ -30,6 +32,7 @@ fn main() {
 // ANCHOR: run
 fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
+    args.init.run_from_memory()?;
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     let as_root = become_root(caller)?;
     let network = Network::create(&as_root, &args.network)?;
@@ -45,6 +48,7 @@ fn run() -> Result<u8> {
         network.mount_into(&root, &args.uts.hostname)?;
         root.mount_volumes(&args.volumes)?;
         root.pivot()?;
+        args.init.fork()?;
         exec(&args.container.command)
     })?;
     container.wait()

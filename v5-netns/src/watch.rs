@@ -3,6 +3,7 @@
 use crate::{bridge, uplinks};
 use anyhow::{Context, Result, ensure};
 use launcher::command_line::{note, one_line, report, tell_left_behind};
+use launcher::terminal::leave_session;
 use launcher::{Child, Forked, exit_now};
 use netlink::{LOOPBACK, Netlink, NewRoutes};
 use nix::sys::prctl::set_name;
@@ -71,7 +72,9 @@ impl Drop for Watch {
 }
 
 fn prepare() -> Result<()> {
-    // As in the proxy: Ctrl-C is not for us.
+    // As in the proxy: Ctrl-C is not for us. Nor may it wait for us: who takes a turn takes it for a
+    // wish to end.
+    leave_session();
     SigSet::all().thread_block().context("cannot block signals")?;
     set_name(c"watch-routes").context("cannot set the name of the process")
 }

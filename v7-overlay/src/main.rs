@@ -6,7 +6,7 @@ use launcher::{Container, become_root, finish, parse};
 use v1_chroot::ContainerArgs;
 use v2_mountns::volume::VolumeArgs;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
-use v3_pidns::fork_into_pid_namespace;
+use v3_pidns::{InitArgs, fork_into_pid_namespace};
 use v4_utsns::{HostnameArgs, set_hostname};
 use v5_netns::{Network, NetworkArgs};
 use v6_cgroups::{Cgroup, Limits};
@@ -20,6 +20,8 @@ struct Args {
     container: ContainerArgs,
     #[command(flatten)]
     volumes: VolumeArgs,
+    #[command(flatten)]
+    init: InitArgs,
     #[command(flatten)]
     uts: HostnameArgs,
     #[command(flatten)]
@@ -39,6 +41,7 @@ fn main() {
 // ANCHOR: run
 fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
+    args.init.run_from_memory()?;
     let layers = Layers::find(&caller, &args.overlay, args.container.rootfs.as_deref())?;
     let as_root = become_root(caller)?;
     let network = Network::create(&as_root, &args.network)?;
@@ -59,6 +62,7 @@ fn run() -> Result<u8> {
         cgroup.mount_into(&root)?;
         root.mount_volumes(&args.volumes)?;
         root.pivot()?;
+        args.init.fork()?;
         exec_in_image(&layers.config(), &args.process, &args.container.command)
     })?;
     // ANCHOR_END: recipe

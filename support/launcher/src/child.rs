@@ -74,6 +74,23 @@ impl Child {
         Ok(ended.map(exit_code))
     }
 
+    /// [`Child::try_wait`], by a process that adopts orphans: those that have ended are forgotten,
+    /// too. (One SIGCHLD can stand for many children.)
+    ///
+    /// # Errors
+    /// Those of waitpid(2): none is expected.
+    pub fn try_wait_and_reap(&self) -> Result<Option<u8>> {
+        while let Some((pid, status)) =
+            system_calls::try_wait_for_any().context("cannot wait for orphans")?
+        {
+            if pid == self.pid {
+                self.is_reaped.set(true);
+                return Ok(Some(exit_code(status)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Sends a signal that ends the child, and waits for that; nothing, if it has ended and was
     /// waited for.
     ///

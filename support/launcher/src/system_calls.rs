@@ -69,22 +69,28 @@ fn count_threads() -> Result<libc::nlink_t> {
 ///
 /// nix's `waitpid` has no word for a death by a real-time signal, hence this one.
 pub(crate) fn wait(pid: Pid) -> nix::Result<ExitStatus> {
-    waitpid(pid, 0)?.ok_or(Errno::ECHILD) // without WNOHANG there is always one
+    let (_, status) = waitpid(pid, 0)?.ok_or(Errno::ECHILD)?; // without WNOHANG there is always one
+    Ok(status)
 }
 
 /// waitpid(2) without blocking: how `pid` ended, or `None` if it still runs.
 pub(crate) fn try_wait(pid: Pid) -> nix::Result<Option<ExitStatus>> {
-    waitpid(pid, libc::WNOHANG)
+    Ok(waitpid(pid, libc::WNOHANG)?.map(|(_, status)| status))
 }
 
-fn waitpid(pid: Pid, options: i32) -> nix::Result<Option<ExitStatus>> {
+/// waitpid(2) without blocking, for any child: which one has ended, and how.
+pub(crate) fn try_wait_for_any() -> nix::Result<Option<(Pid, ExitStatus)>> {
+    waitpid(Pid::from_raw(-1), libc::WNOHANG)
+}
+
+fn waitpid(pid: Pid, options: i32) -> nix::Result<Option<(Pid, ExitStatus)>> {
     let mut status = 0;
     loop {
         // SAFETY: `status` is a valid place for the one integer that waitpid writes.
         let result = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, options) };
         match Errno::result(result) {
             Ok(0) => return Ok(None),
-            Ok(_) => return Ok(Some(ExitStatus::from_raw(status))),
+            Ok(pid) => return Ok(Some((Pid::from_raw(pid), ExitStatus::from_raw(status)))),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }

@@ -9,6 +9,7 @@ mod exit_status;
 mod hostile;
 mod hostname;
 pub(crate) mod inheritance;
+mod init;
 pub mod inside;
 mod lesser_roots;
 mod mounts;
@@ -36,8 +37,15 @@ pub fn add(suite: Suite) -> Suite {
         true => suite.short_as_user(add_what_every_container_keeps),
         false => add_what_every_container_keeps(suite),
     };
-    let parts: [fn(Suite) -> Suite; 6] =
-        [network::add, uplinks::add, etc::add, publish::add, inside::add, asked_to_end::add];
+    let parts: [fn(Suite) -> Suite; 7] = [
+        network::add,
+        uplinks::add,
+        etc::add,
+        publish::add,
+        inside::add,
+        asked_to_end::add,
+        init::add,
+    ];
     parts.into_iter().fold(suite, |suite, add| add(suite))
 }
 
