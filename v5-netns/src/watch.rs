@@ -72,8 +72,8 @@ impl Drop for Watch {
 }
 
 fn prepare() -> Result<()> {
-    // As in the proxy: Ctrl-C is not for us. Nor may it wait for us: who takes a turn takes it for a
-    // wish to end.
+    // As in the proxy: Ctrl-C is not for us. Nor may one wait: whoever takes a turn takes that for
+    // a wish to end.
     leave_session();
     SigSet::all().thread_block().context("cannot block signals")?;
     set_name(c"watch-routes").context("cannot set the name of the process")
