@@ -55,9 +55,9 @@
 //!
 //! [`Host::run`] and [`Host::start`] run a container to its end, or while the test looks at it from
 //! outside (module [`running`]); [`terminal`] has a real terminal; [`elsewhere`] a machine that
-//! refuses things; [`Outside`] is another machine on the network, [`tcp`] a server and its clients;
-//! [`pace`] knows how slow the machine is. [`contract::add`] adds what all steps keep.
-//! [`shape`] is about the sources themselves: which file uses which.
+//! refuses things; [`Outside`] is another machine on the network, [`tcp`] and [`udp`]
+//! have servers and clients; [`pace`] knows how slow the machine is. [`contract::add`] adds what
+//! all steps keep. [`shape`] is about the sources themselves: which file uses which.
 
 #![expect(
     clippy::unwrap_used,
