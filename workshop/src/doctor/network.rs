@@ -58,7 +58,9 @@ fn forwarding() -> Finding {
     let name = "forwarding";
     match read("/proc/sys/net/ipv4/ip_forward").as_str() {
         "1" => Finding::good(name, "on for the whole host, by somebody else"),
-        _ => Finding::good(name, "off; step 5 switches it on for its own two links, and off again"),
+        _ => {
+            Finding::good(name, "off; step 5 switches it on for bridge and uplinks, and off again")
+        }
     }
 }
 
