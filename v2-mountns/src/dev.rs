@@ -11,7 +11,8 @@ use nix::mount::MsFlags;
 use nix::sys::stat::{Mode, SFlag, makedev, mknodat, umask};
 use nix::unistd::{symlinkat, ttyname};
 use std::io;
-use std::path::Path;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
 /// The devices, with their numbers (the kernel's admin-guide/devices.txt).
 const DEVICES: [(&str, u64, u64); 6] = [
@@ -63,16 +64,27 @@ impl NewRoot {
         }
         umask(mode);
         replace_null(&dev, Path::new("null"))?;
-        // The name that it has is one of the host's /dev/pts, and ttyname(3) wants one that is there.
-        let ttyname = ttyname(io::stdin())
-            .or_else(|_| ttyname(io::stdout()))
-            .or_else(|_| ttyname(io::stderr()));
-        if let Ok(terminal) = ttyname {
+        if let Some(terminal) = name_of_terminal()? {
             bind_device(&dev, "console", &terminal)?;
         }
         Ok(dev)
     }
     // ANCHOR_END: mount_dev
+}
+
+/// What the host calls the terminal that is one of 0, 1 and 2. That is a name in its /dev/pts, so
+/// ttyname(3) inside would find none.
+fn name_of_terminal() -> Result<Option<PathBuf>> {
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    for standard in [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()] {
+        match ttyname(standard) {
+            Ok(name) => return Ok(Some(name)),
+            // It is none, has hung up, or has no name that is in sight.
+            Err(Errno::ENOTTY | Errno::EINVAL | Errno::EIO | Errno::ENODEV | Errno::ENOENT) => {}
+            Err(errno) => return Err(errno).context("cannot ask for the name of the terminal"),
+        }
+    }
+    Ok(None)
 }
 
 // ANCHOR: make_device

@@ -3,15 +3,16 @@
 //! A command that is process 1 has duties that most programs do not know of. An **init** does them
 //! for it: it passes signals on, waits for orphans, and ends as the command ends.
 
-use crate::report_and_fail;
 use anyhow::{Context, Result};
 use launcher::child::Forked;
 use launcher::in_memory::run_from_memory;
 use launcher::memory::erase_environment;
 use launcher::signals::HeldSignals;
 use launcher::supervised::{Event, Supervised};
-use nix::sys::prctl::set_dumpable;
-use std::ffi::CString;
+use nix::sys::prctl::{set_dumpable, set_name};
+use nix::unistd::Pid;
+use std::ffi::{CStr, CString};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -54,8 +55,8 @@ impl InitArgs {
                 // Nor is it to show the host's environment (/proc/1/environ), or its memory.
                 erase_environment()?;
                 set_dumpable(false).context("cannot hide the memory of process 1")?;
-                let command = command.reaping_orphans();
-                match command.wait_without_descriptors(|it| report_and_fail(live(it)))? {}
+                set_name(NAME).context("cannot set the name of process 1")?;
+                match command.reaping_orphans().wait_without_descriptors(live)? {}
             }
         }
     }
@@ -74,3 +75,13 @@ fn live(command: &Supervised) -> Result<u8> {
     }
 }
 // ANCHOR_END: init
+
+/// What process 1 is called then, in `ps` too.
+const NAME: &CStr = c"steps-init";
+
+/// Whether the process with this number is our init.
+pub(crate) fn is_at(pid: Pid) -> Result<bool> {
+    let path = format!("/proc/{pid}/comm");
+    let name = fs::read(&path).with_context(|| format!("cannot read {path}"))?;
+    Ok(name.trim_ascii_end() == NAME.to_bytes())
+}

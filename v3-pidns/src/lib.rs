@@ -10,7 +10,6 @@ pub use init::InitArgs;
 
 use anyhow::{Context, Result};
 use launcher::child::Forked;
-use launcher::command_line::{one_line, report};
 use launcher::signals::{HeldSignals, STOPS, stop_of};
 use launcher::supervised::{Event, Supervised};
 use nix::sys::prctl::set_pdeathsig;
@@ -53,19 +52,11 @@ pub const KILL: Signal = Signal::SIGPWR;
 /// the command runs, and whatever lock the supervisor holds, which must open when it ends. If that
 /// fails, the report pipe is still there to tell it, and our end is that of PID 1.
 fn stand_in_between(pid1: Supervised) -> Result<Infallible> {
+    let supervisor = getppid();
     // Until here the supervisor's death was ours (SIGKILL), and ours is PID 1's. But a command that
     // changes its user loses its death signal. So from here on we live to kill it ourselves.
-    let supervisor = getppid();
     set_pdeathsig(KILL).context("cannot change the parent-death signal")?;
-    pid1.wait_without_descriptors(move |pid1| report_and_fail(wait_for(pid1, supervisor)))
-}
-
-/// The exit status of a process that has nobody to return an error to.
-fn report_and_fail(waited: Result<u8>) -> u8 {
-    waited.unwrap_or_else(|error| {
-        report(&one_line(&error));
-        125
-    })
+    pid1.wait_without_descriptors(move |pid1| wait_for(pid1, supervisor))
 }
 
 fn wait_for(pid1: &Supervised, supervisor: Pid) -> Result<u8> {
@@ -75,16 +66,12 @@ fn wait_for(pid1: &Supervised, supervisor: Pid) -> Result<u8> {
             Event::FromProcess(signal, sender) if signal == KILL as i32 && sender == supervisor => {
                 pid1.child().kill(Signal::SIGKILL)?;
             }
-            // A PID 1 has no default actions, so it does not stop with the others of its group.
-            // SIGSTOP from outside cannot be declined.
             Event::FromParent(signal) | Event::FromProcess(signal, _)
                 if stop_of(signal).is_some() =>
             {
-                pid1.child().kill(Signal::SIGSTOP)?;
+                stop(pid1, signal)?;
             }
-            Event::FromTerminal(signal) if STOPS.contains(&signal) => {
-                pid1.child().kill(Signal::SIGSTOP)?;
-            }
+            Event::FromTerminal(signal) if STOPS.contains(&signal) => stop(pid1, signal as i32)?,
             Event::FromParent(signal) => pid1.child().pass_on(signal)?,
             // What was sent to our whole group has reached PID 1 already, if it is in that group.
             Event::FromProcess(signal, sender)
@@ -94,6 +81,15 @@ fn wait_for(pid1: &Supervised, supervisor: Pid) -> Result<u8> {
             }
             Event::FromProcess(..) | Event::FromTerminal(_) => {}
         }
+    }
+}
+
+/// A PID 1 has no default actions, so it does not stop with the others of its group. SIGSTOP from
+/// outside cannot be declined. But our own init takes the signal, and stops the command.
+fn stop(pid1: &Supervised, signal: i32) -> Result<()> {
+    match init::is_at(pid1.child().pid())? {
+        true => pid1.child().pass_on(signal),
+        false => pid1.child().kill(Signal::SIGSTOP),
     }
 }
 // ANCHOR_END: stand_in_between

@@ -1,6 +1,7 @@
 //! A child whose parent waits for whatever comes first: its end, or a signal to be passed on.
 
 use crate::child::{Child, Forked};
+use crate::command_line::{one_line, report};
 use crate::signals::{HeldSignals, STOPS};
 use crate::system_calls::{close_those_of_parent, exit_now, wait_for_signal};
 use anyhow::{Context, Result};
@@ -73,17 +74,20 @@ impl Supervised {
     }
 
     /// Closes every descriptor but 0, 1 and 2, and makes `wait` the rest of this process's life: it
-    /// ends with the status that comes out. To be called in a child of fork itself; `wait` is
+    /// ends with the status that comes out, or with an error on stderr. To be called in a child of fork itself; `wait` is
     /// `Copy`, and so owns no descriptor.
     ///
     /// # Errors
     /// Those of close_range(2). Success does not return.
     pub fn wait_without_descriptors(
         self,
-        wait: impl Fn(&Supervised) -> u8 + Copy + 'static,
+        wait: impl Fn(&Supervised) -> Result<u8> + Copy + 'static,
     ) -> Result<Infallible> {
         close_those_of_parent(None).context("cannot close descriptors")?;
-        exit_now(wait(&self))
+        exit_now(wait(&self).unwrap_or_else(|error| {
+            report(&one_line(&error));
+            125
+        }))
     }
 
     /// Blocks until the child ends or one of the held signals arrives.

@@ -145,17 +145,20 @@ fn ctrl_z_stops_and_fg_goes_on(host: &Host) {
 /// As `kill -TSTP %1` does, which is sent to the whole group, and as it is sent to the launcher
 /// alone. PID 1 would not stop by itself.
 fn a_stop_from_a_process_stops_all(host: &Host) {
-    for target in ["%1", "$!"] {
+    let has_init = host.stage_facts().pid_namespace;
+    let cases = [("%1", ""), ("$!", ""), ("$!", "--init")];
+    for (target, option) in cases.into_iter().filter(|(_, option)| has_init || option.is_empty()) {
         let mut terminal = outer_shell(host);
         let launcher = host.stage_facts().name;
         let script = "echo rea\"\"dy; while :; do :; done";
-        terminal.type_line(&format!("{launcher} sh -c '{script}' & sleep 0.1")).unwrap();
+        terminal.type_line(&format!("{launcher} {option} sh -c '{script}' & sleep 0.1")).unwrap();
         terminal.read_until("ready\r").unwrap();
-        let command = command_of(host, children(terminal.pid())[0]);
+        let first = command_of(host, children(terminal.pid())[0]);
+        let command = if option.is_empty() { first } else { children(first)[0] };
         let is_stopped = || status_line(command, "State").starts_with('T');
         terminal.type_line(&format!("kill -TSTP {target}; sleep 0.2; jobs")).unwrap();
         terminal.read_until("Stopped").unwrap();
-        within(Duration::from_secs(1), &format!("it stops, by {target}"), is_stopped);
+        within(Duration::from_secs(1), &format!("it stops, by {target} {option}"), is_stopped);
         terminal.type_line(&format!("kill -CONT {target}")).unwrap();
         within(Duration::from_secs(1), "it goes on", || !is_stopped());
         terminal.type_line("kill -KILL %1; wait; exit").unwrap();
