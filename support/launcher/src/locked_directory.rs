@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// A lock is asked for after this time, after twice this time, and so on. (A process that blocked in
-/// flock(2) would not hear that it is asked to end.)
+/// A lock is asked for after this time, after twice this time, and so on. (A process that blocked
+/// in flock(2) would not hear that it is asked to end.)
 const FIRST_PAUSE: Duration = Duration::from_micros(250);
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
@@ -51,8 +51,8 @@ enum Wait {
 }
 
 impl LockedDirectory {
-    /// Locks the directory `name` in `above`, and waits for it, unless a signal asks this process to
-    /// end: see [`Patience`]. `None` if it is not there, or was removed meanwhile.
+    /// Locks the directory `name` in `above`, and waits for it, unless a signal asks this process
+    /// to end: see [`Patience`]. `None` if it is not there, or was removed meanwhile.
     ///
     /// # Errors
     /// If it cannot be opened or locked; the signal.

@@ -74,8 +74,8 @@ impl Supervised {
     }
 
     /// Closes every descriptor but 0, 1 and 2, and makes `wait` the rest of this process's life: it
-    /// ends with the status that comes out, or with an error on stderr. To be called in a child of fork itself; `wait` is
-    /// `Copy`, and so owns no descriptor.
+    /// ends with the status that comes out, or with an error on stderr. To be called in a child of
+    /// fork itself; `wait` is `Copy`, and so owns no descriptor.
     ///
     /// # Errors
     /// Those of close_range(2). Success does not return.

@@ -1,5 +1,5 @@
-//! The terminal that the container inherits: whose turn it is to read, how it is set, and whether it
-//! still exists.
+//! The terminal that the container inherits: whose turn it is to read, how it is set, and whether
+//! it still exists.
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;

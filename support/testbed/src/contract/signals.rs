@@ -38,8 +38,8 @@ pub fn add(suite: Suite) -> Suite {
     }
 }
 
-/// All but those that cannot be passed on (KILL, STOP), that stop (TSTP, TTIN, TTOU), that are about
-/// the supervisor's own child (CHLD), and the C library's own (32, 33; musl's has 34, too).
+/// All but those that cannot be passed on (KILL, STOP), that stop (TSTP, TTIN, TTOU), that are
+/// about the supervisor's own child (CHLD), and the C library's own (32, 33; musl's has 34, too).
 fn passed_on() -> impl Iterator<Item = i32> {
     let others = [
         libc::SIGKILL,
