@@ -20,7 +20,7 @@ use std::path::Path;
 /// `--init`, for the command lines of all steps from here on.
 #[derive(Debug, clap::Args)]
 pub struct InitArgs {
-    /// A small init as process 1: it passes signals on, and reaps
+    /// A small init as process 1, which reaps orphans
     #[arg(long)]
     pub init: bool,
 }

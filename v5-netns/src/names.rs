@@ -12,11 +12,11 @@ const HOST_GATEWAY: &str = "host-gateway";
 /// `--dns` and `--add-host`.
 #[derive(Debug, Default, clap::Args)]
 pub struct NameArgs {
-    /// Resolver, in place of the host's (repeatable)
+    /// Resolver, in place of the host's
     #[arg(long, value_name = "IP")]
     pub dns: Vec<IpAddr>,
 
-    /// One more line of /etc/hosts (repeatable)
+    /// One more line of /etc/hosts
     #[arg(long, value_name = "NAME:IP", value_parser = AddedHost::parse)]
     pub add_host: Vec<AddedHost>,
 }

@@ -66,7 +66,9 @@ pub(crate) const REPEATABLE: &str = "*";
 /// Adds `--version`, and `-i`, `-t` and `--rm`, which change nothing: in any case the command has
 /// the caller's terminal, and no container outlives it.
 pub(crate) fn with_habits(command: Command) -> Command {
-    complete(command.version(env!("CARGO_PKG_VERSION"))).mut_subcommands(complete)
+    // No width: `help` breaks the lines.
+    let command = command.version(env!("CARGO_PKG_VERSION")).term_width(0);
+    complete(command).mut_subcommands(complete)
 }
 
 fn complete(command: Command) -> Command {
