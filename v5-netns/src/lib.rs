@@ -72,7 +72,7 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "CIDR", default_value_t, value_parser = Subnet::parse)]
     pub subnet: Subnet,
 
-    /// Port of the host that leads inside
+    /// Port of the host that leads in
     #[arg(short = 'p', long = "publish", value_name = "[IP:]HOST:CONTAINER[/udp]")]
     #[arg(value_parser = Publish::parse)]
     pub publish: Vec<Publish>,
