@@ -1,32 +1,40 @@
-//! The duty of number 1
+//! A second for those who are left
 //!
-//! Process 1 of a PID namespace inherits every orphan in there. The program below starts the
-//! command as its child, as `docker run --init` does, but neglects the orphans. Make one:
+//! When process 1 ends, the kernel kills what is left in its PID namespace: by SIGKILL, at once,
+//! and nobody can save anything. `--init` of v3 leaves it at that. Here is such an init, with a
+//! command that leaves somebody behind:
 //!
-//!     cd exercises && cargo run -q --bin zombies -- sh -c \
-//!         "sh -c 'sleep 1 &'; sleep 2; ps -o pid,ppid,stat,args"
+//!     cd exercises && cargo run -q --bin grace-period -- sh -c \
+//!         "sh -c 'trap \"echo saved; exit\" TERM; while :; do sleep 0.1; done' & sleep 1; exit 7"
 //!
-//! The line in state Z is a zombie: it has ended, and nobody has asked how. Let process 1 reap
-//! them all, and end with the exit status of the command, when that one ends.
+//! When the command has ended, let process 1 ask all others to end, by SIGTERM, and wait for them:
+//! a second, no longer. Then it ends with the exit status of the command, as it does now.
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use launcher::{Child, Forked, become_root, finish, parse};
-use nix::sched::{CloneFlags, unshare};
 //[ solution
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::path::Path;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 //[ starter
-use std::os::unix::process::ExitStatusExt;
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use std::path::Path;
 use std::process::Command;
 //]
 use v1_chroot::ContainerArgs;
 use v2_mountns::{NewRoot, private_mounts};
 
-/// Run a command below a process 1 that reaps
+/// Run a command below a process 1 that is patient
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]
@@ -62,26 +70,21 @@ fn enter(rootfs: &Path) -> Result<()> {
 fn be_process_1(rootfs: &Path, container: &ContainerArgs) -> Result<u8> {
     enter(rootfs)?;
     let [program, arguments @ ..] = &container.command[..] else { bail!("no command given") };
-    //[ starter
-    let mut command = Command::new(program)
-        .args(arguments)
-        .spawn()
-        .with_context(|| format!("cannot execute {program:?}"))?;
-    // YOUR TURN: this waits for one child. Process 1 gets others, whom it has never started.
-    let status = command.wait().context("cannot wait for the command")?;
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
-    //[ solution
     let command = Command::new(program)
         .args(arguments)
         .spawn()
         .with_context(|| format!("cannot execute {program:?}"))?;
-    let command = Pid::from_raw(i32::try_from(command.id())?);
+    let status = wait_for(Pid::from_raw(i32::try_from(command.id())?))?;
+    say_goodbye()?;
+    Ok(status)
+}
+
+/// Waits for the command, and for every orphan that ends before.
+fn wait_for(command: Pid) -> Result<u8> {
     loop {
         let ended = match waitpid(None, None) {
-            // Killed by a real-time signal, for which nix has no name: it is gone all the same. (If
-            // it was the command, we end with an error. v1's own `wait` knows all signals.)
-            Err(nix::errno::Errno::EINVAL) => continue,
+            // Killed by a real-time signal, for which nix has no name: it is gone all the same.
+            Err(Errno::EINVAL) => continue,
             ended => ended.context("cannot wait")?,
         };
         match ended {
@@ -92,27 +95,51 @@ fn be_process_1(rootfs: &Path, container: &ContainerArgs) -> Result<u8> {
             _ => {} // an orphan, and it is gone now
         }
     }
-    //[ fault first-one
-    let command = Command::new(program)
-        .args(arguments)
-        .spawn()
-        .with_context(|| format!("cannot execute {program:?}"))?;
-    let _ = Pid::from_raw(i32::try_from(command.id())?);
-    match waitpid(None, None).context("cannot wait")? {
-        WaitStatus::Exited(_, code) => Ok(u8::try_from(code)?),
-        _ => Ok(u8::MAX),
+}
+
+/// The command has ended. What has it left?
+fn say_goodbye() -> Result<()> {
+    //[ starter
+    // YOUR TURN: in a moment we end, and the kernel kills them.
+    Ok(())
+    //[ solution
+    let everybody_else = Pid::from_raw(-1);
+    match kill(everybody_else, Signal::SIGTERM) {
+        Err(Errno::ESRCH) => return Ok(()), // there is nobody
+        asked => asked.context("cannot ask the others to end")?,
     }
-    //[ fault lost-status
-    let command = Command::new(program)
-        .args(arguments)
-        .spawn()
-        .with_context(|| format!("cannot execute {program:?}"))?;
-    let command = Pid::from_raw(i32::try_from(command.id())?);
-    loop {
-        match waitpid(None, None).context("cannot wait")? {
-            WaitStatus::Exited(pid, _) if pid == command => return Ok(0),
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < deadline {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Err(Errno::ECHILD) => break, // the last one has ended
+            Ok(WaitStatus::StillAlive) => sleep(Duration::from_millis(10)),
             _ => {}
         }
     }
+    Ok(())
+    //[ fault for-ever
+    let everybody_else = Pid::from_raw(-1);
+    match kill(everybody_else, Signal::SIGTERM) {
+        Err(Errno::ESRCH) => return Ok(()),
+        asked => asked.context("cannot ask the others to end")?,
+    }
+    let deadline = Instant::now() + Duration::from_secs(1000);
+    while Instant::now() < deadline {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Err(Errno::ECHILD) => break,
+            Ok(WaitStatus::StillAlive) => sleep(Duration::from_millis(10)),
+            _ => {}
+        }
+    }
+    Ok(())
+    //[ fault whole-second
+    let everybody_else = Pid::from_raw(-1);
+    let _ = kill(everybody_else, Signal::SIGTERM);
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < deadline {
+        let _ = waitpid(None, Some(WaitPidFlag::WNOHANG));
+        sleep(Duration::from_millis(10));
+    }
+    Ok(())
     //]
 }

@@ -170,15 +170,15 @@ fn work_is_never_overwritten(host: &Host) {
 fn reset_asks_and_keeps(host: &Host) {
     let course = Course::new(host);
     course.progress();
-    course.workshop(&["start", "zombies"]).text();
-    let starter = fs::read_to_string(course.file("zombies")).unwrap();
-    fs::write(course.file("zombies"), "my work").unwrap();
+    course.workshop(&["start", "grace-period"]).text();
+    let starter = fs::read_to_string(course.file("grace-period")).unwrap();
+    fs::write(course.file("grace-period"), "my work").unwrap();
     course.workshop(&["reset"]).assert_refused(1, &["no terminal to ask on"]);
-    assert_eq!(fs::read_to_string(course.file("zombies")).unwrap(), "my work");
+    assert_eq!(fs::read_to_string(course.file("grace-period")).unwrap(), "my work");
     for number in 1..=2 {
         course.workshop(&["reset", "--yes"]).text();
-        assert_eq!(fs::read_to_string(course.file("zombies")).unwrap(), starter);
-        let kept = course.directory.join(format!("exercises/kept/zombies.{number}.rs"));
+        assert_eq!(fs::read_to_string(course.file("grace-period")).unwrap(), starter);
+        let kept = course.directory.join(format!("exercises/kept/grace-period.{number}.rs"));
         let work = if number == 1 { "my work" } else { &starter };
         assert_eq!(fs::read_to_string(kept).unwrap(), work);
     }
@@ -272,7 +272,7 @@ fn progress_is_kept_by_id(host: &Host) {
     host.give(&progress);
     let list = course.workshop(&[]);
     assert!(list.text().contains("  done  exit-status "), "{list:?}");
-    course.workshop(&["hint", "zombies"]).text();
+    course.workshop(&["hint", "grace-period"]).text();
     let kept = fs::read_to_string(&progress).unwrap();
     assert!(kept.contains("of-the-future passed stars=3\n"), "{kept}");
     assert!(kept.contains("exit-status passed\n"), "{kept}");
@@ -285,11 +285,11 @@ fn what_cannot_be_done_is_one_line(host: &Host) {
     course.workshop(&["start", "no-such"]).assert_refused(1, &["no exercise", "no-such"]);
     let mistaken = course.workshop(&["start", "lopback"]);
     mistaken.assert_refused(1, &["no exercise \"lopback\" (do you mean loopback? "]);
-    course.workshop(&["check", "zombies"]).assert_refused(1, &["workshop start zombies"]);
-    course.workshop(&["reset", "zombies"]).assert_refused(1, &["nothing to reset"]);
+    course.workshop(&["check", "grace-period"]).assert_refused(1, &["workshop start grace-period"]);
+    course.workshop(&["reset", "grace-period"]).assert_refused(1, &["nothing to reset"]);
     let elsewhere = host.dir("elsewhere");
     let mut command = host.command(Path::new(BIN).join("workshop"));
-    let outcome = Outcome::of(command.args(["start", "zombies"]).current_dir(elsewhere));
+    let outcome = Outcome::of(command.args(["start", "grace-period"]).current_dir(elsewhere));
     outcome.assert_refused(1, &["cannot find the checkout"]);
 }
 

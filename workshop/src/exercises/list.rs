@@ -14,7 +14,7 @@ pub const ALL: &[Exercise] = &[
     v2_mountns::LEAKED_MOUNT,
     v2_mountns::OLD_ROOT,
     v3_pidns::SECOND_FORK,
-    v3_pidns::ZOMBIES,
+    v3_pidns::GRACE_PERIOD,
     v4_utsns::WHOSE_NAME,
     v4_utsns::SETNS_THREAD,
     v5_netns::LOOPBACK,

@@ -1,10 +1,8 @@
 //! Process numbers: who is number 1, and what it owes the others.
 
-use std::fs;
-use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::exercises::exercise::{Exercise, Fault};
 use crate::exercises::judged::Judged;
@@ -52,67 +50,49 @@ fn second_fork(judged: &Judged) -> Result<()> {
     expect(ended.status == 7, expected, &seen, "what the parent does with the child's status")
 }
 
-pub(in crate::exercises) const ZOMBIES: Exercise = Exercise {
-    id: "zombies",
+pub(in crate::exercises) const GRACE_PERIOD: Exercise = Exercise {
+    id: "grace-period",
     was: &[],
     step: "v3-pidns",
-    title: "The duty of number 1",
+    title: "A second for those who are left",
     minutes: 30,
-    source: include_str!("../../../exercises/zombies.rs"),
+    source: include_str!("../../../exercises/grace-period.rs"),
     hints: [
-        "When a process ends whose children still run, these become children of process 1. When \
-         one of them ends, it stays as a zombie until its parent asks how it ended.",
-        "waitpid(2) with -1 (in nix: None) waits for any child. It tells which one it was: that of \
-         the command is the status to return, all the others are to be thrown away.",
-        "loop { match waitpid(None, None)? { WaitStatus::Exited(pid, code) if pid == command => \
-         return ..., the same for Signaled, _ => {} } }",
+        "kill(2) with -1 for a number signals every process that the caller may signal, but not the \
+         caller. In a PID namespace these are the processes of the namespace.",
+        "waitpid(2) with WNOHANG tells who has ended, or that nobody has, without waiting. ECHILD \
+         says that nobody is left: whoever loses its parent becomes a child of process 1.",
+        "kill(Pid::from_raw(-1), Signal::SIGTERM), where ESRCH means that there is nobody; then, \
+         until a second is over, waitpid(None, Some(WaitPidFlag::WNOHANG)): ECHILD ends the loop, \
+         and at StillAlive it sleeps for a moment.",
     ],
-    starter_fails: "is a zombie",
+    starter_fails: "was killed",
     faults: &[
-        Fault { name: "first-one", fails: "the container ended with its first orphan" },
-        Fault { name: "lost-status", fails: "the container ended with status 0" },
+        Fault { name: "for-ever", fails: "it still runs" },
+        Fault { name: "whole-second", fails: "though nobody was left" },
     ],
     needs_cgroup: false,
-    check: zombies,
+    check: grace_period,
 };
 
-fn zombies(judged: &Judged) -> Result<()> {
-    let expected = "an orphan that has ended is reaped by process 1, and is gone";
-    let script = "sh -c 'sleep 0.2 &'; echo started; sleep 1; echo end; sleep 1";
-    let mut running = judged.start(&["sh", "-c", script])?;
-    expect(running.first == "started", expected, &running.first, "what runs the command")?;
-    sleep(Duration::from_millis(600));
-    let zombies = zombies_of_the_host()?;
-    let seen = match zombies.first() {
-        Some(name) => format!("{name:?} is a zombie, while the command still runs"),
-        None => String::new(),
-    };
-    expect(zombies.is_empty(), expected, &seen, "whom process 1 waits for")?;
-    let line = running.line()?;
-    let expected = "the container runs until its command ends";
-    let seen = "the container ended with its first orphan";
-    expect(line == "end", expected, seen, "which of its children process 1 takes for the command")?;
-    drop(running);
-    let ended = judged.run(&["sh", "-c", "sh -c 'sleep 0.1 &'; sleep 0.3; exit 7"])?;
+fn grace_period(judged: &Judged) -> Result<()> {
+    let expected = "what the command leaves behind is asked to end, and has the time to save";
+    let left = "trap 'sleep 0.3; echo saved; exit' TERM; while :; do sleep 0.05; done";
+    let ended = judged.run(&["sh", "-c", &format!("sh -c \"{left}\" & sleep 0.3; exit 7")])?;
+    let seen = "it was killed before it had saved";
+    expect(ended.stdout == "saved", expected, seen, "who tells it, and who waits for it")?;
     let expected = "a command that ends with status 7 makes the container end with status 7";
     let seen = format!("the container ended with status {}", ended.status);
-    expect(ended.status == 7, expected, &seen, "what process 1 does with the status it was told")
-}
-
-/// The names of all zombies but our own children, for whom it is us who wait: nobody else lives on
-/// this host.
-fn zombies_of_the_host() -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir("/proc").context("cannot list /proc")? {
-        let entry = entry.context("cannot list /proc")?;
-        // proc_pid_stat(5): number, (name), state, parent. What is no process has no such file.
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        let Some((name, rest)) = stat.rsplit_once(") ") else { continue };
-        let name = name.split_once('(').map_or(name, |(_, name)| name);
-        let is_ours = rest.split(' ').nth(1) == Some("1");
-        if rest.starts_with('Z') && !is_ours {
-            names.push(name.to_owned());
-        }
-    }
-    Ok(names)
+    expect(ended.status == 7, expected, &seen, "what process 1 does with the status it was told")?;
+    let expected = "a container of which nobody is left ends at once";
+    let begin = Instant::now();
+    judged.run(&["true"])?;
+    let seen = "it waited, though nobody was left";
+    expect(begin.elapsed() < Duration::from_millis(900), expected, seen, "what ends the wait")?;
+    let expected = "who does not want to end is waited for a second, and killed then";
+    let begin = Instant::now();
+    judged.run(&["sh", "-c", "sh -c \"trap '' TERM; while :; do sleep 0.1; done\" & sleep 0.3"])?;
+    let took = begin.elapsed().saturating_sub(Duration::from_millis(300));
+    let seen = format!("it had {} milliseconds", took.as_millis());
+    expect(took > Duration::from_millis(800), expected, &seen, "how long process 1 waits")
 }
