@@ -58,8 +58,8 @@ pub(in crate::exercises) const GRACE_PERIOD: Exercise = Exercise {
     minutes: 30,
     source: include_str!("../../../exercises/grace-period.rs"),
     hints: [
-        "kill(2) with -1 for a number signals every process that the caller may signal, but not the \
-         caller. In a PID namespace these are the processes of the namespace.",
+        "kill(2) with -1 for a number signals every process that the caller may signal, but not \
+         the caller. In a PID namespace these are the processes of the namespace.",
         "waitpid(2) with WNOHANG tells who has ended, or that nobody has, without waiting. ECHILD \
          says that nobody is left: whoever loses its parent becomes a child of process 1.",
         "kill(Pid::from_raw(-1), Signal::SIGTERM), where ESRCH means that there is nobody; then, \
