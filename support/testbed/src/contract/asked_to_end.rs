@@ -44,7 +44,8 @@ fn start(launcher: &mut Command) -> Child {
     child
 }
 
-/// It takes half a second for each program or lock that hangs: one on the way in, two on the way out.
+/// It takes half a second for each program or lock that hangs: one on the way in, two on the way
+/// out.
 fn assert_ends(child: Child, signal: (libc::c_int, &str)) {
     let (number, name) = signal;
     let asked = Instant::now();
