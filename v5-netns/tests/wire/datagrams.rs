@@ -3,11 +3,10 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
-use std::thread::sleep;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use testbed::pace::slowed;
 use testbed::running::{Outcome, is_alive, send, within};
 use testbed::tcp::{self, Files};
 use testbed::{Host, Outside, Suite, in_network_of, udp};
@@ -97,7 +96,14 @@ fn datagrams_from_elsewhere(host: &Host) {
     let words: Vec<_> = line.as_bytes()[..32].chunks(4).map(String::from_utf8_lossy).collect();
     let links = Outcome::of(outside.command("ip").args(["-o", "link", "show", "eth0"]));
     let number = links.text().split(':').next().unwrap();
-    sleep(slowed(Duration::from_secs(2))); // both ends ask whether somebody else has it (RFC 4862)
+    // Both ends ask first whether somebody else has it (RFC 4862).
+    let is_asking = |mut ip: Command| {
+        let ip = ip.args(["-o", "-6", "address", "show", "tentative"]);
+        !Outcome::of(ip).text().is_empty()
+    };
+    within(Duration::from_secs(20), "both addresses can be used", || {
+        !is_asking(Command::new("ip")) && !is_asking(outside.command("ip"))
+    });
     ask(outside.pid(), &format!("[{}%{number}]:8080", words.join(":")));
 }
 
