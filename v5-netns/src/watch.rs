@@ -26,7 +26,6 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    // ANCHOR: watch
     /// Starts the process, which waits for news of routes. To be called without the bridge's turn:
     /// the process would have it too.
     ///
@@ -59,7 +58,6 @@ impl Watch {
         ensure!(told.is_empty(), "cannot watch the routes: {told}");
         Ok(())
     }
-    // ANCHOR_END: watch
 }
 
 impl Drop for Watch {
