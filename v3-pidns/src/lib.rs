@@ -73,9 +73,11 @@ fn wait_for(pid1: &Supervised, supervisor: Pid) -> Result<u8> {
             }
             Event::FromTerminal(signal) if STOPS.contains(&signal) => stop(pid1, signal as i32)?,
             Event::FromParent(signal) => pid1.child().pass_on(signal)?,
-            // What was sent to our whole group has reached PID 1 already, if it is in that group.
+            // What was sent to our whole group has reached PID 1 already, if it is in that group;
+            // or, past our own init, the command.
             Event::FromProcess(signal, sender)
-                if sender == supervisor || !pid1.child().is_in_our_group() =>
+                if sender == supervisor
+                    || !(pid1.child().is_in_our_group() || init::is_at(pid1.child().pid())) =>
             {
                 pid1.child().pass_on(signal)?;
             }
@@ -87,7 +89,7 @@ fn wait_for(pid1: &Supervised, supervisor: Pid) -> Result<u8> {
 /// A PID 1 has no default actions, so it does not stop with the others of its group. SIGSTOP from
 /// outside cannot be declined. But our own init takes the signal, and stops the command.
 fn stop(pid1: &Supervised, signal: i32) -> Result<()> {
-    match init::is_at(pid1.child().pid())? {
+    match init::is_at(pid1.child().pid()) {
         true => pid1.child().pass_on(signal),
         false => pid1.child().kill(Signal::SIGSTOP),
     }

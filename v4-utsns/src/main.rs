@@ -29,7 +29,6 @@ fn main() {
 // ANCHOR: run
 fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
-    args.init.run_from_memory()?;
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     become_root(caller)?;
     let container = Container::spawn(|| {

@@ -32,7 +32,6 @@ fn main() {
 // ANCHOR: run
 fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
-    args.init.run_from_memory()?;
     let rootfs = rootfs::prepare(&caller, args.container.rootfs.as_deref())?;
     let as_root = become_root(caller)?;
     let network = Network::create(&as_root, &args.network)?;

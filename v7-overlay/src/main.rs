@@ -41,7 +41,6 @@ fn main() {
 // ANCHOR: run
 fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
-    args.init.run_from_memory()?;
     let layers = Layers::find(&caller, &args.overlay, args.container.rootfs.as_deref())?;
     let as_root = become_root(caller)?;
     let network = Network::create(&as_root, &args.network)?;

@@ -5,14 +5,16 @@
 //!
 //! There is no standard library in it, and no C library either: seven system calls are all that it
 //! needs, so one page of memory for the program and one for its stack are all that it uses.
-//! `build.rs` compiles it, and v8-pause carries it inside.
+//! `build.rs` compiles it, and v8-pause carries it inside. How it asks the kernel is in
+//! `support/freestanding`.
 
 #![no_std]
 #![no_main]
 
-mod system_calls;
+#[path = "../../support/freestanding/kernel.rs"]
+mod kernel;
 
-use system_calls::{CHILD, INTERRUPT, Kernel, STDERR, TERMINATE};
+use kernel::{CHILD, INTERRUPT, Kernel, STDERR, TERMINATE};
 
 // ANCHOR: main
 fn main(kernel: &Kernel) -> u8 {
@@ -28,7 +30,7 @@ fn main(kernel: &Kernel) -> u8 {
         match kernel.wait_for_signal(&[TERMINATE, INTERRUPT, CHILD]) {
             TERMINATE | INTERRUPT => return 0,
             // One SIGCHLD can stand for many children that have ended.
-            CHILD => while kernel.reap_a_child() {},
+            CHILD => while kernel.reap_a_child().is_some() {},
             _ => {} // stopped and continued
         }
     }

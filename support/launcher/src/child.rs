@@ -74,23 +74,6 @@ impl Child {
         Ok(ended.map(exit_code))
     }
 
-    /// [`Child::try_wait`], by a process that adopts orphans: those that have ended are forgotten,
-    /// too. (One SIGCHLD can stand for many children.)
-    ///
-    /// # Errors
-    /// Those of waitpid(2): none is expected.
-    pub fn try_wait_and_reap(&self) -> Result<Option<u8>> {
-        while let Some((pid, status)) =
-            system_calls::try_wait_for_any().context("cannot wait for orphans")?
-        {
-            if pid == self.pid {
-                self.is_reaped.set(true);
-                return Ok(Some(exit_code(status)));
-            }
-        }
-        Ok(None)
-    }
-
     /// Sends a signal that ends the child, and waits for that; nothing, if it has ended and was
     /// waited for.
     ///
@@ -117,14 +100,20 @@ impl Child {
             .with_context(|| format!("cannot send {signal} to process {}", self.pid))
     }
 
-    /// Sends a signal on to the child that somebody has sent to us: any signal, by its number. The
-    /// child can tell it from one of ours, for it comes by sigqueue(3).
+    /// Sends a signal on to the child that somebody has sent to us: any signal, by its number. A
+    /// SIGPWR the child can tell from one of ours, for it comes by sigqueue(3).
+    ///
+    /// (Not the others: where too many signals wait already, the kernel forgets who has queued one,
+    /// and a container can let as many wait as its user may.)
     ///
     /// # Errors
     /// EPERM if the child has become a user whom we may not signal.
     pub fn pass_on(&self, signal: i32) -> Result<()> {
-        system_calls::queue_signal(self.pid, signal)
-            .with_context(|| format!("cannot send signal {signal} to process {}", self.pid))
+        let sent = match signal {
+            libc::SIGPWR => system_calls::queue_signal(self.pid, signal),
+            _ => system_calls::send_signal(self.pid, signal),
+        };
+        sent.with_context(|| format!("cannot send signal {signal} to process {}", self.pid))
     }
 
     /// Whether the child is in our process group, and so gets what is sent to the whole group.

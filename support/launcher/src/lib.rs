@@ -29,7 +29,6 @@
 //! | [`elf_file`] | programs in the ELF format: for which machine, with which interpreter |
 //! | [`command`] | execve(2) of the command: environment, PATH, 126 and 127 |
 //! | [`mountinfo`] | the mounts that a process sees |
-//! | [`memory`] | what others could read in ours |
 //! | [`in_memory`] | a program in memory, sealed: nobody can change it |
 //! | [`bounded`] | reads what others wrote: no more than so much, and without waiting |
 //! | [`remove_tree`] | removes what others have filled, however deep |
@@ -57,7 +56,6 @@ mod help;
 pub mod in_memory;
 pub mod locked_directory;
 pub mod lookup;
-pub mod memory;
 pub mod mountinfo;
 pub mod options;
 mod printable;

@@ -17,7 +17,6 @@ use std::convert::Infallible;
 pub struct Supervised {
     child: Child,
     signals: HeldSignals,
-    reaps_orphans: bool,
 }
 
 /// What a waiting parent can learn.
@@ -47,9 +46,7 @@ impl Supervised {
     /// Those of [`Child::fork`].
     pub fn fork(signals: HeldSignals) -> Result<Forked<Supervised>> {
         Ok(match Child::fork()? {
-            Forked::Parent(child) => {
-                Forked::Parent(Supervised { child, signals, reaps_orphans: false })
-            }
+            Forked::Parent(child) => Forked::Parent(Supervised { child, signals }),
             Forked::Child(bound) => Forked::Child(bound),
         })
     }
@@ -60,12 +57,6 @@ impl Supervised {
     /// Those of sigprocmask(2): none is expected.
     pub fn and_stops(self) -> Result<Supervised> {
         Ok(Supervised { signals: self.signals.and_stops()?, ..self })
-    }
-
-    /// From here on orphans that have come to this process are waited for, too, and forgotten.
-    #[must_use]
-    pub fn reaping_orphans(self) -> Supervised {
-        Supervised { reaps_orphans: true, ..self }
     }
 
     /// The child alone.
@@ -99,11 +90,7 @@ impl Supervised {
             let info = wait_for_signal(self.signals.as_set()).context("cannot wait for signals")?;
             let signal = Signal::try_from(info.number).ok(); // None: a real-time signal
             if signal == Some(Signal::SIGCHLD) {
-                let ended = match self.reaps_orphans {
-                    true => self.child.try_wait_and_reap()?,
-                    false => self.child.try_wait()?,
-                };
-                match ended {
+                match self.child.try_wait()? {
                     Some(status) => return Ok(Event::Ended(status)),
                     None => continue, // it stopped or went on
                 }

@@ -69,28 +69,22 @@ fn count_threads() -> Result<libc::nlink_t> {
 ///
 /// nix's `waitpid` has no word for a death by a real-time signal, hence this one.
 pub(crate) fn wait(pid: Pid) -> nix::Result<ExitStatus> {
-    let (_, status) = waitpid(pid, 0)?.ok_or(Errno::ECHILD)?; // without WNOHANG there is always one
-    Ok(status)
+    waitpid(pid, 0)?.ok_or(Errno::ECHILD) // without WNOHANG there is always one
 }
 
 /// waitpid(2) without blocking: how `pid` ended, or `None` if it still runs.
 pub(crate) fn try_wait(pid: Pid) -> nix::Result<Option<ExitStatus>> {
-    Ok(waitpid(pid, libc::WNOHANG)?.map(|(_, status)| status))
+    waitpid(pid, libc::WNOHANG)
 }
 
-/// waitpid(2) without blocking, for any child: which one has ended, and how.
-pub(crate) fn try_wait_for_any() -> nix::Result<Option<(Pid, ExitStatus)>> {
-    waitpid(Pid::from_raw(-1), libc::WNOHANG)
-}
-
-fn waitpid(pid: Pid, options: i32) -> nix::Result<Option<(Pid, ExitStatus)>> {
+fn waitpid(pid: Pid, options: i32) -> nix::Result<Option<ExitStatus>> {
     let mut status = 0;
     loop {
         // SAFETY: `status` is a valid place for the one integer that waitpid writes.
         let result = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, options) };
         match Errno::result(result) {
             Ok(0) => return Ok(None),
-            Ok(pid) => return Ok(Some((Pid::from_raw(pid), ExitStatus::from_raw(status)))),
+            Ok(_) => return Ok(Some(ExitStatus::from_raw(status))),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
@@ -109,6 +103,12 @@ pub(crate) struct SignalInfo {
 unsafe extern "C" {
     /// Of the C library; the crate libc has no declaration of it for Linux.
     fn sigqueue(pid: libc::pid_t, signal: libc::c_int, value: libc::sigval) -> libc::c_int;
+}
+
+/// kill(2), for real-time signals, too.
+pub(crate) fn send_signal(pid: Pid, signal: i32) -> nix::Result<()> {
+    // SAFETY: two integers.
+    Errno::result(unsafe { libc::kill(pid.as_raw(), signal) }).map(drop)
 }
 
 /// sigqueue(3): kill(2), but for its si_code, which is SI_QUEUE.

@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::alarm;
 
@@ -74,6 +75,14 @@ pub(super) fn set_alarm(command: &mut Command) {
         alarm::set(2);
         Ok(())
     };
+    // SAFETY: the closure makes a system call only.
+    unsafe { command.pre_exec(set) };
+}
+
+/// Lets no signal wait for the launcher and what it starts with more than its number: as if others
+/// of this user had as many waiting as may be (getrlimit(2), RLIMIT_SIGPENDING).
+pub(super) fn let_no_signal_wait(command: &mut Command) {
+    let set = || Ok(setrlimit(Resource::RLIMIT_SIGPENDING, 0, 0)?);
     // SAFETY: the closure makes a system call only.
     unsafe { command.pre_exec(set) };
 }

@@ -8,10 +8,12 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::inheritance::set_alarm;
+use super::inheritance::{let_no_signal_wait, set_alarm};
 use crate::extent::OTHER_SUPERVISION;
 use crate::pace::{settle, slowed};
-use crate::running::{Running, children, descendants, is_alive, send, status_line, within};
+use crate::running::{
+    Running, children, children_of_supervisor, descendants, is_alive, send, status_line, within,
+};
 use crate::{Host, Suite};
 
 pub fn add(suite: Suite) -> Suite {
@@ -19,6 +21,7 @@ pub fn add(suite: Suite) -> Suite {
     let suite = suite
         .both("a_signal_reaches_the_command_once", a_signal_reaches_the_command_once)
         .both("signals_in_a_burst_are_passed_on", signals_in_a_burst_are_passed_on)
+        .both("a_signal_arrives_where_none_can_wait", a_signal_arrives_where_none_can_wait)
         .both("an_alarm_that_the_caller_has_set_rings", an_alarm_that_the_caller_has_set)
         .both("a_signal_to_the_group_arrives_once", a_signal_to_the_group_arrives_once)
         .both("a_stopped_command_goes_on", a_stopped_command_goes_on)
@@ -90,6 +93,22 @@ fn signals_in_a_burst_are_passed_on(host: &Host) {
     let mut got: Vec<i32> = passed_on().map(|_| running.line().parse().unwrap()).collect();
     got.sort_unstable();
     assert_eq!(got, passed_on().collect::<Vec<_>>());
+    tell_to_stop(&running);
+    assert_eq!((running.line(), running.code()), (String::new(), 7));
+}
+
+/// A container that lets as many signals wait as its user may takes from the others what they would
+/// know of theirs: who has sent it. Not so for what kill(2) sends, if it is no real-time signal. (A
+/// SIGPWR is sent on by sigqueue(3).)
+fn a_signal_arrives_where_none_can_wait(host: &Host) {
+    let mut launcher = host.launcher();
+    let_no_signal_wait(&mut launcher);
+    let mut running = host.follow(launcher.args(["sh", "-c", PRINT_SIGNALS]));
+    running.expect_line("ready");
+    for signal in passed_on().filter(|signal| *signal < 32 && *signal != libc::SIGPWR) {
+        send(running.pid(), signal);
+        running.expect_line(&signal.to_string());
+    }
     tell_to_stop(&running);
     assert_eq!((running.line(), running.code()), (String::new(), 7));
 }
@@ -208,7 +227,8 @@ fn sigkill_ends_everything(host: &Host) {
     let command = running.command();
     within(SECOND, "three processes run", || descendants(command).len() == 2);
     let all = descendants(running.pid());
-    assert_eq!(all.len(), 4, "the waiting process, PID 1, two sleeps");
+    let helpers = children(running.pid()).len() - children_of_supervisor(running.pid()).len();
+    assert_eq!(all.len() - helpers, 4, "the waiting process, PID 1, two sleeps");
     running.supervisor.kill().unwrap();
     within(SECOND, "all ends", || !all.iter().any(|pid| is_alive(*pid)));
 }
@@ -216,7 +236,7 @@ fn sigkill_ends_everything(host: &Host) {
 fn sigkill_of_the_waiting_process(host: &Host) {
     let mut running = host.start_sh("sleep 1000 & echo ready; wait");
     let all = descendants(running.pid());
-    send(all[0], libc::SIGKILL);
+    send(children_of_supervisor(running.pid())[0], libc::SIGKILL);
     within(SECOND, "all ends", || !all.iter().any(|pid| is_alive(*pid)));
     assert_eq!(running.code(), 137);
 }

@@ -161,7 +161,8 @@ fn a_stop_from_a_process_stops_all(host: &Host) {
         within(Duration::from_secs(1), &format!("it stops, by {target} {option}"), is_stopped);
         terminal.type_line(&format!("kill -CONT {target}")).unwrap();
         within(Duration::from_secs(1), "it goes on", || !is_stopped());
-        terminal.type_line("kill -KILL %1; wait; exit").unwrap();
+        send(command, libc::SIGKILL);
+        terminal.type_line("wait; exit").unwrap();
         terminal.wait().unwrap();
     }
 }

@@ -1,5 +1,7 @@
 //! How to ask the kernel without a library (syscall(2)), and how a program begins without one.
-//! All `unsafe` of pause.
+//! All `unsafe` of such a program: it says `#[path = ".../kernel.rs"] mod kernel;`.
+
+#![allow(dead_code, reason = "each program has its own few of these system calls")]
 
 use core::arch::{asm, naked_asm};
 use core::ffi::CStr;
@@ -19,6 +21,8 @@ mod number {
     pub const RT_SIGPROCMASK: usize = 14;
     pub const GETPID: usize = 39;
     pub const WAIT4: usize = 61;
+    pub const KILL: usize = 62;
+    pub const SETPGID: usize = 109;
     pub const RT_SIGTIMEDWAIT: usize = 128;
     pub const PRCTL: usize = 157;
     pub const EXIT_GROUP: usize = 231;
@@ -28,8 +32,10 @@ mod number {
 mod number {
     pub const WRITE: usize = 64;
     pub const EXIT_GROUP: usize = 94;
+    pub const KILL: usize = 129;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const RT_SIGTIMEDWAIT: usize = 137;
+    pub const SETPGID: usize = 154;
     pub const PRCTL: usize = 167;
     pub const GETPID: usize = 172;
     pub const WAIT4: usize = 260;
@@ -38,7 +44,14 @@ mod number {
 /// The size of a set of signals: 64 bits.
 const SET: usize = size_of::<u64>();
 
-/// The system calls of pause. None of them can fail in a way that pause could do something about.
+/// A process that has ended.
+pub struct Ended {
+    pub pid: isize,
+    /// What a shell shows in `$?`: the exit status, or 128+N after a death by signal N.
+    pub status: u8,
+}
+
+/// System calls. None of them can fail in a way that these programs could do something about.
 ///
 /// An argument that is the address of something is exposed: the kernel uses it, which the compiler
 /// does not see. An address alone would let it leave out what only the kernel reads.
@@ -74,21 +87,48 @@ impl Kernel {
         unsafe { call(number::RT_SIGPROCMASK, [SIG_SETMASK, all, 0, SET]) };
     }
 
-    /// sigwaitinfo(2): sleeps until one of these signals is there, and takes it.
+    /// sigwaitinfo(2): sleeps until one of these signals is there, and takes it. Less than 0: there
+    /// was none, for this process was stopped and continued.
     pub fn wait_for_signal(&self, signals: &[isize]) -> isize {
-        let set: u64 = signals.iter().fold(0, |set, signal| set | 1 << (signal - 1));
+        self.wait_for_one_of(signals.iter().fold(0, |set, signal| set | 1 << (signal - 1)))
+    }
+
+    /// The same for every signal.
+    pub fn wait_for_any_signal(&self) -> isize {
+        self.wait_for_one_of(u64::MAX)
+    }
+
+    fn wait_for_one_of(&self, set: u64) -> isize {
         let set = (&raw const set).expose_provenance();
         // SAFETY: the kernel reads the 8 bytes of the set; the two null pointers mean that we want
         // to know nothing else, and to wait without a limit.
         unsafe { call(number::RT_SIGTIMEDWAIT, [set, 0, 0, SET]) }
     }
 
-    /// waitpid(2) for any child that has ended: whether there was one.
-    pub fn reap_a_child(&self) -> bool {
+    /// waitpid(2) for any child that has ended; `None` if there is none.
+    pub fn reap_a_child(&self) -> Option<Ended> {
         const ANY: usize = usize::MAX; // -1
         const WNOHANG: usize = 1;
-        // SAFETY: the null pointers mean that we do not want to know how it ended.
-        unsafe { call(number::WAIT4, [ANY, 0, WNOHANG, 0]) > 0 }
+        let mut status: u32 = 0;
+        let place = (&raw mut status).expose_provenance();
+        // SAFETY: the kernel writes the 4 bytes of `status`; the null pointer means that we do not
+        // want to know what the child has used.
+        let pid = unsafe { call(number::WAIT4, [ANY, place, WNOHANG, 0]) };
+        let [signal, code, ..] = status.to_le_bytes();
+        let signal = signal & 0x7f; // above it: whether there is a core dump
+        (pid > 0).then_some(Ended { pid, status: if signal == 0 { code } else { 128 + signal } })
+    }
+
+    /// kill(2).
+    pub fn send(&self, pid: isize, signal: isize) {
+        // SAFETY: no memory is touched.
+        unsafe { call(number::KILL, [pid.cast_unsigned(), signal.cast_unsigned(), 0, 0]) };
+    }
+
+    /// setpgid(2): into a process group of its own.
+    pub fn leave_process_group(&self) {
+        // SAFETY: no memory is touched.
+        unsafe { call(number::SETPGID, [0; 4]) };
     }
 
     /// _exit(2).
@@ -163,7 +203,7 @@ extern "C" fn begin() -> ! {
     Kernel.exit(crate::main(&Kernel))
 }
 
-/// Every Rust program has one of these. Nothing in pause panics.
+/// Every Rust program has one of these. Nothing in these panics.
 #[panic_handler]
 fn panic(_: &PanicInfo) -> ! {
     Kernel.exit(42)
