@@ -29,8 +29,8 @@ const MAC: [u8; 6] = *b"\x02steps";
 /// How the alias of our bridge begins.
 const OURS: &str = "container-steps";
 
-/// The most bytes that the kernel takes for an alias (IFALIASZ, with a zero byte).
-const MOST: usize = 255;
+/// So many uplinks have room in an alias: the kernel takes 255 bytes (IFALIASZ, with a zero byte).
+const MOST_UPLINKS: usize = (255 - "container-steps:4294967295".len()) / " 4294967295".len();
 
 /// The turn of whoever makes, changes or removes the bridge: one at a time. It waits for it, unless
 /// a signal asks this process to end.
@@ -107,32 +107,34 @@ pub(crate) fn cure(kind: &str, errno: Errno) -> Cow<'static, str> {
 
 // ANCHOR: alias
 /// What the alias of the bridge says: `container-steps:GENERATION UPLINK UPLINK...`
+///
+/// Uplinks are noted by their numbers. A link keeps its number when it gets another name, and a new
+/// link may get the name of one that is gone.
 #[derive(Debug, Default)]
 pub(crate) struct Alias {
     /// The number of the ruleset when we made our table.
     pub(crate) generation: Option<Generation>,
     /// The links of the host that forward because we told them to.
-    pub(crate) uplinks: BTreeSet<String>,
+    pub(crate) uplinks: BTreeSet<u32>,
 }
 
 impl Alias {
     /// Nothing, if it is missing or somebody else's.
     pub(crate) fn of(bridge: &Link) -> Alias {
-        let mut words = bridge.alias.iter().flat_map(|alias| alias.split_whitespace());
-        let Some(rest) = words.next().and_then(|first| first.strip_prefix(OURS)) else {
-            return Alias::default();
-        };
-        let generation = rest.strip_prefix(':').and_then(|number| number.parse().ok());
-        Alias { generation, uplinks: words.map(str::to_owned).collect() }
+        bridge.alias.as_deref().and_then(Alias::parse).unwrap_or_default()
+    }
+
+    fn parse(alias: &str) -> Option<Alias> {
+        let mut words = alias.split_whitespace();
+        let generation = words.next()?.strip_prefix(OURS)?.strip_prefix(':')?.parse().ok()?;
+        let uplinks = words.map(|number| number.parse().ok()).collect::<Option<_>>()?;
+        Some(Alias { generation: Some(generation), uplinks })
     }
 
     /// Adds an uplink, if there is room for one more.
-    pub(crate) fn add(&mut self, uplink: &str) -> bool {
-        let used: usize = self.uplinks.iter().map(|it| it.len() + 1).sum();
-        let generation = ":4294967295".len();
-        let has_room = OURS.len() + generation + used + 1 + uplink.len() <= MOST;
-        let is_there = self.uplinks.contains(uplink);
-        is_there || (has_room && self.uplinks.insert(uplink.to_owned()))
+    pub(crate) fn add(&mut self, uplink: u32) -> bool {
+        let has_room = self.uplinks.len() < MOST_UPLINKS;
+        self.uplinks.contains(&uplink) || (has_room && self.uplinks.insert(uplink))
     }
 }
 

@@ -5,6 +5,7 @@
 //! and we need the bridge's and those of the ways out.
 
 use anyhow::{Context, Result, bail};
+use netlink::Netlink;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
@@ -23,29 +24,31 @@ pub(crate) fn is_off(link: &str) -> Result<bool> {
     }
 }
 
-/// Lets `link` forward, if it is still there.
+/// Lets the link with this number forward, if it is still there.
 ///
 /// # Errors
-/// EROFS in a container that shows /proc/sys read-only.
-pub(crate) fn switch_on(link: &str) -> Result<()> {
-    set(link, "1")
+/// Those of rtnetlink(7); EROFS in a container that shows /proc/sys read-only.
+pub(crate) fn switch_on(host: &Netlink, index: u32) -> Result<()> {
+    set(host, index, "1")
 }
 
-/// Sets `link` back to not forwarding, unless somebody has switched it on for the whole host
-/// meanwhile: then it is no longer ours to switch off.
+/// Sets it back to not forwarding, unless somebody has switched it on for the whole host meanwhile:
+/// then it is no longer ours to switch off.
 ///
 /// # Errors
 /// As for [`switch_on`].
-pub(crate) fn switch_off(link: &str) -> Result<()> {
+pub(crate) fn switch_off(host: &Netlink, index: u32) -> Result<()> {
     let whole_host = fs::read_to_string("/proc/sys/net/ipv4/ip_forward");
     if whole_host.context("cannot read ip_forward")?.trim() != "0" {
         return Ok(());
     }
-    set(link, "0")
+    set(host, index, "0")
 }
 
-fn set(link: &str, value: &str) -> Result<()> {
-    let path = path_of(link);
+fn set(host: &Netlink, index: u32, value: &str) -> Result<()> {
+    let link = host.link_of_index(index).context("cannot look for a link")?;
+    let Some(link) = link else { return Ok(()) };
+    let path = path_of(&link.name); // what it is called now
     match write(path.clone(), value) {
         // The link is gone, and its switch with it.
         Err(_) if path.try_exists().is_ok_and(|exists| !exists) => Ok(()),

@@ -4,25 +4,25 @@ use crate::bridge::BRIDGE;
 use crate::firewall;
 use crate::nft::{self, NO_MODULES, TABLE};
 use anyhow::{Result, anyhow};
-use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use std::collections::BTreeSet;
 
 // ANCHOR: table
 /// The rules, in the text that `nft list ruleset` shows too.
-fn table(uplinks: &BTreeSet<String>) -> String {
-    let add = |name| format!("add element {TABLE} uplinks {{ \"{name}\" }}\n");
+fn table(uplinks: &BTreeSet<u32>) -> String {
+    // A name may be all digits, and nft looks for that first. None has 16 bytes (IFNAMSIZ).
+    let add = |index| format!("add element {TABLE} uplinks {{ \"{index:016}\" }}\n");
     let elements: String = uplinks.iter().map(add).collect();
     format!(
         r#"table {TABLE} {{
-            # The host's links that forward because we told them to.
-            set uplinks {{ type ifname; }}
+            # The host's links that forward because we told them to, by their numbers.
+            set uplinks {{ type iface_index; }}
             chain forward {{
                 type filter hook forward priority filter; policy accept;
                 # Answers may come in. Nobody outside starts anything towards a container.
                 oifname "{BRIDGE}" iifname != "{BRIDGE}" ct state != {{ established, related }} drop
                 # And such a link forwards for the containers, not for the neighbours.
-                iifname @uplinks oifname != "{BRIDGE}" ct state new ct status & dnat == 0 drop
+                iif @uplinks oifname != "{BRIDGE}" ct state new ct status & dnat == 0 drop
             }}
             chain postrouting {{
                 type nat hook postrouting priority srcnat; policy accept;
@@ -43,7 +43,7 @@ fn table(uplinks: &BTreeSet<String>) -> String {
 ///
 /// # Errors
 /// If there is no `nft`, or the kernel lacks what the rules need.
-pub(crate) fn make_table(uplinks: &mut BTreeSet<String>) -> Result<Option<String>> {
+pub(crate) fn make_table(uplinks: &mut BTreeSet<u32>) -> Result<Option<String>> {
     // One transaction: no packet finds half of it, or nothing. `create` is refused if there is such
     // a table. To delete it first in any case would take longer than all the rest.
     let chains = match nft::run(&format!("create table {TABLE}\n{}", with_chains(uplinks)))? {
@@ -58,17 +58,17 @@ pub(crate) fn make_table(uplinks: &mut BTreeSet<String>) -> Result<Option<String
 // ANCHOR_END: make_table
 
 /// The table, and the question for everybody's chains.
-fn with_chains(uplinks: &BTreeSet<String>) -> String {
+fn with_chains(uplinks: &BTreeSet<u32>) -> String {
     format!("{}list chains\n", table(uplinks))
 }
 
-/// The links in the table that are still there, none if it is not.
-pub(crate) fn uplinks_of_table() -> Result<Vec<String>> {
+/// The links in the table that are still there, none if it is not. (nft prints the number of one
+/// that is gone, and the name of one that is not, in quotation marks.)
+pub(crate) fn uplinks_of_table() -> Result<Vec<u32>> {
     let listed = nft::run(&format!("list set {TABLE} uplinks\n"))?.unwrap_or_default();
     let elements = listed.split_once("elements =").map_or("", |(_, elements)| elements);
     let names = elements.split('"').skip(1).step_by(2);
-    let is_there = |name: &&str| if_nametoindex(*name) != Err(Errno::ENODEV);
-    Ok(names.filter(is_there).map(str::to_owned).collect())
+    Ok(names.filter_map(|name| if_nametoindex(name).ok()).collect())
 }
 
 /// Removes the table, if it is there.

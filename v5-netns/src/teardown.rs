@@ -66,7 +66,7 @@ fn tear_down(host: &Netlink, bridge: Option<&Link>) -> Failures {
         // Half-made, or the alias was taken away. What we have switched on is in the table, too.
         alias.uplinks.extend(nat::uplinks_of_table().unwrap_or_default());
     }
-    let switch_off = |uplink: &String| forwarding::switch_off(uplink).err();
+    let switch_off = |uplink: &u32| forwarding::switch_off(host, *uplink).err();
     let mut failures: Failures = alias.uplinks.iter().filter_map(switch_off).collect();
     match nat::remove_table() {
         // A half-made bridge: what could not make the table cannot remove it either.

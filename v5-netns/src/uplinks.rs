@@ -5,8 +5,6 @@ use crate::{forwarding, nat, nft};
 use anyhow::{Context, Result};
 use launcher::Advise;
 use netlink::{Generation, LOOPBACK, Link, Netlink, Route, RouteType};
-use nix::errno::Errno;
-use nix::net::if_::if_nametoindex;
 use std::collections::BTreeSet;
 
 /// Sees to it that bridge and uplinks forward, by the rules of our table, with a note of who does
@@ -18,18 +16,18 @@ pub(crate) fn ready(host: &Netlink, bridge: &Link, routes: &[Route]) -> Result<V
     let mut uplinks = uplinks_to_switch_on(host, bridge, routes)?;
     // Nothing is forwarded before there are rules for it.
     let told = ready_table(host, bridge, &mut uplinks)?;
-    forwarding::switch_on(BRIDGE)?;
-    uplinks.iter().try_for_each(|uplink| forwarding::switch_on(uplink))?;
+    forwarding::switch_on(host, bridge.index)?;
+    uplinks.iter().try_for_each(|uplink| forwarding::switch_on(host, uplink.index))?;
     Ok(told)
 }
 
 // ANCHOR: uplinks
-/// The names of the links that a route leads to and that do not forward yet.
+/// The links that a route leads to and that do not forward yet.
 ///
 /// Which of them a packet takes is for the kernel to say, by tables, rules and metrics. Whichever
 /// it is, the answer comes in there. (A route may name a nexthop object in place of its links. So
 /// those with an address count too: each has a route of the kind "local".)
-fn uplinks_to_switch_on(host: &Netlink, bridge: &Link, routes: &[Route]) -> Result<Vec<String>> {
+fn uplinks_to_switch_on(host: &Netlink, bridge: &Link, routes: &[Route]) -> Result<Vec<Link>> {
     let leads_on = |route: &&Route| matches!(route.kind, RouteType::Unicast | RouteType::Local);
     let links = routes.iter().filter(leads_on).flat_map(|route| &route.links);
     let mut others: BTreeSet<u32> = links.copied().collect();
@@ -38,9 +36,9 @@ fn uplinks_to_switch_on(host: &Netlink, bridge: &Link, routes: &[Route]) -> Resu
     for index in others {
         // None: it went while we looked.
         let found = host.link_of_index(index).context("cannot look for an uplink")?;
-        let Some(Link { name, .. }) = found else { continue };
-        if forwarding::is_off(&name)? {
-            silent.push(name);
+        let Some(link) = found else { continue };
+        if forwarding::is_off(&link.name)? {
+            silent.push(link);
         }
     }
     Ok(silent)
@@ -53,17 +51,15 @@ fn uplinks_to_switch_on(host: &Netlink, bridge: &Link, routes: &[Route]) -> Resu
 ///
 /// The alias has the number that the ruleset had then. If it has another now, somebody has changed
 /// some rule: maybe ours, so the table is made anew. (To look is much cheaper than to run `nft`.)
-fn ready_table(host: &Netlink, bridge: &Link, uplinks: &mut Vec<String>) -> Result<Vec<String>> {
+fn ready_table(host: &Netlink, bridge: &Link, uplinks: &mut Vec<Link>) -> Result<Vec<String>> {
     let mut alias = Alias::of(bridge);
     let current = Generation::current()
         .advise(|_| nft::NO_MODULES)
         .context("cannot ask for the generation of the nft ruleset")?;
-    alias.uplinks.retain(|uplink| if_nametoindex(uplink.as_str()) != Err(Errno::ENODEV));
+    alias.uplinks.retain(|uplink| !matches!(host.link_of_index(*uplink), Ok(None)));
     let before = alias.uplinks.len();
-    let mut told: Vec<_> = uplinks.extract_if(.., |uplink| !alias.add(uplink)).collect();
-    for uplink in &mut told {
-        *uplink = no_room_for(uplink);
-    }
+    let without_room = uplinks.extract_if(.., |uplink| !alias.add(uplink.index));
+    let mut told: Vec<_> = without_room.map(|uplink| no_room_for(&uplink.name)).collect();
     if alias.uplinks.len() == before && alias.generation == Some(current) {
         return Ok(told);
     }

@@ -33,6 +33,8 @@ pub fn add(suite: Suite) -> Suite {
             .root("a_watch_has_nothing_to_do_twice", a_watch_has_nothing_to_do_twice)
             .root("a_watch_survives_what_it_finds", a_watch_survives_what_it_finds)
             .root("no_uplink_is_the_neighbours", no_uplink_is_the_neighbours)
+            .root("a_new_name_changes_nothing", a_new_name_changes_nothing)
+            .root("a_link_may_go_at_any_time", a_link_may_go_at_any_time)
             .root("uplinks_are_as_before", uplinks_are_as_before)
             .root("more_uplinks_than_can_be_noted", more_uplinks_than_can_be_noted)
             .root("wider_routes_are_no_places", wider_routes_are_no_places)
@@ -276,6 +278,58 @@ fn no_uplink_is_the_neighbours(host: &Host) {
     see("nft flush ruleset");
     assert!(pings(wan, "198.51.100.1") && pings(tun, "192.0.2.1"));
     drop_orderly(running);
+}
+
+/// What a link is called may change, and another one may be called that then. A name may also look
+/// like another link's number.
+fn a_new_name_changes_nothing(host: &Host) {
+    need(host, &["ip", "nft", "ping"]);
+    let outsides = Outsides::connect(host);
+    let ((wan, _), (tun, _)) = (&outsides.wan, &outsides.tun);
+    wan.sh("ip route add default via 192.0.2.10");
+    tun.sh("ip route add default via 198.51.100.10");
+    let running = host.start_sleep();
+    let listed = see("ip -oneline link show tun0");
+    let (renamed, _) = listed.split_once(':').unwrap();
+    let rename = |from, to| {
+        type_in(&format!(
+            "ip link set {from} down; ip link set {from} name {to}; ip link set {to} up"
+        ));
+    };
+    rename("wan0", renamed);
+    type_in("ip link add wan0 type bridge");
+    set_forwarding("wan0", "1");
+    for damage in ["true", "ip link set steps0 alias ''", "nft flush ruleset"] {
+        type_in(damage);
+        host.run(["true"]).text();
+        assert!(!pings(wan, "198.51.100.1") && !pings(tun, "192.0.2.1"), "{damage}");
+        assert_eq!(outsides.ask(&running, "192.0.2.1"), "wan", "{damage}");
+        assert_eq!(outsides.ask(&running, "198.51.100.1"), "tun", "{damage}");
+    }
+    drop_orderly(running);
+    assert_eq!([renamed, "tun0", "wan0"].map(forwards), [false, false, true]);
+    see("ip link del wan0");
+    rename(renamed, "wan0");
+}
+
+/// Also between a look at it and what is done with it then.
+fn a_link_may_go_at_any_time(host: &Host) {
+    need(host, &["ip", "nft"]);
+    let _outside = Outside::connect(host, "up0");
+    see("ip link add gone0 type bridge");
+    see("ip address add 198.51.100.10/24 dev gone0");
+    let programs = host.dir("programs");
+    let nft = programs.join("nft");
+    let text = "#!/bin/sh\nPATH=/usr/sbin:/sbin:/usr/bin:/bin\nip link del gone0 2>/dev/null\n\
+                exec nft \"$@\"\n";
+    fs::write(&nft, text).unwrap();
+    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut launcher = host.launcher();
+    let running = host.follow(launcher.env("PATH", &programs).args(["sleep", "1000"]));
+    running.wait_for_program("sleep");
+    assert!(forwards("up0") && !fs::exists("/proc/sys/net/ipv4/conf/gone0").unwrap());
+    drop_orderly(running);
+    assert!(!forwards("up0") && !has_bridge());
 }
 
 fn uplinks_are_as_before(host: &Host) {
