@@ -21,7 +21,9 @@ fn table(uplinks: &BTreeSet<u32>) -> String {
                 type filter hook forward priority filter; policy accept;
                 # Answers may come in. Nobody outside starts anything towards a container.
                 oifname "{BRIDGE}" iifname != "{BRIDGE}" ct state != {{ established, related }} drop
-                # And such a link forwards for the containers, not for the neighbours.
+                # And such a link forwards for the containers, not for the neighbours: nothing that
+                # belongs to no connection (which has no status either), and nothing new.
+                iif @uplinks oifname != "{BRIDGE}" ct state {{ invalid, untracked }} drop
                 iif @uplinks oifname != "{BRIDGE}" ct state new ct status & dnat == 0 drop
             }}
             chain postrouting {{

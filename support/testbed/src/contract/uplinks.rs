@@ -33,6 +33,7 @@ pub fn add(suite: Suite) -> Suite {
             .root("a_watch_has_nothing_to_do_twice", a_watch_has_nothing_to_do_twice)
             .root("a_watch_survives_what_it_finds", a_watch_survives_what_it_finds)
             .root("no_uplink_is_the_neighbours", no_uplink_is_the_neighbours)
+            .root("no_stray_packet_is_passed_on", no_stray_packet_is_passed_on)
             .root("a_new_name_changes_nothing", a_new_name_changes_nothing)
             .root("a_link_may_go_at_any_time", a_link_may_go_at_any_time)
             .root("uplinks_are_as_before", uplinks_are_as_before)
@@ -277,6 +278,39 @@ fn no_uplink_is_the_neighbours(host: &Host) {
     // Without our table they would.
     see("nft flush ruleset");
     assert!(pings(wan, "198.51.100.1") && pings(tun, "192.0.2.1"));
+    drop_orderly(running);
+}
+
+/// Nor what connection tracking makes no sense of, or was told to leave alone.
+fn no_stray_packet_is_passed_on(host: &Host) {
+    need(host, &["ip", "nft", "ping"]);
+    let outsides = Outsides::connect(host);
+    let ((wan, _), (tun, _)) = (&outsides.wan, &outsides.tun);
+    wan.sh("ip route add default via 192.0.2.10");
+    tun.sh("ip route add default via 198.51.100.10");
+    tun.sh("nft 'table ip t { chain c { type filter hook prerouting priority 0; \
+            ip saddr 192.0.2.1 counter; }; }'");
+    let counted = || {
+        let output = tun.command("nft").args(["list", "table", "ip", "t"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        !text.contains("counter packets 0 ")
+    };
+    let running = host.start_sleep();
+    assert!(!pings(wan, "198.51.100.1") && !counted());
+    // Answers that nobody has asked for: they are no news to connection tracking, but invalid.
+    wan.sh("nft 'table ip t { chain c { type filter hook output priority 0; \
+            icmp type echo-request icmp type set echo-reply; }; }'");
+    assert!(!pings(wan, "198.51.100.1") && !counted(), "invalid");
+    wan.sh("nft delete table ip t");
+    let wan_to_tun = "iifname { \"wan0\", \"tun0\" } ip daddr != 10.61.0.0/24";
+    type_in(&format!(
+        "nft 'table ip t {{ chain c {{ type filter hook prerouting priority raw; \
+         {wan_to_tun} notrack; }}; }}'"
+    ));
+    assert!(!pings(wan, "198.51.100.1") && !counted(), "untracked");
+    type_in("nft delete table ip t");
+    assert_eq!(outsides.ask(&running, "192.0.2.1"), "wan");
+    assert_eq!(outsides.ask(&running, "198.51.100.1"), "tun");
     drop_orderly(running);
 }
 
