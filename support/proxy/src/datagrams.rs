@@ -13,7 +13,8 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 /// A port has so many flows at a time: each costs a descriptor, and a client is whoever says so.
-/// One more takes the place of the one that has been silent for longest.
+/// One more takes the place of the one that has been silent for longest. So it does if there are
+/// no descriptors for as many.
 const MOST_FLOWS: usize = 1024;
 
 /// A flow ends when nobody has said anything for so long (RFC 4787, section 4.3: at least this).
@@ -113,19 +114,35 @@ impl Datagrams {
 
     fn start_flow(&mut self, client: Client) -> io::Result<()> {
         if self.flows.len() >= MOST_FLOWS {
-            let oldest = self.flows.values().min_by_key(|flow| flow.last_use);
-            let number = oldest.map(|flow| flow.number);
-            self.end_flows(|flow| Some(flow.number) == number);
+            self.end_oldest_flow();
         }
-        let server = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-        server.connect(self.target)?; // now it hears nobody else
-        server.set_nonblocking(true)?;
+        let server = match self.connect() {
+            // No descriptor is left (errno(3)): the limit of this process, or of the machine.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+                self.end_oldest_flow();
+                self.connect()?
+            }
+            connected => connected?,
+        };
         let number = self.last_number + 1;
         self.events.add(&server, EpollEvent::new(EpollFlags::EPOLLIN, number))?;
         self.last_number = number;
         self.clients.insert(number, client);
         self.flows.insert(client, Flow { number, server, last_use: Instant::now() });
         Ok(())
+    }
+
+    fn connect(&self) -> io::Result<UdpSocket> {
+        let server = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        server.connect(self.target)?; // now it hears nobody else
+        server.set_nonblocking(true)?;
+        Ok(server)
+    }
+
+    fn end_oldest_flow(&mut self) {
+        let oldest = self.flows.values().min_by_key(|flow| flow.last_use);
+        let number = oldest.map(|flow| flow.number);
+        self.end_flows(|flow| Some(flow.number) == number);
     }
 
     fn end_flows(&mut self, is_over: impl Fn(&Flow) -> bool) {

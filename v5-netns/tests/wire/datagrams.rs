@@ -6,6 +6,7 @@ use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use testbed::running::{Outcome, is_alive, send, within};
 use testbed::tcp::{self, Files};
@@ -19,6 +20,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("datagrams_of_all_lengths", datagrams_of_all_lengths)
         .both("datagrams_by_ipv6", datagrams_by_ipv6)
         .root("datagrams_from_elsewhere", datagrams_from_elsewhere)
+        .both("a_flow_takes_the_last_descriptor_of_another", a_flow_takes_the_last_descriptor)
         .both("a_flow_makes_room_for_a_new_one", a_flow_makes_room)
         .long()
         .both("a_server_that_comes_later_is_reached", a_server_that_comes_later_is_reached)
@@ -105,6 +107,20 @@ fn datagrams_from_elsewhere(host: &Host) {
         !is_asking(Command::new("ip")) && !is_asking(outside.command("ip"))
     });
     ask(outside.pid(), &format!("[{}%{number}]:8080", words.join(":")));
+}
+
+/// Where fewer files can be open than there may be flows.
+fn a_flow_takes_the_last_descriptor(host: &Host) {
+    setrlimit(Resource::RLIMIT_NOFILE, 100, 100).unwrap();
+    let _connected = start(host);
+    let client = UdpSocket::bind("0.0.0.0:0").unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    for number in 1..=200 {
+        let address = SocketAddr::from(([127, 0, 0, number], 8080)); // each has a flow of its own
+        client.send_to(b"x", address).unwrap();
+        let heard = client.recv_from(&mut [0; 100]).map(|(_, from)| from);
+        assert_eq!(heard.ok(), Some(address));
+    }
 }
 
 fn a_flow_makes_room(host: &Host) {
