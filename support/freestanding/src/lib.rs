@@ -36,7 +36,9 @@ fn compile(source: &Path, name: &str) -> Result<(), String> {
         .arg(&target)
         // Small, complete in itself, and never unwinding.
         .args(["-Copt-level=s", "-Cpanic=abort", "-Cstrip=symbols", "-Crelocation-model=static"])
-        // No library, no other code before _start, no room left between the parts of the file.
+        // No library, no other code before _start (rustc brings musl's own), no room left between
+        // the parts of the file.
+        .arg("-Clink-self-contained=no")
         .args(["-nostdlib", "-nostartfiles", "-static", "-Wl,--build-id=none,-z,norelro"].map(link))
         .args(["-D", "unsafe_op_in_unsafe_fn"]);
     if let Ok(linker) = variable("RUSTC_LINKER") {
