@@ -36,11 +36,12 @@ fn compile(source: &Path, name: &str) -> Result<(), String> {
         .arg(&target)
         // Small, complete in itself, and never unwinding.
         .args(["-Copt-level=s", "-Cpanic=abort", "-Cstrip=symbols", "-Crelocation-model=static"])
-        // No library, no other code before _start (rustc brings musl's own), no room left between
-        // the parts of the file.
-        .arg("-Clink-self-contained=no")
+        // No library, no other code before _start, no room left between the parts of the file.
         .args(["-nostdlib", "-nostartfiles", "-static", "-Wl,--build-id=none,-z,norelro"].map(link))
         .args(["-D", "unsafe_op_in_unsafe_fn"]);
+    if variable("CARGO_CFG_TARGET_ENV")? == "musl" {
+        rustc.arg("-Clink-self-contained=no"); // rustc brings a _start of musl's
+    }
     if let Ok(linker) = variable("RUSTC_LINKER") {
         rustc.arg(format!("-Clinker={linker}"));
     }
