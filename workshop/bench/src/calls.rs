@@ -14,8 +14,8 @@ use super::table::Table;
 /// Counts both builds of the step.
 pub fn count(programs: &Programs, scratch: &Scratch, table: &mut Table) -> Result<()> {
     for (figure, stage, limit) in [
-        ("system calls to execve", &programs.dynamic, 175),
-        ("system calls to execve, static", &programs.fixed, 150),
+        ("system calls to execve", &programs.dynamic, 210),
+        ("system calls to execve, static", &programs.fixed, 200),
     ] {
         match find("strace") {
             Some(strace) if is_root()? => {
