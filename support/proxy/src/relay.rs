@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::sockopt::{
-    KeepAlive, Linger, OobInline, TcpKeepCount, TcpKeepIdle, TcpKeepInterval,
+    KeepAlive, Linger, OobInline, TcpKeepCount, TcpKeepIdle, TcpKeepInterval, TcpUserTimeout,
 };
 use nix::sys::socket::{MsgFlags, send, setsockopt};
 use std::io::{self, ErrorKind, PipeReader, Read};
@@ -27,6 +27,10 @@ const SILENCE: u32 = 15;
 /// So many questions without an answer end the connection.
 const QUESTIONS: u32 = 9;
 
+/// When one side is gone, the other one may read nothing of what is left for so many milliseconds.
+/// That is about what the kernel grants when a program has closed its connection.
+const PATIENCE: u32 = 120_000;
+
 /// Connects to `target`, and carries what either side sends to the other one.
 pub(crate) fn carry(client: TcpStream, target: SocketAddrV4) {
     let server = match TcpStream::connect(target) {
@@ -45,6 +49,7 @@ pub(crate) fn carry(client: TcpStream, target: SocketAddrV4) {
 /// Closes a connection by RST: with SO_LINGER of no time at all, close(2) does that (tcp(7)). It
 /// throws away what is still to be sent, so that is waited for; nothing tells us when to look.
 fn reset(stream: TcpStream) {
+    limit_patience(&stream);
     let mut pause = Duration::from_millis(1);
     // A connection that is no more has no peer (getpeername(2), ENOTCONN).
     while stream.peer_addr().is_ok() && unacknowledged(&stream).is_ok_and(|length| length > 0) {
@@ -53,6 +58,13 @@ fn reset(stream: TcpStream) {
     }
     // If it fails, the connection ends in the usual way, a little less truly.
     let _ = setsockopt(&stream, Linger, &libc::linger { l_onoff: 1, l_linger: 0 });
+}
+
+/// Ends a connection if what was sent is not taken for long. (Who has no room for it, and says so
+/// whenever it is asked, is waited for without end otherwise: RFC 9293, section 3.8.6.1.)
+fn limit_patience(stream: &TcpStream) {
+    // If it fails, the connection keeps its place for longer.
+    let _ = setsockopt(stream, TcpUserTimeout, &PATIENCE);
 }
 
 /// What both connections are to be like.
@@ -160,6 +172,7 @@ impl<'a> Direction<'a> {
         self.under_way = None;
         self.has_ended = true;
         self.is_broken = true;
+        limit_patience(self.from);
     }
 
     // ANCHOR: advance
@@ -174,7 +187,9 @@ impl<'a> Direction<'a> {
                 Ok(0) if is_opposite_broken => return Err(ErrorKind::ConnectionReset.into()),
                 Ok(0) => {
                     self.has_ended = true;
-                    self.is_broken = self.to.shutdown(Shutdown::Write).is_err();
+                    if self.to.shutdown(Shutdown::Write).is_err() {
+                        self.break_off();
+                    }
                     return Ok(());
                 }
                 Ok(_) => self.under_way = Some(self.take()?),
@@ -255,6 +270,25 @@ mod tests {
         assert_eq!(getsockopt(&stream, TcpKeepIdle).unwrap(), 15);
         assert_eq!(getsockopt(&stream, TcpKeepInterval).unwrap(), 15);
         assert_eq!(getsockopt(&stream, TcpKeepCount).unwrap(), 9);
+    }
+
+    #[test]
+    fn who_reads_nothing_is_waited_for_only_as_long_as_the_other_side_is_there() {
+        let (inside, target) = listen();
+        let (outside, address) = listen();
+        let server = TcpStream::connect(target).unwrap();
+        let client = TcpStream::connect(address).unwrap();
+        let mut request = Direction::new(&client, &server);
+        request.notice_break();
+        assert_eq!(getsockopt(&client, TcpUserTimeout).unwrap(), 0);
+        drop(inside);
+        while server.peer_addr().is_ok() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        request.notice_break();
+        assert!(request.is_broken);
+        assert_eq!(getsockopt(&client, TcpUserTimeout).unwrap(), 120_000);
+        drop(outside);
     }
 
     #[test]
