@@ -22,7 +22,6 @@ mod number {
     pub const GETPID: usize = 39;
     pub const WAIT4: usize = 61;
     pub const KILL: usize = 62;
-    pub const SETPGID: usize = 109;
     pub const RT_SIGTIMEDWAIT: usize = 128;
     pub const PRCTL: usize = 157;
     pub const EXIT_GROUP: usize = 231;
@@ -35,7 +34,6 @@ mod number {
     pub const KILL: usize = 129;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const RT_SIGTIMEDWAIT: usize = 137;
-    pub const SETPGID: usize = 154;
     pub const PRCTL: usize = 167;
     pub const GETPID: usize = 172;
     pub const WAIT4: usize = 260;
@@ -123,12 +121,6 @@ impl Kernel {
     pub fn send(&self, pid: isize, signal: isize) {
         // SAFETY: no memory is touched.
         unsafe { call(number::KILL, [pid.cast_unsigned(), signal.cast_unsigned(), 0, 0]) };
-    }
-
-    /// setpgid(2): into a process group of its own.
-    pub fn leave_process_group(&self) {
-        // SAFETY: no memory is touched.
-        unsafe { call(number::SETPGID, [0; 4]) };
     }
 
     /// _exit(2).

@@ -21,8 +21,6 @@ const COMMAND: isize = 2;
 fn main(kernel: &Kernel) -> u8 {
     kernel.block_all_signals(); // they wait until somebody takes them
     kernel.set_name(c"init");
-    // What is sent to the command's whole group, Ctrl-C say, reaches it without us.
-    kernel.leave_process_group();
     loop {
         match kernel.wait_for_any_signal() {
             // One SIGCHLD can stand for many children that have ended.

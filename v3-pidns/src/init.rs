@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use launcher::in_memory::{execute, sealed};
 use launcher::{Child, Forked, close_on_exec_from_3};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, setpgid};
 use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -39,10 +39,18 @@ impl InitArgs {
             return Ok(());
         }
         let program = sealed(c"init", |memory| memory.write_all(PROGRAM))?;
+        let (end_of_pipe, pipe) = io::pipe().context("cannot make a pipe")?;
         match Child::fork()? {
-            Forked::Child(bound) => bound, // its copy of `program` is closed here
+            Forked::Child(bound) => {
+                drop((program, pipe));
+                // Its other end is closed by execve(2): then there is an init.
+                io::read_to_string(end_of_pipe).context("cannot wait for the init")?;
+                bound
+            }
             Forked::Parent(command) => {
                 ensure!(command.pid() == COMMAND, "the command is process {}", command.pid());
+                // What is sent to the command's whole group, Ctrl-C say, reaches it without us.
+                setpgid(Pid::from_raw(0), Pid::from_raw(0)).context("cannot leave the group")?;
                 match become_init(&program)? {}
             }
         }
