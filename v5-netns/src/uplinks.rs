@@ -56,11 +56,15 @@ fn ready_table(host: &Netlink, bridge: &Link, uplinks: &mut Vec<Link>) -> Result
     let current = Generation::current()
         .advise(|_| nft::NO_MODULES)
         .context("cannot ask for the generation of the nft ruleset")?;
+    let is_unchanged = alias.generation == Some(current);
+    if is_unchanged && uplinks.is_empty() {
+        return Ok(Vec::new());
+    }
     alias.uplinks.retain(|uplink| !matches!(host.link_of_index(*uplink), Ok(None)));
     let before = alias.uplinks.len();
     let without_room = uplinks.extract_if(.., |uplink| !alias.add(uplink.index));
     let mut told: Vec<_> = without_room.map(|uplink| no_room_for(&uplink.name)).collect();
-    if alias.uplinks.len() == before && alias.generation == Some(current) {
+    if is_unchanged && alias.uplinks.len() == before {
         return Ok(told);
     }
     told.extend(nat::make_table(&mut alias.uplinks)?);

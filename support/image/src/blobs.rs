@@ -44,13 +44,16 @@ pub struct Blob {
 }
 
 impl Blobs {
-    /// Opens a directory or a tar archive.
+    /// Opens a directory or a tar archive. If it is not there, the error says `how_to_get` it.
     ///
     /// # Errors
     /// If it is neither.
-    pub fn open(path: &Path) -> Result<Blobs> {
-        let found =
-            fs::metadata(path).advise(cure).with_context(|| format!("cannot open {path:?}"))?;
+    pub fn open(path: &Path, how_to_get: impl FnOnce() -> String) -> Result<Blobs> {
+        let found = fs::metadata(path).advise(|errno| match errno {
+            Errno::ENOENT => how_to_get(),
+            errno => cure(errno).to_owned(),
+        });
+        let found = found.with_context(|| format!("cannot open {path:?}"))?;
         if found.is_dir() {
             return Ok(Blobs::Directory(path.to_owned()));
         }

@@ -14,8 +14,6 @@ use crate::digest::Digest;
 use anyhow::{Context, Result, bail, ensure};
 use choice::{find_manifest, pick, split_tag};
 use description::{Config, Descriptor, Index, MAX_DESCRIPTION, Saved, check, parse, read_json};
-use launcher::Advise;
-use nix::errno::Errno;
 use std::fmt;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -60,10 +58,7 @@ impl Image {
     pub fn open(name: &Path) -> Result<Image> {
         let read = || {
             let (path, tag) = split_tag(name)?;
-            path.metadata()
-                .advise(|errno| how_to_get(name, &path, errno))
-                .with_context(|| format!("cannot open {path:?}"))?;
-            let blobs = Blobs::open(&path)?;
+            let blobs = Blobs::open(&path, || how_to_get(name, &path))?;
             if blobs.has(Path::new("index.json"))? {
                 Image::from_layout(blobs, tag.as_deref())
             } else if blobs.has(Path::new("manifest.json"))? {
@@ -162,10 +157,7 @@ impl fmt::Display for Layer {
 
 /// What to do about an image that is not there. Who has typed a name, as for docker run, wants to
 /// have it pulled.
-fn how_to_get(given: &Path, path: &Path, errno: Errno) -> String {
-    if errno != Errno::ENOENT {
-        return String::new();
-    }
+fn how_to_get(given: &Path, path: &Path) -> String {
     let is_path = given.is_absolute() || given.starts_with(".") || given.starts_with("..");
     let name = if is_path { Path::new("NAME") } else { given };
     let (name, given) = (name.display(), given.display());

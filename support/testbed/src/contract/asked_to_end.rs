@@ -1,8 +1,7 @@
 //! Ctrl-C before there is a container: while a launcher waits for others, it ends all the same.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
+use super::network::replace_nft;
 use crate::pace::{settle, slowed};
 use crate::running::send;
 use crate::{Host, Outcome, Suite};
@@ -94,9 +94,7 @@ fn a_signal_ends_the_wait_for_a_lock(host: &Host) {
 fn a_signal_ends_a_slow_nft(host: &Host) {
     host.warm_up();
     let programs = host.dir("programs");
-    let nft = programs.join("nft");
-    fs::write(&nft, "#!/bin/sh\nexec /bin/sleep 1000\n").unwrap();
-    fs::set_permissions(&nft, Permissions::from_mode(0o755)).unwrap();
+    replace_nft(&programs, "exec /bin/sleep 1000");
     for signal in SIGNALS {
         assert_ends(start(host.launcher().env("PATH", &programs)), signal);
     }

@@ -829,13 +829,31 @@ fn nothing_stays_without_its_table(host: &Host) {
     }
 }
 
+/// Puts a script in the place of `nft`, into a directory for a PATH.
+pub(super) fn replace_nft(programs: &Path, script: &str) {
+    let nft = programs.join("nft");
+    fs::write(&nft, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Such a directory with an nft that refuses everything, as long as the file that comes second is
+/// there.
+pub(super) fn nft_that_can_refuse(host: &Host) -> (PathBuf, PathBuf) {
+    let programs = host.dir("programs");
+    let refuses = programs.join("refuses");
+    let script = format!(
+        "if [ -e {refuses:?} ]; then echo 'Error: No way' >&2; exit 1; fi\n\
+         PATH=/usr/sbin:/sbin exec nft \"$@\""
+    );
+    replace_nft(&programs, &script);
+    (programs, refuses)
+}
+
 /// It costs more than all the rest of a start.
 fn a_table_that_is_there_needs_no_nft(host: &Host) {
     need(host, &["ip", "nft"]);
     let programs = host.dir("programs");
-    let nft = programs.join("nft");
-    fs::write(&nft, "#!/bin/sh\necho called >&2\nexit 1\n").unwrap();
-    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+    replace_nft(&programs, "echo called >&2; exit 1");
     let _outside = Outside::connect(host, "up0");
     let running = host.start_sleep();
     let run = || Outcome::of(host.launcher().env("PATH", &programs).args(["echo", "it runs"]));
@@ -854,15 +872,13 @@ fn a_lock_that_was_taken_away(host: &Host) {
     need(host, &["ip", "nft"]);
     let running = host.start_sleep();
     let programs = host.dir("programs");
-    let nft = programs.join("nft");
     for meanwhile in ["rm -r", "mkdir /run/elsewhere; mv -T /run/elsewhere"] {
         see("nft add table ip other"); // so that the next start calls nft
-        let text = format!(
-            "#!/bin/sh\n{meanwhile} /run/container-steps || {{ rm -r /run/container-steps; mkdir \
-             /run/container-steps; }}\nPATH=/usr/sbin:/sbin exec nft \"$@\"\n"
+        let script = format!(
+            "{meanwhile} /run/container-steps || {{ rm -r /run/container-steps; mkdir \
+             /run/container-steps; }}\nPATH=/usr/sbin:/sbin exec nft \"$@\""
         );
-        fs::write(&nft, text).unwrap();
-        fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+        replace_nft(&programs, &script);
         let path = format!("{}:/usr/bin:/bin", programs.display());
         let outcome = Outcome::of(host.launcher().env("PATH", path).args(["echo", "it runs"]));
         outcome.assert_refused(125, &["/run/container-steps", "somebody"]);
@@ -878,14 +894,7 @@ fn a_lock_that_was_taken_away(host: &Host) {
 fn a_tear_down_tells_every_error(host: &Host) {
     need(host, &["ip", "nft"]);
     let _outside = Outside::connect(host, "up0");
-    let programs = host.dir("programs");
-    let (nft, refuses) = (programs.join("nft"), programs.join("refuses"));
-    let text = format!(
-        "#!/bin/sh\nif [ -e {refuses:?} ]; then echo 'Error: No way' >&2; exit 1; fi\n\
-         PATH=/usr/sbin:/sbin exec nft \"$@\"\n"
-    );
-    fs::write(&nft, text).unwrap();
-    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+    let (programs, refuses) = nft_that_can_refuse(host);
     let mut launcher = host.launcher();
     launcher.env("PATH", &programs).args(["sleep", "1000"]).stderr(Stdio::piped());
     let mut running = host.follow(&mut launcher);
@@ -930,11 +939,9 @@ fn no_nft(host: &Host) {
 
 /// As on a kernel whose modules cannot be loaded.
 fn an_nft_that_fails(host: &Host) {
+    let script = "echo 'Error: Could not process rule: No way' >&2; exit 1";
     let programs = host.dir("programs");
-    let nft = programs.join("nft");
-    fs::write(&nft, "#!/bin/sh\necho 'Error: Could not process rule: No way' >&2\nexit 1\n")
-        .unwrap();
-    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+    replace_nft(&programs, script);
     let mut launcher = host.launcher();
     launcher.env("PATH", programs).args(["echo", "it runs"]);
     let outcome = Outcome::of(&mut launcher);

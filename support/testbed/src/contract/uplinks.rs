@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
 use super::network::{
-    ServerOutside, drop_orderly, forwards, has_bridge, identify_from, need, network_of, see,
-    set_forwarding, type_in,
+    ServerOutside, drop_orderly, forwards, has_bridge, identify_from, need, network_of,
+    nft_that_can_refuse, replace_nft, see, set_forwarding, type_in,
 };
 use crate::pace::slowed;
 use crate::running::{children, program, status_line, within};
@@ -224,14 +223,7 @@ fn a_watch_has_nothing_to_do_twice(host: &Host) {
 fn a_watch_survives_what_it_finds(host: &Host) {
     need(host, &["ip", "nft"]);
     let _outside = Outside::connect(host, "up0");
-    let programs = host.dir("programs");
-    let (nft, refuses) = (programs.join("nft"), programs.join("refuses"));
-    let text = format!(
-        "#!/bin/sh\nif [ -e {refuses:?} ]; then echo 'Error: No way' >&2; exit 1; fi\n\
-         PATH=/usr/sbin:/sbin exec nft \"$@\"\n"
-    );
-    fs::write(&nft, text).unwrap();
-    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+    let (programs, refuses) = nft_that_can_refuse(host);
     let mut launcher = host.launcher();
     launcher.env("PATH", &programs).args(["sleep", "1000"]).stderr(Stdio::piped());
     let mut running = host.follow(&mut launcher);
@@ -352,12 +344,10 @@ fn a_link_may_go_at_any_time(host: &Host) {
     let _outside = Outside::connect(host, "up0");
     see("ip link add gone0 type bridge");
     see("ip address add 198.51.100.10/24 dev gone0");
+    let script = "PATH=/usr/sbin:/sbin:/usr/bin:/bin\nip link del gone0 2>/dev/null\n\
+                  exec nft \"$@\"";
     let programs = host.dir("programs");
-    let nft = programs.join("nft");
-    let text = "#!/bin/sh\nPATH=/usr/sbin:/sbin:/usr/bin:/bin\nip link del gone0 2>/dev/null\n\
-                exec nft \"$@\"\n";
-    fs::write(&nft, text).unwrap();
-    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+    replace_nft(&programs, script);
     let mut launcher = host.launcher();
     let running = host.follow(launcher.env("PATH", &programs).args(["sleep", "1000"]));
     running.wait_for_program("sleep");
