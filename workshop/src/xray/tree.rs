@@ -136,13 +136,20 @@ fn own(
     let Ok(namespaces) = process.namespaces else { return "? (EACCES)".into() };
     let host = machine.host.namespaces;
     let above_it = above.and_then(|above| above.namespaces.ok()).unwrap_or(host);
-    let (mut new, mut joined) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
+    // In the order of the kinds: process numbers are others each time.
+    let (mut new, mut joined) = (Vec::new(), Vec::<(String, Vec<_>)>::new());
     for (kind, inode) in namespaces.different_from(above_it) {
-        let before = first.get(&(kind, inode));
-        match (host.inode(kind) == Some(inode), before) {
-            (true, _) => joined.entry("the host's".to_owned()).or_default().push(kind),
-            (false, Some(pid)) => joined.entry(format!("{pid}'s")).or_default().push(kind),
-            (false, None) => new.push(kind),
+        let whose = match first.get(&(kind, inode)) {
+            _ if host.inode(kind) == Some(inode) => "the host's".to_owned(),
+            Some(pid) => format!("{pid}'s"),
+            None => {
+                new.push(kind);
+                continue;
+            }
+        };
+        match joined.iter_mut().find(|(known, _)| *known == whose) {
+            Some((_, kinds)) => kinds.push(kind),
+            None => joined.push((whose, vec![kind])),
         }
     }
     for (kind, inode) in namespaces.all() {
