@@ -5,19 +5,18 @@
 //! have given a user a range of ids that nobody else has, in /etc/subuid and /etc/subgid, and two
 //! set-user-ID programs that look into these files and write the maps in the user's place.
 
-use crate::Capability;
+mod obstacle;
+
 use crate::child::{Child, Forked};
 use crate::program;
 use crate::report::{Report, report_pipe};
 use crate::system_calls::exit_now;
 use anyhow::{Context, Result, bail};
-use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{Pid, User, getgid, getpid, getuid};
+use obstacle::Obstacle;
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// The kernel takes as many lines of a map (user_namespaces(7)); the first one is the caller's own.
 const MAX_RANGES: usize = 339;
@@ -171,9 +170,10 @@ impl SubordinateIds {
 impl Kind {
     /// Writes a map: 0 is the caller, and from 1 on there are the ranges, one behind the other.
     fn map(&self, process: Pid, own: u32, ranges: &[Range]) -> Result<()> {
-        let Kind { program, .. } = self;
-        let cannot = || format!("cannot run {program}");
-        let mut command = program::command(program).with_context(cannot)?;
+        let Kind { program: name, .. } = self;
+        let cannot = || format!("cannot run {name}");
+        let program = program::find(name).with_context(cannot)?;
+        let mut command = Command::new(&program);
         command.arg(process.to_string()).args(["0", &own.to_string(), "1"]);
         let mut inside = 1_u32;
         for (first, count) in ranges {
@@ -186,93 +186,13 @@ impl Kind {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&stderr);
-        let said = said.trim().trim_start_matches(program).trim_start_matches(": ");
-        let cure = Obstacle::look(self, said).cure(self);
+        let said = said.trim().trim_start_matches(name).trim_start_matches(": ");
         let said = if said.is_empty() { &status.to_string() } else { said };
-        bail!("{program} says {said:?}: {cure}")
+        let cure = Obstacle::look(&program, said).cure(self.file, &program);
+        bail!("{name} says {said:?}: {cure}")
     }
 }
 // ANCHOR_END: Mapper
-
-/// Why one of the programs can fail.
-#[derive(Debug, PartialEq, Eq)]
-enum Obstacle {
-    NoNewPrivileges,
-    MountedNosuid(PathBuf),
-    NoPower(PathBuf),
-    BoundingSet,
-    InContainer,
-    NotAllowed,
-    Overlap,
-    Unknown,
-}
-
-impl Obstacle {
-    /// Looks for what is known to be one, those first that no other could get past.
-    fn look(kind: &Kind, said: &str) -> Obstacle {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        let program = program::find(kind.program).unwrap_or_default();
-        let is_nosuid = statvfs(&program).is_ok_and(|of| of.flags().contains(FsFlags::ST_NOSUID));
-        let power = [Capability::Setuid, Capability::Setgid];
-        let lacks_power = |it: &Capability| !bounding_set(&status).is_none_or(|set| it.is_in(set));
-        let is_refused = said.contains("not permitted");
-        match () {
-            () if status.lines().any(|line| line == "NoNewPrivs:\t1") => Obstacle::NoNewPrivileges,
-            () if is_nosuid => Obstacle::MountedNosuid(program),
-            () if power.iter().any(lacks_power) => Obstacle::BoundingSet,
-            () if said.contains("not allowed") => Obstacle::NotAllowed,
-            () if said.contains("Invalid argument") => Obstacle::Overlap,
-            () if is_refused && !is_set_user_id_root(&program) => Obstacle::NoPower(program),
-            () if is_refused && !is_of_whole_machine(&map) => Obstacle::InContainer,
-            () => Obstacle::Unknown,
-        }
-    }
-
-    fn cure(&self, Kind { file, program }: &Kind) -> String {
-        match self {
-            Obstacle::NoNewPrivileges => {
-                "no_new_privs is set, with which no set-user-ID program has power: start this \
-                 from a shell without it"
-                    .to_owned()
-            }
-            Obstacle::MountedNosuid(path) => format!(
-                "{path:?} is on a mount with nosuid, where no set-user-ID program has power: \
-                 remount it with suid"
-            ),
-            Obstacle::NoPower(path) => format!(
-                "{path:?} is not set-user-ID root, and has no capability: \
-                 sudo chmod u+s {path:?}, or install the package again"
-            ),
-            Obstacle::BoundingSet => {
-                "in a container? Start that one with --cap-add SETUID --cap-add SETGID".to_owned()
-            }
-            Obstacle::InContainer => format!(
-                "in a container? It does not have the ids that {file} gives you: give it more, or \
-                 take your line out of its {file}"
-            ),
-            Obstacle::NotAllowed => format!("{program} reads another {file} than we have read?"),
-            Obstacle::Overlap => {
-                format!("your ranges in {file} overlap, or hold your own id: mend them")
-            }
-            Obstacle::Unknown => format!("see {program}(1)"),
-        }
-    }
-}
-
-fn bounding_set(status: &str) -> Option<u64> {
-    let hex = status.lines().find_map(|line| line.strip_prefix("CapBnd:"))?;
-    u64::from_str_radix(hex.trim(), 16).ok()
-}
-
-fn is_set_user_id_root(program: &Path) -> bool {
-    fs::metadata(program).is_ok_and(|found| found.mode() & 0o4000 != 0 && found.uid() == 0)
-}
-
-/// Whether a map is that of the machine's first user namespace: all ids, as themselves.
-fn is_of_whole_machine(map: &str) -> bool {
-    map.split_whitespace().eq(["0", "0", "4294967295"])
-}
 
 #[cfg(test)]
 mod tests {
@@ -290,12 +210,5 @@ mod tests {
         assert_eq!(free_behind(text), (400_000, 465_535));
         let many = "me:1:1\n".repeat(1000);
         assert_eq!(ranges_in(&many, Some("me"), 1000).len(), MAX_RANGES);
-    }
-
-    #[test]
-    fn the_whole_machine_is_told_from_a_container() {
-        assert!(is_of_whole_machine("         0          0 4294967295\n"));
-        assert!(!is_of_whole_machine("         0       1000          1\n"));
-        assert_eq!(bounding_set("CapEff:\t0\nCapBnd:\t00000000000000c0\n"), Some(0xc0));
     }
 }
