@@ -12,6 +12,7 @@ mod hostile;
 mod image;
 mod images;
 mod layers;
+mod reading;
 mod real;
 
 use std::process::ExitCode;
@@ -23,5 +24,5 @@ fn main() -> ExitCode {
     let suite = contract::add(Suite::of(&Stage::V7).time_limit(Duration::from_secs(180)));
     let suite =
         [layers::add, images::add, cache::add].into_iter().fold(suite, Suite::short_as_user);
-    [hostile::add, real::add].into_iter().fold(suite, |suite, add| add(suite)).run()
+    [hostile::add, reading::add, real::add].into_iter().fold(suite, |suite, add| add(suite)).run()
 }

@@ -1,17 +1,20 @@
 //! Owner, mode, time and extended attributes of a file: what the archive says, and how it is set.
 
 use super::Unpacker;
+use super::archive::{Entry, number};
+use super::pax::Records;
 use crate::rights::Owners;
 use crate::system_calls::set_xattr;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result};
+use launcher::Advise;
 use launcher::lookup::by_descriptor;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
+use nix::libc::mode_t;
 use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmodat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchownat};
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
@@ -31,40 +34,15 @@ pub(super) struct Attributes {
 }
 
 impl Attributes {
-    pub(super) fn of<R: Read>(entry: &mut tar::Entry<R>) -> Result<Attributes> {
-        let mut attributes = Attributes::of_header(entry.header())?;
-        let Some(extensions) = entry.pax_extensions().context("its PAX header is damaged")? else {
-            return Ok(attributes);
-        };
-        for extension in extensions {
-            let extension = extension.context("its PAX header is damaged")?;
-            let (key, value) = (extension.key_bytes(), extension.value_bytes());
-            if key == b"mtime" {
-                attributes.time = parse_time(value).context("its time is no number")?;
-            } else if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                let is_taken = !NOT_TAKEN.iter().any(|prefix| name.starts_with(prefix.as_bytes()));
-                if is_taken {
-                    attributes.xattrs.push((OsStr::from_bytes(name).to_owned(), value.to_vec()));
-                }
-            }
-            ensure!(!key.starts_with(b"GNU.sparse."), "it is sparse in PAX format, not GNU's");
-        }
-        Ok(attributes)
-    }
-
-    fn of_header(header: &tar::Header) -> Result<Attributes> {
-        let id = |id: std::io::Result<u64>, what| {
-            let id = id.with_context(|| format!("its {what} is no number"))?;
-            u32::try_from(id).map_err(|_| anyhow!("its {what} is {id}, which is too large"))
-        };
-        let mode = header.mode().context("its mode is no number")?;
-        let seconds = header.mtime().context("its time is no number")?;
+    pub(super) fn of(entry: &Entry) -> Result<Attributes> {
+        let header = entry.header().as_old();
+        let mode = number(&header.mode).context("its mode is no number")?;
         Ok(Attributes {
-            owner: id(header.uid(), "owner")?,
-            group: id(header.gid(), "group")?,
-            mode: Mode::from_bits_truncate(mode & 0o7777),
-            time: TimeSpec::new(seconds.cast_signed(), 0),
-            xattrs: Vec::new(),
+            owner: id(entry.number("uid", &header.uid)?, "owner")?,
+            group: id(entry.number("gid", &header.gid)?, "group")?,
+            mode: Mode::from_bits_truncate((mode & 0o7777) as mode_t), // no more than 12 bits
+            time: time(entry)?,
+            xattrs: xattrs(entry.records()),
         })
     }
 }
@@ -82,7 +60,7 @@ impl Unpacker {
         // It is what we have just made: no link that could be followed.
         fchmodat(directory, name, attributes.mode, FchmodatFlags::FollowSymlink)
             .context("cannot set its mode")?;
-        set_xattrs_and_time(directory, name, attributes)
+        self.set_xattrs_and_time(directory, name, attributes)
     }
 
     /// The same for a symbolic link, which has no mode.
@@ -93,7 +71,7 @@ impl Unpacker {
         attributes: &Attributes,
     ) -> Result<()> {
         self.set_owner(directory, name, attributes)?;
-        set_xattrs_and_time(directory, name, attributes)
+        self.set_xattrs_and_time(directory, name, attributes)
     }
 
     fn set_owner(&mut self, at: &OwnedFd, name: &OsStr, attributes: &Attributes) -> Result<()> {
@@ -120,15 +98,63 @@ impl Unpacker {
         };
         given.context("cannot set its owner")
     }
+
+    fn set_xattrs_and_time(
+        &mut self,
+        at: &OwnedFd,
+        name: &OsStr,
+        attributes: &Attributes,
+    ) -> Result<()> {
+        for (attribute, value) in &attributes.xattrs {
+            match set_xattr(&by_descriptor(at).join(name), attribute, value) {
+                Err(errno) if cannot_be_here(errno) => self.left_out.attributes += 1,
+                set => set
+                    .advise(|errno| match errno {
+                        Errno::ENOSPC => "no room: df; or it is too long for this file system",
+                        _ => "",
+                    })
+                    .with_context(|| format!("cannot set its attribute {attribute:?}"))?,
+            }
+        }
+        let time = &attributes.time;
+        utimensat(at, name, time, time, UtimensatFlags::NoFollowSymlink)
+            .context("cannot set its time")
+    }
 }
 
-fn set_xattrs_and_time(at: &OwnedFd, name: &OsStr, attributes: &Attributes) -> Result<()> {
-    for (attribute, value) in &attributes.xattrs {
-        set_xattr(&by_descriptor(at).join(name), attribute, value)
-            .with_context(|| format!("cannot set its attribute {attribute:?}"))?;
-    }
-    let time = &attributes.time;
-    utimensat(at, name, time, time, UtimensatFlags::NoFollowSymlink).context("cannot set its time")
+/// Whether an attribute is one that this file cannot have, on this file system or by this caller:
+/// `trusted.*` and `security.ima` are root's, `user.*` is for files and directories, an access list
+/// may name users that are not mapped. The file is of use without it.
+///
+/// (ENOSPC is none of these: then there is no room for the next file either.)
+fn cannot_be_here(errno: Errno) -> bool {
+    matches!(errno, Errno::EOPNOTSUPP | Errno::EPERM | Errno::EINVAL | Errno::E2BIG | Errno::ERANGE)
+}
+
+/// The number of a user or group. The highest one means none (chown(2)).
+fn id(number: i64, what: &str) -> Result<u32> {
+    let id = u32::try_from(number).ok().filter(|id| *id != u32::MAX);
+    id.with_context(|| format!("its {what} is {number}, which is no number of a user or group"))
+}
+
+/// When the file was changed. Only a PAX header has a fraction.
+fn time(entry: &Entry) -> Result<TimeSpec> {
+    let time = match entry.records().text("mtime") {
+        Some(text) => parse_time(text),
+        None => number(&entry.header().as_old().mtime).map(|seconds| TimeSpec::new(seconds, 0)),
+    };
+    time.context("its time is no number")
+}
+
+/// The attributes that are taken. Of several of one name the last one is set last.
+fn xattrs(records: &Records) -> Vec<(OsString, Vec<u8>)> {
+    let is_taken =
+        |name: &&[u8]| !NOT_TAKEN.iter().any(|prefix| name.starts_with(prefix.as_bytes()));
+    let xattr = |(key, value): (&[u8], &[u8])| {
+        let name = key.strip_prefix(b"SCHILY.xattr.").filter(is_taken)?;
+        Some((OsStr::from_bytes(name).to_owned(), value.to_vec()))
+    };
+    records.iter().filter_map(xattr).collect()
 }
 
 /// Reads seconds with a fraction, such as `-1.5`: that is half a second after -2.

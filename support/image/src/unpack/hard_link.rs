@@ -1,6 +1,7 @@
 //! A hard link: two names of a layer for one file.
 
 use super::Unpacker;
+use super::archive::Entry;
 use super::node::stat;
 use super::paths::relative;
 use crate::lower::is_whiteout;
@@ -10,22 +11,18 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::fstatat;
 use nix::unistd::linkat;
 use std::ffi::OsStr;
-use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 impl Unpacker {
     /// A second name for a file of the same layer. That file may be a symbolic link, which is then
     /// the one that gets the second name, and is not followed.
-    pub(super) fn make_hard_link<R: Read>(
+    pub(super) fn make_hard_link(
         &mut self,
         directory: &OwnedFd,
         name: &OsStr,
-        entry: &tar::Entry<R>,
+        entry: &Entry,
     ) -> Result<()> {
-        let target = entry.link_name_bytes().context("it has no target")?;
-        let target = relative(Path::new(OsStr::from_bytes(&target)))?;
+        let target = relative(entry.target()?)?;
         let cannot = || format!("cannot link it to {target:?} of the same layer");
         let (Some(parent), Some(target_name)) = (target.parent(), target.file_name()) else {
             return Err(Errno::EISDIR).with_context(cannot);
