@@ -16,11 +16,13 @@ mod archive;
 mod attributes;
 mod content;
 mod hard_link;
+mod header;
 mod left_out;
 mod limits;
 mod node;
 mod paths;
 mod pax;
+mod set_attributes;
 mod sparse;
 mod times;
 mod whiteout;
@@ -50,7 +52,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tar::EntryType;
 use times::Filling;
-use whiteout::make_whiteout;
 
 /// More entries than this are in no layer.
 const MAX_ENTRIES: usize = 2_000_000;
@@ -156,18 +157,6 @@ impl Unpacker {
         match kind {
             EntryType::Symlink => self.set_attributes_of_link(&directory, name, &attributes),
             _ => self.set_attributes(&directory, name, &attributes),
-        }
-    }
-
-    /// A device hides what stood under its name, although it is not made.
-    fn leave_out_device(&mut self, directory: &OwnedFd, name: &OsStr) -> Result<()> {
-        self.left_out.devices += 1;
-        match stat(directory, name)? {
-            Some(found) if !is_whiteout(&found) => {
-                self.remove(directory, name)?;
-                make_whiteout(directory, name)
-            }
-            _ => Ok(()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What stands under a name in a directory.
 
-use super::archive::number;
+use super::header::number;
 use anyhow::{Context, Result, ensure};
 use launcher::lookup;
 use nix::sys::stat::{FileStat, makedev};

@@ -3,7 +3,7 @@
 //! GNU tar has written four formats: one in its own headers, and, in PAX headers, 0.0, 0.1 and 1.0
 //! (its manual: "Storing Sparse Files").
 
-use super::archive::{BLOCK, number};
+use super::header::{BLOCK, number};
 use super::pax::Records;
 use anyhow::{Context, Result, bail, ensure};
 use std::io::Read;

@@ -50,6 +50,18 @@ impl Unpacker {
     }
     // ANCHOR_END: white_out
 
+    /// A device hides what stood under its name, although it is not made.
+    pub(super) fn leave_out_device(&mut self, directory: &OwnedFd, name: &OsStr) -> Result<()> {
+        self.left_out.devices += 1;
+        match stat(directory, name)? {
+            Some(found) if !is_whiteout(&found) => {
+                self.remove(directory, name)?;
+                make_whiteout(directory, name)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Lets a directory show nothing of lower layers.
     pub(super) fn make_opaque(&mut self, path: &Path) -> Result<()> {
         let directory = self.open(path).context("cannot open it")?;
@@ -91,7 +103,7 @@ impl Unpacker {
 }
 
 /// mknod(2) allows this one device to everybody.
-pub(super) fn make_whiteout(directory: &OwnedFd, name: &OsStr) -> Result<()> {
+fn make_whiteout(directory: &OwnedFd, name: &OsStr) -> Result<()> {
     mknodat(directory, name, SFlag::S_IFCHR, Mode::empty(), 0).context("cannot make a whiteout")
 }
 
