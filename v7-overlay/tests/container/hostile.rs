@@ -290,11 +290,6 @@ fn archives() -> Vec<(&'static str, Case)> {
             Refused(&["a block of zeros"]),
         ),
         case(
-            "a_long_name_for_nothing",
-            || Archive::new().long_name("name"),
-            Refused(&["before the file"]),
-        ),
-        case(
             "parts_of_a_sparse_file_that_overlap",
             || sparse(&[("GNU.sparse.map", b"0,2,1,2"), ("GNU.sparse.size", b"3")]),
             Refused(&["not in order"]),

@@ -21,6 +21,8 @@ pub fn add(suite: Suite) -> Suite {
         .both("sparse_files_of_every_format", sparse_files_of_every_format)
         .both("any_kind_replaces_any_kind", any_kind_replaces_any_kind)
         .both("what_replaced_a_file_hides_all_below", what_replaced_a_file_hides_all_below)
+        .user("a_device_that_is_left_out", left_out_devices)
+        .both("an_archive_may_end_early", an_archive_may_end_early)
         .both("notes_of_aufs_are_passed_over", notes_of_aufs_are_passed_over)
         .both("attributes_that_cannot_be_set", attributes_that_cannot_be_set)
         .both("a_directory_keeps_its_time", a_directory_keeps_its_time)
@@ -149,14 +151,21 @@ fn names_of_every_format(host: &Host) {
         *header = bytes;
     };
     let hundred = "h".repeat(100); // without a zero byte
+    let mut cut = header("././@LongLink", EntryType::GNULongName);
+    cut.set_size(7);
     let layer = file("ustar", ustar)
         .raw(&file("oldest", oldest).without_end())
         .raw(&file(&hundred, |_| {}).without_end())
         .pax(&[("path", b"of-pax")])
         .long_name("of-gnu")
-        .file("of-the-header", "");
+        .file("of-the-header", "")
+        .entry(&cut, b"of-x\0yz")
+        .file("of-the-header", "")
+        .long_name("no")
+        .long_name("")
+        .file("of-the-end", "");
     let script = format!("ls -d /prefix/ustar /oldest /{hundred} /of-*");
-    let expected = format!("/{hundred}\n/of-gnu\n/oldest\n/prefix/ustar\n");
+    let expected = format!("/{hundred}\n/of-gnu\n/of-the-end\n/of-x\n/oldest\n/prefix/ustar\n");
     assert_eq!(prints(host, vec![layer], &script), expected);
 }
 
@@ -235,6 +244,35 @@ fn what_replaced_a_file_hides_all_below(host: &Host) {
     assert_eq!(prints(host, vec![lower(), upper], "find /d /e /f"), "/d\n/d/new\n/e\n/f\n");
 }
 
+fn left_out_devices(host: &Host) {
+    let lower = Archive::new().directory("d/").file("d/old", "").file("f", "");
+    let upper = Archive::new()
+        .directory("d/")
+        .device("d", EntryType::Block, 7, 0)
+        .file("f", "")
+        .device("f", EntryType::Char, 1, 3)
+        .hard_link("second", "f")
+        .file("new", "");
+    let image = image(host, vec![lower, upper]);
+    let script = "ls -d /d /f /second /new 2>/dev/null; true";
+    let run = host.run(["--net", "none", "--image", image.str(), "sh", "-c", script]);
+    assert_eq!(run.text(), "/new\n");
+    assert!(run.stderr.contains("device nodes left out: 3\n"), "{run:?}");
+}
+
+/// Without blocks of zeros, without what fills the last block, after a header for nothing.
+fn an_archive_may_end_early(host: &Host) {
+    let start = || Archive::new().file("f", "found\n");
+    let whole = start().without_end();
+    let for_nothing = start().pax(&[("path", b"x")]).long_name("x").without_end();
+    for archive in [&whole[..], &whole[..512 + 6], &for_nothing] {
+        let layers = [base(host).finish(), archive.to_vec()];
+        let image = layout(&host.dir(&format!("early{}", archive.len())), &layers, &json!({}));
+        let run = host.run(["--net", "none", "--image", image.str(), "/bin/cat", "/f"]);
+        assert_eq!(run.text(), "found\n");
+    }
+}
+
 fn notes_of_aufs_are_passed_over(host: &Host) {
     let layer = Archive::new()
         .file(".wh..wh.aufs", "")
@@ -261,12 +299,15 @@ fn attributes_that_cannot_be_set(host: &Host) {
     ]
     .concat();
     let note = ("SCHILY.xattr.user.note", &b"x"[..]);
+    let none = ("SCHILY.xattr.user.note", &b""[..]); // pax(1): an empty value is none
     let mut link = header("link", EntryType::Symlink);
     link.set_link_name_literal("target").unwrap();
     let layer = Archive::new()
         .pax(&[note])
         .entry(&link, b"")
         .pax(&[note])
+        .entry(&header("fifo", EntryType::Fifo), b"")
+        .pax(&[note, none])
         .entry(&header("fifo", EntryType::Fifo), b"")
         .pax(&[("SCHILY.xattr.nosuch.name", b"x"), note])
         .file("file", "")

@@ -76,17 +76,15 @@ impl<R: Read> Archive<R> {
     fn read_entry(&mut self) -> Result<Option<Entry>> {
         let mut records = Records::default();
         let (mut long_path, mut long_target) = (None, None);
-        let mut is_first = true;
         while let Some(header) = self.read_header()? {
-            is_first = false;
             self.set_size(number(&header.as_old().size).context("its size is no number")?)?;
             match header.entry_type() {
                 EntryType::XHeader => records = Records::parse(self.read_all()?)?,
-                EntryType::GNULongName => long_path = Some(self.read_text()?),
-                EntryType::GNULongLink => long_target = Some(self.read_text()?),
+                EntryType::GNULongName => long_path = self.read_text()?,
+                EntryType::GNULongLink => long_target = self.read_text()?,
                 EntryType::XGlobalHeader => {
                     // Such as git writes, with a comment. Nobody who reads layers heeds them.
-                    self.read_all()?;
+                    Records::parse(self.read_all()?)?;
                     records = Records::default();
                 }
                 _ => {
@@ -97,7 +95,6 @@ impl<R: Read> Archive<R> {
                 }
             }
         }
-        ensure!(is_first, "it ends before the file that it has a long name or a PAX header for");
         Ok(None)
     }
 
@@ -137,7 +134,8 @@ impl<R: Read> Archive<R> {
             Some(size) => size,
             None => number(&entry.header.as_old().size).context("its size is no number")?,
         };
-        self.set_size(if has_content(entry.kind()) { size } else { 0 })?;
+        let has_content = has_content(entry.header.entry_type()) && !entry.is_old_directory();
+        self.set_size(if has_content { size } else { 0 })?;
         entry.map = match entry.kind() {
             EntryType::GNUSparse => {
                 Some(Map::of_gnu(&entry.header, |block| match self.read_block(block)? {
@@ -166,18 +164,21 @@ impl<R: Read> Archive<R> {
         Ok(content)
     }
 
-    /// The same for a text, which ends at the first zero byte.
-    fn read_text(&mut self) -> Result<Vec<u8>> {
+    /// The same for a text, which ends at the first zero byte; `None` if it is empty.
+    fn read_text(&mut self) -> Result<Option<Vec<u8>>> {
         let mut text = self.read_all()?;
         text.truncate(until_zero(&text).len());
-        Ok(text)
+        Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
+    /// Skips what was not read of the content. (What fills its last block may be missing at the
+    /// end.)
     fn skip_content(&mut self) -> Result<()> {
-        let rest = self.content + self.padding;
+        let (content, padding) = (self.content, self.padding);
         (self.content, self.padding) = (0, 0);
-        let skipped = io::copy(&mut self.reader.by_ref().take(rest), &mut io::sink())?;
-        ensure!(skipped == rest, "it ends in the middle of a file");
+        let mut skip = |length| io::copy(&mut self.reader.by_ref().take(length), &mut io::sink());
+        ensure!(skip(content)? == content, "it ends in the middle of a file");
+        skip(padding)?;
         Ok(())
     }
 }
@@ -191,16 +192,23 @@ impl<R: Read> Read for Archive<R> {
 }
 
 impl Entry {
-    /// What kind of file it is.
+    /// What kind of file it is. A name that ends in a slash is a directory's.
     pub(super) fn kind(&self) -> EntryType {
-        // As the oldest tar programs wrote a directory.
-        let is_old_directory = self.header.as_old().linkflag == [0] && self.path().ends_with(b"/");
-        if is_old_directory { EntryType::Directory } else { self.header.entry_type() }
+        match self.header.entry_type() {
+            EntryType::Regular if self.path().ends_with(b"/") => EntryType::Directory,
+            kind => kind,
+        }
+    }
+
+    /// Whether it is a directory as the oldest tar programs wrote one: these had no other way.
+    fn is_old_directory(&self) -> bool {
+        self.header.as_old().linkflag == [0] && self.kind() == EntryType::Directory
     }
 
     /// Its path, as it stands there.
     pub(super) fn path(&self) -> Cow<'_, [u8]> {
-        let in_records = || self.records.text("GNU.sparse.name").or(self.records.text("path"));
+        let of_sparse = self.map.as_ref().and_then(|_| self.records.text("GNU.sparse.name"));
+        let in_records = || of_sparse.or_else(|| self.records.text("path"));
         match self.long_path.as_deref().or_else(in_records) {
             Some(path) => Cow::Borrowed(path),
             None => path_in(&self.header),

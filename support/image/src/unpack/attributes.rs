@@ -3,10 +3,11 @@
 use super::archive::Entry;
 use super::header::number;
 use super::pax::Records;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::libc::mode_t;
 use nix::sys::stat::Mode;
 use nix::sys::time::TimeSpec;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
@@ -22,7 +23,7 @@ pub(super) struct Attributes {
     pub(super) group: u32,
     pub(super) mode: Mode,
     pub(super) time: TimeSpec,
-    pub(super) xattrs: Vec<(OsString, Vec<u8>)>,
+    pub(super) xattrs: BTreeMap<OsString, Vec<u8>>,
 }
 
 impl Attributes {
@@ -47,6 +48,10 @@ fn id(number: i64, what: &str) -> Result<u32> {
 
 /// When the file was changed. Only a PAX header has a fraction.
 fn time(entry: &Entry) -> Result<TimeSpec> {
+    for unused in ["atime", "ctime"] {
+        let text = entry.records().text(unused);
+        ensure!(text.is_none_or(|text| parse_time(text).is_some()), "its {unused} is no number");
+    }
     let time = match entry.records().text("mtime") {
         Some(text) => parse_time(text),
         None => number(&entry.header().as_old().mtime).map(|seconds| TimeSpec::new(seconds, 0)),
@@ -54,15 +59,18 @@ fn time(entry: &Entry) -> Result<TimeSpec> {
     time.context("its time is no number")
 }
 
-/// The attributes that are taken. Of several of one name the last one is set last.
-fn xattrs(records: &Records) -> Vec<(OsString, Vec<u8>)> {
+/// The attributes that are taken. Of several of one name the last one counts, and says with an
+/// empty value that there is none.
+fn xattrs(records: &Records) -> BTreeMap<OsString, Vec<u8>> {
     let is_taken =
         |name: &&[u8]| !NOT_TAKEN.iter().any(|prefix| name.starts_with(prefix.as_bytes()));
     let xattr = |(key, value): (&[u8], &[u8])| {
         let name = key.strip_prefix(b"SCHILY.xattr.").filter(is_taken)?;
         Some((OsStr::from_bytes(name).to_owned(), value.to_vec()))
     };
-    records.iter().filter_map(xattr).collect()
+    let mut xattrs: BTreeMap<_, _> = records.iter().filter_map(xattr).collect();
+    xattrs.retain(|_, value| !value.is_empty());
+    xattrs
 }
 
 /// Reads seconds with a fraction, such as `-1.5`: that is half a second after -2.

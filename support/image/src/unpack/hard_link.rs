@@ -8,7 +8,6 @@ use crate::lower::is_whiteout;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
-use nix::sys::stat::fstatat;
 use nix::unistd::linkat;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -28,11 +27,12 @@ impl Unpacker {
             return Err(Errno::EISDIR).with_context(cannot);
         };
         let from = self.open(parent).with_context(cannot)?;
-        let of_target =
-            fstatat(&from, target_name, AtFlags::AT_SYMLINK_NOFOLLOW).with_context(cannot)?;
-        if is_whiteout(&of_target) {
-            return Err(Errno::ENOENT).with_context(cannot);
-        }
+        let of_target = match stat(&from, target_name)? {
+            Some(found) if !is_whiteout(&found) => found,
+            // A second name for a device that was left out.
+            _ if self.left_out.devices > 0 => return self.leave_out_device(directory, name),
+            _ => return Err(Errno::ENOENT).with_context(cannot),
+        };
         if stat(directory, name)?.is_some_and(|found| found.st_ino == of_target.st_ino) {
             return Ok(()); // it is there already
         }

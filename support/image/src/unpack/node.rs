@@ -16,10 +16,12 @@ pub(super) fn stat(directory: impl AsFd, name: &OsStr) -> Result<Option<FileStat
 
 /// The number of the device that an entry of an archive is about.
 pub(super) fn device_number(header: &tar::Header, kind: EntryType) -> Result<u64> {
-    // In ustar and in GNU's format at the same place; the oldest format had no devices.
+    // In ustar and in GNU's format at the same place; the oldest format has no such fields.
     let bytes = header.as_bytes();
-    ensure!(bytes[257..].starts_with(b"ustar"), "it has no device number");
-    let (major, minor) = (&bytes[329..337], &bytes[337..345]);
+    let (major, minor) = match bytes[257..].starts_with(b"ustar") {
+        true => (&bytes[329..337], &bytes[337..345]),
+        false => (&[][..], &[][..]),
+    };
     let part = |field: &[u8]| number(field).and_then(|number| u32::try_from(number).ok());
     let part = |field| part(field).context("it has no device number").map(u64::from);
     let (major, minor) = (part(major)?, part(minor)?);

@@ -50,7 +50,7 @@ impl Unpacker {
     }
     // ANCHOR_END: white_out
 
-    /// A device hides what stood under its name, although it is not made.
+    /// A device that is not made. It hides what this layer had under its name, and what that hid.
     pub(super) fn leave_out_device(&mut self, directory: &OwnedFd, name: &OsStr) -> Result<()> {
         self.left_out.devices += 1;
         match stat(directory, name)? {
