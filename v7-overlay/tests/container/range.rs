@@ -171,9 +171,9 @@ fn why_newuidmap_fails(host: &Host) {
     host.write_subordinate_ids("subuid", "learner:500:65536\n");
     let said = refusal(host, |_| ());
     assert!(said.contains("Invalid argument") && said.contains("overlap"), "{said}");
-    host.write_subordinate_ids("subuid", "somebody:500:65536\nlearner:x:y\n");
+    host.write_subordinate_ids("subuid", "somebody:100000:65536\nlearner:x:y\n");
     let said = refusal(host, |_| ());
-    let way = "sudo usermod --add-subuids 165536-231071 --add-subgids 165536-231071 learner";
+    let way = "sudo usermod --add-subuids 165536-231071 --add-subgids 165536-231071 $USER";
     assert!(said.contains("give you no ids") && said.contains(way), "{said}");
     host.give_subordinate_ids();
     let copy = host.dir("programs").join("newuidmap");
