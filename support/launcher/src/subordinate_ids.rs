@@ -151,8 +151,11 @@ impl Mapper {
     pub(crate) fn map(mut self) -> Result<()> {
         self.go.write_all(b"!").context("cannot write to a pipe")?;
         let failure = self.report.read()?;
-        self.child.wait()?;
-        failure.map_or(Ok(()), |failure| Err(failure.into()))
+        match (self.child.wait()?, failure) {
+            (0, None) => Ok(()),
+            (_, Some(failure)) => Err(failure.into()),
+            (status, None) => bail!("the process that maps more ids has failed ({status})"),
+        }
     }
 }
 
