@@ -2,7 +2,7 @@
 
 use crate::arguments::OverlayArgs;
 use anyhow::{Context, Result, anyhow};
-use image::cache;
+use image::cache::{self, Unpacked};
 use image::rights::Rights;
 use image::{ContainerConfig, Image};
 use launcher::Caller;
@@ -63,13 +63,17 @@ impl Layers {
         }
     }
 
-    /// The layers as directories, the first one on top.
-    pub(crate) fn directories(&self, rights: &Rights, max_size: u64) -> Result<Vec<PathBuf>> {
+    /// The layers as directories.
+    pub(crate) fn directories(&self, rights: &Rights, max_size: u64) -> Result<Unpacked> {
         match &self.source {
             Source::Image(image) => {
                 cache::unpacked(image, &self.cache("layers")?, rights, max_size)
             }
-            Source::Directories(directories) => Ok(directories.clone()),
+            Source::Directories(directories) => {
+                let layers = directories.clone();
+                let root = layers.first().cloned().unwrap_or_default();
+                Ok(Unpacked { layers, root })
+            }
         }
     }
 }

@@ -9,17 +9,23 @@
 //! (The tar crate could unpack too, but not a layer: it leaves out devices and FIFOs and refuses
 //! absolute links.)
 //!
-//! However many entries an archive has, nothing is kept in memory of them. What has to be known
-//! later of a directory is written on it.
+//! However many entries an archive has, nothing is kept in memory of them but what is said in
+//! [`Needs`], which has a limit.
+//!
+//! A layer speaks of what is in lower ones, too: it puts a file into a directory of theirs without
+//! an entry for that directory, or goes through a link of theirs. Unpacked alone it tells what it
+//! needs of them; unpacked [over](Unpacker::over) them it has it.
 
 mod archive;
 mod attributes;
+mod below;
 mod content;
 mod hard_link;
 mod header;
 mod left_out;
 mod limits;
 mod node;
+mod parents;
 mod paths;
 mod pax;
 mod set_attributes;
@@ -27,10 +33,11 @@ mod sparse;
 mod times;
 mod whiteout;
 
+pub use below::Needs;
 pub use left_out::LeftOut;
 pub use limits::Allowance;
 
-use crate::lower::is_whiteout;
+use crate::lower::Lower;
 use crate::rights::{Owners, Rights};
 use anyhow::{Context, Result, bail, ensure};
 use archive::{Archive, Entry};
@@ -39,10 +46,10 @@ use launcher::lookup::{by_descriptor, is_directory, open_in};
 use launcher::remove_tree;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag, openat};
-use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, mkdirat, mknodat};
+use nix::sys::stat::{Mode, SFlag, mkdirat, mknodat};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use node::{device_number, stat};
-use paths::{check_depth, check_whiteouts, is_of_aufs, relative};
+use paths::{check_whiteouts, is_of_aufs, relative};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions};
 use std::io::Read;
@@ -58,8 +65,11 @@ const MAX_ENTRIES: usize = 2_000_000;
 
 /// A directory that is being filled from the archive of a layer.
 #[derive(Debug)]
-pub struct Unpacker {
+pub struct Unpacker<'a> {
     root: OwnedFd,
+    /// The lower layers, if it is to be unpacked over them.
+    lower: Option<Lower<'a>>,
+    needs: Needs,
     rights: Rights,
     allowance: Allowance,
     /// The directory of the last entry: that of the next one is often the same.
@@ -70,12 +80,14 @@ pub struct Unpacker {
     left_out: LeftOut,
 }
 
-impl Unpacker {
+impl<'a> Unpacker<'a> {
     /// Fills `root`, an empty directory. Without the machine's root there are no device nodes, and
     /// what belongs to others than the user namespace knows belongs to its root.
-    pub fn new(root: OwnedFd, rights: &Rights, allowance: Allowance) -> Unpacker {
+    pub fn new(root: OwnedFd, rights: &Rights, allowance: Allowance) -> Unpacker<'a> {
         Unpacker {
             root,
+            lower: None,
+            needs: Needs::default(),
             rights: rights.clone(),
             allowance,
             last: None,
@@ -86,12 +98,17 @@ impl Unpacker {
         }
     }
 
+    /// Unpacks it over these layers: what it needs of them is repeated in it.
+    pub fn over(self, lower: Lower<'a>) -> Unpacker<'a> {
+        Unpacker { lower: Some(lower), ..self }
+    }
+
     // ANCHOR: unpack
-    /// Unpacks a whole archive. Returns what could not be made.
+    /// Unpacks a whole archive. Returns what could not be made, and what it needs of lower layers.
     ///
     /// # Errors
     /// What is wrong with which entry; the directory is of no use then.
-    pub fn unpack<R: Read>(mut self, archive: R) -> Result<LeftOut> {
+    pub fn unpack<R: Read>(mut self, archive: R) -> Result<(LeftOut, Needs)> {
         let mut archive = Archive::new(archive, self.allowance.clone());
         for count in 0.. {
             ensure!(count < MAX_ENTRIES, "it has more than {MAX_ENTRIES} entries");
@@ -102,7 +119,7 @@ impl Unpacker {
         }
         archive.finish()?;
         self.finish()?;
-        Ok(self.left_out)
+        Ok((self.left_out, self.needs))
     }
     // ANCHOR_END: unpack
 
@@ -160,23 +177,6 @@ impl Unpacker {
         }
     }
 
-    /// Opens the directory of an entry, and makes what is missing of it.
-    fn open_parent(&mut self, path: &Path) -> Result<OwnedFd> {
-        if let Some((last, directory)) = &self.last
-            && last == path
-        {
-            return copy_of(directory);
-        }
-        self.leave_last()?;
-        let directory = match self.open(path) {
-            Err(Errno::ENOENT | Errno::ENOTDIR) => self.make_parents(path)?,
-            result => result.context("cannot open its directory")?,
-        };
-        check_depth(&directory)?;
-        self.last = Some((path.to_owned(), Filling::begin(copy_of(&directory)?)?));
-        Ok(directory)
-    }
-
     /// Nothing more comes into the directory of the last entry, for now.
     fn leave_last(&mut self) -> Result<()> {
         match self.last.take() {
@@ -195,32 +195,10 @@ impl Unpacker {
     }
     // ANCHOR_END: open
 
-    /// Makes the directories that a path implies, where the archive has no entry for them. They
-    /// are marked: it says nothing about their attributes.
-    fn make_parents(&mut self, path: &Path) -> Result<OwnedFd> {
-        let mut so_far = PathBuf::new();
-        let what = "cannot make its directory";
-        let mut directory = self.open(&so_far).context(what)?;
-        for name in path {
-            so_far.push(name);
-            let is_free = stat(&directory, name)?.is_none_or(|found| is_whiteout(&found));
-            if is_free {
-                let filling = Filling::begin(copy_of(&directory)?)?;
-                self.make_directory(&directory, &so_far, name)?;
-                filling.end()?;
-                let mode = Mode::from_bits_truncate(0o755);
-                fchmodat(&directory, name, mode, FchmodatFlags::FollowSymlink).context(what)?;
-                self.rights.xattrs.mark_implied(&by_descriptor(&directory).join(name), true)?;
-            }
-            directory = self.open(&so_far).context(what)?;
-        }
-        Ok(directory)
-    }
-
     fn make_directory(&mut self, directory: &OwnedFd, path: &Path, name: &OsStr) -> Result<()> {
         let found = stat(directory, name)?;
         if found.as_ref().is_some_and(is_directory) {
-            return self.rights.xattrs.mark_implied(&by_descriptor(directory).join(name), false);
+            return Ok(());
         }
         self.make(directory, name, |directory| mkdirat(directory, name, Mode::S_IRWXU))?;
         match found {
@@ -277,10 +255,11 @@ impl Unpacker {
         if self.has_root {
             return Ok(());
         }
-        let root = by_descriptor(&self.root).join(".");
         // Whoever calls us may have a umask.
+        let root = by_descriptor(&self.root).join(".");
         fs::set_permissions(&root, Permissions::from_mode(0o755)).context("cannot set its mode")?;
-        self.rights.xattrs.mark_implied(&root, true)
+        self.needs.implies(Path::new(""));
+        Ok(())
     }
 
     fn set_attributes_of_directory(&mut self, path: &Path, attributes: &Attributes) -> Result<()> {

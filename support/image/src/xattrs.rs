@@ -47,36 +47,6 @@ impl Xattrs {
     pub fn is_opaque(self, directory: &Path) -> nix::Result<bool> {
         is_yes(directory, self.opaque())
     }
-
-    /// The mark of a directory that a layer has no entry for, only for what is in it. It is ours:
-    /// overlayfs does not heed it. But it hides it from containers, as all of this name.
-    fn implied(self) -> &'static str {
-        match self {
-            Xattrs::Trusted => "trusted.overlay.implied",
-            Xattrs::User => "user.overlay.implied",
-        }
-    }
-
-    /// Marks a directory as one that is only implied, or as one that is not.
-    pub(crate) fn mark_implied(self, directory: &Path, is_implied: bool) -> Result<()> {
-        let marked = match is_yes(directory, self.implied()) {
-            Ok(is_marked) if is_marked == is_implied => Ok(()),
-            Ok(_) if is_implied => set_xattr(directory, self.implied().as_ref(), b"y"),
-            Ok(_) => set_xattr(directory, self.implied().as_ref(), b"n"),
-            failed => failed.map(drop),
-        };
-        match marked {
-            // Then there are no opaque directories either: see `is_opaque`.
-            Err(Errno::EOPNOTSUPP) => Ok(()),
-            marked => marked.context("cannot mark a directory"),
-        }
-    }
-
-    /// Whether a directory is marked as one that is only implied.
-    #[expect(dead_code, reason = "the next commit asks")]
-    pub(crate) fn is_implied(self, directory: &Path) -> nix::Result<bool> {
-        is_yes(directory, self.implied())
-    }
 }
 
 /// Whether an attribute is there, and says yes.

@@ -3,6 +3,7 @@
 use super::archive::Entry;
 use super::header::number;
 use super::pax::Records;
+use crate::attributes::NOT_TAKEN;
 use anyhow::{Context, Result, ensure};
 use nix::libc::mode_t;
 use nix::sys::stat::Mode;
@@ -10,11 +11,6 @@ use nix::sys::time::TimeSpec;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-
-/// Attributes that say something about the machine where the layer was made, or that would change
-/// what overlayfs does with it.
-const NOT_TAKEN: [&str; 4] =
-    ["trusted.overlay.", "user.overlay.", "security.selinux", "system.nfs4_acl"];
 
 /// Owner, mode, time and extended attributes of an entry.
 #[derive(Debug)]

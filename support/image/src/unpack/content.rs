@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 
-impl Unpacker {
+impl Unpacker<'_> {
     /// Writes what the archive has for a new file. The holes of a sparse one stay holes.
     pub(super) fn fill<R: Read>(
         &mut self,

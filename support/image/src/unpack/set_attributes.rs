@@ -14,7 +14,7 @@ use nix::unistd::{Gid, Uid, fchownat};
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 
-impl Unpacker {
+impl Unpacker<'_> {
     /// Sets them on what has been made under `name` and is no link.
     pub(super) fn set_attributes(
         &mut self,

@@ -25,7 +25,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-impl Unpacker {
+impl Unpacker<'_> {
     // ANCHOR: white_out
     /// Deletes `name` of lower layers in `parent`.
     pub(super) fn white_out(&mut self, parent: &Path, name: &OsStr) -> Result<()> {
@@ -43,6 +43,8 @@ impl Unpacker {
             opened => opened?,
         };
         match stat(&directory, name)? {
+            // In a directory that lower layers do not have, overlayfs would list the whiteout.
+            None if !self.is_below(&directory, name)? => Ok(()),
             None => make_whiteout(&directory, name),
             Some(found) if is_directory(&found) => self.make_opaque(&parent.join(name)),
             Some(_) => Ok(()), // a file of this layer hides the one below it anyway
@@ -50,15 +52,32 @@ impl Unpacker {
     }
     // ANCHOR_END: white_out
 
-    /// A device that is not made. It hides what this layer had under its name, and what that hid.
+    /// A device that is not made. It hides what stood under its name, and what lower layers have.
     pub(super) fn leave_out_device(&mut self, directory: &OwnedFd, name: &OsStr) -> Result<()> {
         self.left_out.devices += 1;
         match stat(directory, name)? {
-            Some(found) if !is_whiteout(&found) => {
-                self.remove(directory, name)?;
-                make_whiteout(directory, name)
+            Some(found) if is_whiteout(&found) => return Ok(()),
+            Some(_) => self.remove(directory, name)?,
+            None => {}
+        }
+        let place = self.place_of(directory)?.join(name);
+        match &self.lower {
+            Some(lower) if lower.look_up(&place)?.is_some() => make_whiteout(directory, name),
+            Some(_) => Ok(()),
+            None => {
+                self.needs.hides(&place);
+                Ok(())
             }
-            _ => Ok(()),
+        }
+    }
+
+    /// Whether lower layers have this, as far as one knows.
+    fn is_below(&mut self, directory: &OwnedFd, name: &OsStr) -> Result<bool> {
+        let place = self.place_of(directory)?;
+        self.needs.deletes_in(&place);
+        match &self.lower {
+            Some(lower) => Ok(lower.look_up(&place.join(name))?.is_some()),
+            None => Ok(true),
         }
     }
 
