@@ -84,12 +84,13 @@ impl Overlay {
     /// EINVAL if the upper directory is on a file system that cannot be one.
     pub fn mount(&self) -> Result<Mount> {
         let layers = self.lower.iter().map(|layer| open(layer)).collect::<Result<Vec<_>>>()?;
-        let on_disk = self.upper.open_on_disk(&self.root, &self.rights)?;
+        let root = open(&self.root)?;
+        let on_disk = self.upper.open_on_disk(&root, &self.rights)?;
         let tmpfs = mount_tmpfs(&layers[0])?; // create() has refused an overlay without layers
         let directory = by_descriptor(&tmpfs);
         let (upper, work) = match on_disk {
             Some(on_disk) => on_disk,
-            None => self.upper.make_in(&directory, &self.root, &self.rights)?,
+            None => self.upper.make_in(&directory, &root, &self.rights)?,
         };
         let merged = directory.join("merged");
         fs::create_dir(&merged).context("cannot make a mount point")?;

@@ -11,7 +11,8 @@ use image::xattrs::{Xattrs, tmpfs_has_user_attributes};
 use launcher::command_line::{note, tell_left_behind};
 use launcher::handover::{receive_descriptor, send_descriptor};
 use launcher::locked_directory::{Attempt, LockedDirectory};
-use launcher::{Advise, lookup, remove_tree};
+use launcher::lookup::{self, by_descriptor};
+use launcher::{Advise, remove_tree};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::statfs::{FsType, statfs};
@@ -82,7 +83,7 @@ impl Upper {
     /// memory.
     pub(crate) fn open_on_disk(
         &self,
-        root: &Path,
+        root: &File,
         rights: &Rights,
     ) -> Result<Option<(File, File)>> {
         match &self.storage {
@@ -104,14 +105,14 @@ impl Upper {
     pub(crate) fn make_in(
         &self,
         directory: &Path,
-        root: &Path,
+        root: &File,
         rights: &Rights,
     ) -> Result<(File, File)> {
         let (upper, work) = (directory.join("upper"), directory.join("work"));
         fs::create_dir(&upper)
             .and_then(|()| fs::create_dir(&work))
             .with_context(|| format!("cannot make {upper:?}"))?;
-        copy_attributes(root, &upper, rights)?;
+        copy_attributes(&by_descriptor(root).join("."), &upper, rights)?;
         let opened = File::open(&upper).context("cannot open the upper directory")?;
         if let Some((_, child)) = &self.handover {
             send_descriptor(child, &opened).context("cannot hand over the upper directory")?;

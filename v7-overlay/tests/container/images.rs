@@ -379,7 +379,8 @@ fn attributes_are_kept(host: &Host) {
 /// The directory of the layer that was unpacked last.
 fn top_layer(host: &Host) -> PathBuf {
     let entries = fs::read_dir(host.cache().join("layers")).unwrap();
-    entries.map(|entry| entry.unwrap().path()).find(|layer| layer.join("capable").exists()).unwrap()
+    let trees = entries.map(|entry| entry.unwrap().path().join("tree"));
+    trees.into_iter().find(|tree| tree.join("capable").exists()).unwrap()
 }
 
 /// Names and values, sorted.

@@ -7,6 +7,7 @@
 )]
 
 mod archive;
+mod below;
 mod cache;
 mod hostile;
 mod image;
@@ -23,7 +24,7 @@ use testbed::{Stage, Suite, contract};
 
 fn main() -> ExitCode {
     let suite = contract::add(Suite::of(&Stage::V7).time_limit(Duration::from_secs(180)));
-    let suite = [layers::add, images::add, cache::add, range::add]
+    let suite = [layers::add, images::add, below::add, cache::add, range::add]
         .into_iter()
         .fold(suite, Suite::short_as_user);
     [hostile::add, reading::add, real::add].into_iter().fold(suite, |suite, add| add(suite)).run()
