@@ -2,8 +2,8 @@
 //! is there complete or not at all.
 //!
 //! What is made in `NAME.unfinished`, which is locked meanwhile, is renamed when it is complete and
-//! all checksums are right. Whoever wants the same waits for the lock. A lock goes with its process,
-//! however that ends: an unfinished directory without one is a dead process's.
+//! all checksums are right. Whoever wants the same waits for the lock. A lock goes with its
+//! process, however that ends: an unfinished directory without one is a dead process's.
 //!
 //! | | |
 //! |---|---|
@@ -16,6 +16,7 @@ mod chain;
 mod once;
 mod pieces;
 
+pub use chain::Unpacked;
 pub use once::{make_closed, remove_dead};
 
 use crate::digest::{Digest, Digesting};
@@ -24,7 +25,7 @@ use crate::lower::Lower;
 use crate::rights::Rights;
 use crate::unpack::{Allowance, LeftOut, Needs, Unpacker};
 use anyhow::{Context, Result, anyhow};
-use chain::Chain;
+use chain::{Chain, TREE};
 use indicatif::{ProgressBar, ProgressStyle};
 use launcher::signals::check_not_asked_to_end;
 use nix::sched::{CpuSet, sched_getaffinity};
@@ -35,12 +36,9 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
-
-/// The files of a layer, in its directory in the cache.
-const TREE: &str = "tree";
 
 /// What a layer says about those below it. It is there if all of the layer is: rm(1) without root
 /// takes this file, and not what belongs to a range of ids.
@@ -48,16 +46,6 @@ const NEEDS: &str = "needs";
 
 /// From this many bytes on, progress is shown.
 const WORTH_A_BAR: u64 = 8 << 20;
-
-/// An image as directories.
-#[derive(Debug)]
-pub struct Unpacked {
-    /// Its layers, the first one on top.
-    pub layers: Vec<PathBuf>,
-    /// The one of them whose root directory is that of the image: not every layer has an entry for
-    /// its own.
-    pub root: PathBuf,
-}
 
 /// The layers of an image below `cache`.
 ///
@@ -125,7 +113,7 @@ impl Unpacking<'_> {
         let left_out = thread::scope(|scope| {
             let threads = (0..processors.min(missing.len())).map(|_| start(scope, work));
             let threads = threads.collect::<Result<Vec<_>>>().inspect_err(|_| {
-                next.store(missing.len(), Ordering::Relaxed); // those that run need not begin another
+                next.store(missing.len(), Ordering::Relaxed);
             })?;
             threads.into_iter().map(|thread| join(thread.join())).sum()
         });
@@ -134,9 +122,9 @@ impl Unpacking<'_> {
     }
 
     // ANCHOR: all_over
-    /// Goes up from the lowest layer. One that would be another over those below it is unpacked once
-    /// more, under a name that it has over these only. Returns the names, the first one on top, and
-    /// the one with the root directory.
+    /// Goes up from the lowest layer. One that would be another over those below it is unpacked
+    /// once more, under a name that it has over these only. Returns the names, the first one on
+    /// top, and the one with the root directory.
     fn all_over(&self, layers: &[&Layer], max_size: u64) -> Result<(Vec<String>, String, LeftOut)> {
         let (mut names, mut paths) = (Vec::new(), Vec::new());
         let (mut root, mut left_out) = (None, LeftOut::default());

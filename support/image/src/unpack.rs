@@ -24,6 +24,7 @@ mod hard_link;
 mod header;
 mod left_out;
 mod limits;
+mod needs;
 mod node;
 mod parents;
 mod paths;
@@ -33,9 +34,9 @@ mod sparse;
 mod times;
 mod whiteout;
 
-pub use below::Needs;
 pub use left_out::LeftOut;
 pub use limits::Allowance;
+pub use needs::Needs;
 
 use crate::lower::Lower;
 use crate::rights::{Owners, Rights};

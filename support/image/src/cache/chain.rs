@@ -1,7 +1,6 @@
 //! Which directories in the cache an image is made of: found out once.
 
 use super::once::make_once;
-use super::{TREE, Unpacked};
 use crate::digest::Digest;
 use crate::image::Layer;
 use crate::rights::Rights;
@@ -9,7 +8,20 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The files of a layer, in its directory in the cache.
+pub(super) const TREE: &str = "tree";
+
+/// An image as directories.
+#[derive(Debug)]
+pub struct Unpacked {
+    /// Its layers, the first one on top.
+    pub layers: Vec<PathBuf>,
+    /// The one of them whose root directory is that of the image: not every layer has an entry for
+    /// its own.
+    pub root: PathBuf,
+}
 
 /// The file with the names of the directories, one on a line: that of the root directory, then the
 /// layers, the first one on top.
