@@ -14,6 +14,7 @@ use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use launcher::command_line::note;
+use launcher::directories::refuse_strangers;
 use launcher::locked_directory::{LockedDirectory, without_owner};
 use launcher::signals::check_not_asked_to_end;
 use launcher::{Advise, remove_tree};
@@ -44,6 +45,7 @@ pub fn unpacked(
     xattrs: Xattrs,
     max_size: u64,
 ) -> Result<Vec<PathBuf>> {
+    refuse_strangers(cache)?;
     let path_of = |layer: &Layer| cache.join(name_of(layer, xattrs));
     // The same layer can be in an image twice: what is on top hides the copy below it.
     let mut seen = BTreeSet::new();
