@@ -20,7 +20,7 @@ pub struct Layers {
 
 #[derive(Debug)]
 enum Source {
-    Image(Image),
+    Image(Box<Image>),
     /// Directories, the first one on top.
     Directories(Vec<PathBuf>),
 }
@@ -37,7 +37,7 @@ impl Layers {
             fs::canonicalize(layer).with_context(|| format!("cannot use {layer:?} as a layer"))
         };
         let source = match (&args.image, &args.layers[..]) {
-            (Some(name), _) => Source::Image(Image::open(name)?),
+            (Some(name), _) => Source::Image(Box::new(Image::open(name)?)),
             (None, []) => Source::Directories(vec![rootfs::prepare(caller, rootfs)?]),
             (None, layers) => {
                 Source::Directories(layers.iter().map(absolute).collect::<Result<_>>()?)
@@ -60,6 +60,14 @@ impl Layers {
         match &self.source {
             Source::Image(image) => image.config.clone(),
             Source::Directories(_) => ContainerConfig::default(),
+        }
+    }
+
+    /// How many there are. An image's are not unpacked for that.
+    pub(crate) fn count(&self) -> usize {
+        match &self.source {
+            Source::Image(image) => image.stack().len(),
+            Source::Directories(directories) => directories.len(),
         }
     }
 

@@ -26,7 +26,7 @@ pub use process::exec_in_image;
 
 use crate::directory::{number, open};
 use crate::upper::Upper;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use image::xattrs::Xattrs;
 use launcher::lookup::by_descriptor;
 use launcher::mountinfo::{self, mounts_of};
@@ -60,10 +60,9 @@ impl Overlay {
     /// If there are too many layers, or an image is damaged, too large or hostile.
     pub fn create(_as_root: &AsRoot, layers: &Layers, args: &OverlayArgs) -> Result<Overlay> {
         let xattrs = Xattrs::of_this_process()?;
+        let count = layers.count();
+        ensure!(count <= MAX_LAYERS, "{count} layers are too many: overlayfs takes {MAX_LAYERS}");
         let lower = layers.directories(xattrs, args.max_size)?;
-        if lower.len() > MAX_LAYERS {
-            bail!("{} layers are too many: overlayfs takes {MAX_LAYERS}", lower.len());
-        }
         let top = lower.first().context("an image without layers has nothing to run")?;
         let upper = Upper::create(args, layers, top, xattrs)?;
         Ok(Overlay { lower, upper, xattrs })

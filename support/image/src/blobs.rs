@@ -122,6 +122,18 @@ impl Blob {
         self.end - self.position
     }
 
+    /// The first four, which mostly say what it is. They are not taken from it; zeros stand for
+    /// those that it has not got.
+    ///
+    /// # Errors
+    /// Those of pread(2).
+    pub fn first_bytes(&self) -> io::Result<[u8; 4]> {
+        let mut start = [0; 4];
+        let most = usize::try_from(self.len()).map_or(start.len(), |length| length.min(4));
+        self.file.read_at(&mut start[..most], self.position)?;
+        Ok(start)
+    }
+
     /// Whether nothing is left to read.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

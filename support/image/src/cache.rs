@@ -23,7 +23,6 @@ use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use pieces::Sender;
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read};
@@ -47,10 +46,7 @@ pub fn unpacked(
 ) -> Result<Vec<PathBuf>> {
     refuse_strangers(cache)?;
     let path_of = |layer: &Layer| cache.join(name_of(layer, xattrs));
-    // The same layer can be in an image twice: what is on top hides the copy below it.
-    let mut seen = BTreeSet::new();
-    let layers: Vec<_> =
-        image.layers.iter().rev().filter(|layer| seen.insert(&layer.diff_id)).collect();
+    let layers = image.stack();
     // One question for both: is it there, and does it hide what is below it?
     let marks = || layers.iter().map(|layer| xattrs.is_opaque(&path_of(layer))).collect::<Vec<_>>();
     let mut is_opaque = marks();
