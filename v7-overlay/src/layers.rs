@@ -37,7 +37,7 @@ impl Layers {
             fs::canonicalize(layer).with_context(|| format!("cannot use {layer:?} as a layer"))
         };
         let source = match (&args.image, &args.layers[..]) {
-            (Some(name), _) => Source::Image(Box::new(Image::open(name)?)),
+            (Some(name), _) => Source::Image(Box::new(wanted(Image::open(name)?, args))),
             (None, []) => Source::Directories(vec![rootfs::prepare(caller, rootfs)?]),
             (None, layers) => {
                 Source::Directories(layers.iter().map(absolute).collect::<Result<_>>()?)
@@ -80,4 +80,13 @@ impl Layers {
             Source::Directories(directories) => Ok(directories.clone()),
         }
     }
+}
+
+/// What of an image's wishes is left: with `--upper` everything is kept, and who says nothing is
+/// the user 0, with what the image's lists say of that one.
+fn wanted(mut image: Image, args: &OverlayArgs) -> Image {
+    let config = &mut image.config;
+    config.user = config.user.take().filter(|user| !user.is_empty()).or_else(|| Some("0".into()));
+    config.volumes = config.volumes.take().filter(|_| args.upper.is_none());
+    image
 }

@@ -14,6 +14,7 @@ mod images;
 mod layers;
 mod names;
 mod real;
+mod wishes;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use testbed::{Stage, Suite, contract};
 
 fn main() -> ExitCode {
     let suite = contract::add(Suite::of(&Stage::V7).time_limit(Duration::from_secs(180)));
-    let suite = [layers::add, images::add, names::add, cache::add]
+    let suite = [layers::add, images::add, names::add, wishes::add, cache::add]
         .into_iter()
         .fold(suite, Suite::short_as_user);
     [hostile::add, real::add].into_iter().fold(suite, |suite, add| add(suite)).run()
