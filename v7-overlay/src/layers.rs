@@ -82,11 +82,11 @@ impl Layers {
     }
 }
 
-/// What of an image's wishes is left: with `--upper` everything is kept, and who says nothing is
-/// the user 0, with what the image's lists say of that one.
+/// What of an image's wishes is left: with `--upper` everything is kept. An image that names no
+/// user still has a root, with the home that its /etc/passwd says.
 fn wanted(mut image: Image, args: &OverlayArgs) -> Image {
     let config = &mut image.config;
-    config.user = config.user.take().filter(|user| !user.is_empty()).or_else(|| Some("0".into()));
+    config.user.get_or_insert_default();
     config.volumes = config.volumes.take().filter(|_| args.upper.is_none());
     image
 }

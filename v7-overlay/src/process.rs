@@ -29,14 +29,17 @@ pub fn exec_in_image(
     args: &ProcessArgs,
     command: &[OsString],
 ) -> Result<Infallible> {
-    let user = args.user.as_deref().or(config.user.as_deref()).filter(|user| !user.is_empty());
+    let user = args.user.as_deref().or(config.user.as_deref());
+    // The image's nobody is root, as this process is already: of that one, the home is wanted.
+    let is_named = user.is_some_and(|user| !user.is_empty());
+    let user = user.map(|user| if is_named { user } else { "0" });
     let identity = user.map(|user| Identity::look_up(user, args.digits)).transpose()?;
     let home = identity.as_ref().map(|identity| identity.home.as_str());
     let environment = environment(config, &args.env, home);
     tell_what_goes(config)?;
     let workdir = args.workdir.as_deref().or(config.working_dir.as_deref().map(Path::new));
     enter(workdir)?;
-    if let Some(identity) = identity {
+    if let Some(identity) = identity.filter(|_| is_named) {
         identity.assume()?;
     }
     command::exec_with(&full_command(config, command), &environment)
@@ -112,7 +115,6 @@ fn enter(workdir: Option<&Path>) -> Result<()> {
 /// As many directories are told.
 const MAX_TOLD: usize = 10;
 
-// ANCHOR: tell_what_goes
 /// Tells which directories the image wants to be kept (VOLUME), and are not: nothing is mounted
 /// there. Docker makes a volume for each, which outlives the container.
 fn tell_what_goes(config: &ContainerConfig) -> Result<()> {
@@ -133,7 +135,6 @@ fn tell_what_goes(config: &ContainerConfig) -> Result<()> {
     }
     Ok(())
 }
-// ANCHOR_END: tell_what_goes
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,7 @@ mod whiteout;
 
 pub use limits::Allowance;
 
+use crate::damage::in_words;
 use crate::lower::is_whiteout;
 use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, bail, ensure};
@@ -94,7 +95,7 @@ impl Unpacker {
             allowance.limit_headers();
             let Some(entry) = entries.next() else { break };
             allowance.limit_content();
-            let mut entry = entry.context("it is damaged")?;
+            let mut entry = entry.map_err(in_words).context("it is damaged")?;
             let path = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
             self.unpack_entry(&path, &mut entry).with_context(|| format!("the entry {path:?}"))?;
         }

@@ -171,7 +171,6 @@ fn for_this_machine<'a, T>(all: &[&'a Listed<T>]) -> Vec<&'a Listed<T>> {
     all.iter().filter(is_best).filter(|it| seen.insert(&it.content)).copied().collect()
 }
 
-// ANCHOR: named
 /// Those that a tag means: `@N` by its place, as skopeo has it; else by its whole name; by what is
 /// behind the last colon of it; or by a name that needs no `:latest`, as in Docker.
 fn named<'a, T>(all: &[&'a Listed<T>], tag: &str) -> Vec<&'a Listed<T>> {
@@ -188,7 +187,6 @@ fn named<'a, T>(all: &[&'a Listed<T>], tag: &str) -> Vec<&'a Listed<T>> {
     });
     found.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
 }
-// ANCHOR_END: named
 
 /// A name as one types it for docker run.
 fn short(name: &str) -> &str {

@@ -36,7 +36,7 @@ pub struct ContainerConfig {
     pub env: Option<Vec<String>>,
     /// Where it starts.
     pub working_dir: Option<String>,
-    /// `USER` or `USER:GROUP`, by name or number.
+    /// `USER` or `USER:GROUP`, by name or number; root if it is empty.
     pub user: Option<String>,
     /// The signal that asks it to end, if not SIGTERM: a name or a number.
     pub stop_signal: Option<String>,
