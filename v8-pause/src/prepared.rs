@@ -154,6 +154,7 @@ fn stop_signal(container: &str, config: &ContainerConfig) -> i32 {
         return libc::SIGTERM;
     };
     number_of(text).unwrap_or_else(|| {
+        let text = text.chars().take(40).collect::<String>();
         note(format_args!(
             "{container}: its image has the STOPSIGNAL {text:?}, which is none: it gets SIGTERM"
         ));

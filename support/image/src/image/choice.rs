@@ -4,10 +4,10 @@ use super::description::{Descriptor, Index, Manifest, read_json};
 use super::machine::for_others;
 use crate::blobs::Blobs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use launcher::command_line::errno_of;
 use nix::errno::Errno;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,9 @@ const MAX_TOLD: usize = 100;
 
 /// And as many names of each.
 const MAX_NAMES: usize = 10;
+
+/// No registry takes a longer name with its tag, in bytes.
+const MAX_NAME: usize = 255 + 1 + 128;
 
 /// `PATH:TAG`. A tag can have colons and slashes of its own, as in `localhost:5000/name:latest`: it
 /// begins behind the longest path that is there.
@@ -44,17 +47,12 @@ pub(super) fn split_tag(name: &Path) -> Result<(PathBuf, Option<String>)> {
     Ok(first.map_or_else(|| (name.to_owned(), None), |(path, tag)| (path, Some(tag))))
 }
 
-/// Whether there is something of this name, which may be half of one.
+/// Whether there is something of this name, which may be half of one, or far too long.
 fn is_there(path: &Path) -> Result<bool> {
     match path.try_exists() {
-        Err(error) if is_half_a_name(&error) => Ok(false),
+        Err(error) if matches!(errno_of(&error), Errno::ENOTDIR | Errno::ENAMETOOLONG) => Ok(false),
         found => found.with_context(|| format!("cannot look at {path:?}")),
     }
-}
-
-fn is_half_a_name(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw);
-    matches!(errno, Some(Errno::ENOTDIR | Errno::ENAMETOOLONG))
 }
 
 /// An image, as an index or docker save's manifest.json lists it.
@@ -210,10 +208,10 @@ fn told<T>(some: &[&Listed<T>], all: &[Listed<T>]) -> String {
     }))
 }
 
-/// Whether a name means nothing else, to a shell or to us, and looks like what it is.
+/// Whether a name means nothing else, to a shell or to us, looks like what it is, and ends.
 fn can_be_typed(name: &str) -> bool {
     let is_plain = |byte| matches!(byte, b'-' | b'.' | b'/' | b':' | b'@' | b'_' | b'+');
-    !name.is_empty()
+    (1..=MAX_NAME).contains(&name.len())
         && !name.starts_with('@')
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || is_plain(byte))
 }
@@ -376,6 +374,8 @@ mod tests {
         let start = std::time::Instant::now();
         let error = find(&all, None).unwrap_err();
         assert!(error.ends_with("name99:latest, and 19900 more"), "{error}");
+        let long = images(&["x".repeat(384).as_str(), "x".repeat(385).as_str()]);
+        assert!(find(&long, None).unwrap_err().ends_with("xxx, @1"));
         let same = images(&vec!["a|b|c|d|e|f|g|h|i|j|k"; 20_000]);
         assert!(find(&same, Some("a")).unwrap_err().ends_with("@98, @99, and 19900 more"));
         assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
