@@ -94,14 +94,9 @@ impl Image {
     fn from_docker_save(blobs: Blobs, tag: Option<&str>) -> Result<Image> {
         let list = blobs.read(Path::new("manifest.json"), MAX_DESCRIPTION)?;
         let list: Vec<Saved> = parse("manifest.json", &list)?;
-        let listed = list.into_iter().enumerate().map(|(place, saved)| Listed {
-            place,
-            names: saved.repo_tags.clone(),
-            content: saved.config.clone(),
-            fit: Some(0), // the configuration says it
-            item: saved,
-        });
-        let listed = listed.collect::<Vec<_>>();
+        // For which machine it is, the configuration says.
+        let said = |saved: &Saved| (saved.repo_tags.clone(), saved.config.clone(), Some(0));
+        let listed = Listed::all(list, said);
         let Saved { config, layers, .. } = &pick(&listed, tag, |_| String::new())?.item;
         let config_file = inside(config)?;
         let content = blobs.read(config_file, MAX_DESCRIPTION)?;

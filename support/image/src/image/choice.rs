@@ -59,19 +59,38 @@ fn is_there(path: &Path) -> Result<bool> {
 #[derive(Debug)]
 pub(super) struct Listed<T> {
     /// Its place in the list.
-    pub(super) place: usize,
-    pub(super) names: Vec<String>,
+    place: usize,
+    names: Vec<String>,
+    /// The place of the first one with the same names.
+    first: usize,
     /// What it is: two with the same are one image.
-    pub(super) content: String,
+    content: String,
     /// How well it is for this machine, the less the better.
-    pub(super) fit: Option<u32>,
+    fit: Option<u32>,
     pub(super) item: T,
+}
+
+/// What a list says of an image: its names, what it is, and how well it is for this machine.
+pub(super) type Said = (Vec<String>, String, Option<u32>);
+
+impl<T> Listed<T> {
+    /// All of a list, of each of which `said` tells what the list says.
+    pub(super) fn all(items: Vec<T>, said: impl Fn(&T) -> Said) -> Vec<Listed<T>> {
+        // One of them can have very many names: they are compared once.
+        let mut firsts = HashMap::new();
+        let listed = items.into_iter().enumerate().map(|(place, item)| {
+            let (names, content, fit) = said(&item);
+            let first = *firsts.entry(names.clone()).or_insert(place);
+            Listed { place, names, first, content, fit, item }
+        });
+        listed.collect()
+    }
 }
 
 /// The manifest for this machine, of the image that is asked for.
 pub(super) fn find_manifest(blobs: &Blobs, index: Index, tag: Option<&str>) -> Result<Manifest> {
-    let listed = index.manifests.into_iter().enumerate();
-    let listed = listed.map(|(place, it)| Listed::of_index(place, it)).collect::<Vec<_>>();
+    let said = |it: &Descriptor| (names_of(it), it.digest.to_string(), it.fit());
+    let listed = Listed::all(index.manifests, said);
     let platforms = |all: &[&Listed<Descriptor>]| platforms(all.iter().map(|it| &it.item));
     let mut descriptor = pick(&listed, tag, platforms)?.item.clone();
     for _ in 0..MAX_DEPTH {
@@ -106,19 +125,14 @@ fn platforms<'a>(all: impl IntoIterator<Item = &'a Descriptor>) -> String {
     list(all.collect::<BTreeSet<_>>().into_iter())
 }
 
-impl Listed<Descriptor> {
-    fn of_index(place: usize, descriptor: Descriptor) -> Listed<Descriptor> {
-        let keys = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
-        let annotations = descriptor.annotations.iter().flatten();
-        let names = annotations.filter(|(key, _)| keys.contains(&key.as_str()));
-        Listed {
-            place,
-            names: names.map(|(_, name)| name.clone()).collect(),
-            content: descriptor.digest.to_string(),
-            fit: descriptor.fit(),
-            item: descriptor,
-        }
-    }
+/// The names that an index has for an image.
+fn names_of(descriptor: &Descriptor) -> Vec<String> {
+    let names = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
+    let annotations = descriptor.annotations.iter().flatten();
+    annotations
+        .filter(|(key, _)| names.contains(&key.as_str()))
+        .map(|(_, name)| name.clone())
+        .collect()
 }
 
 /// The one with this tag; without a tag the only one there is, or `latest`. `platforms` says for
@@ -161,10 +175,10 @@ fn for_this_machine<'a, T>(all: &[&'a Listed<T>]) -> Vec<&'a Listed<T>> {
     let mut best = HashMap::new();
     for it in all {
         let Some(fit) = it.fit else { continue };
-        let so_far = best.entry(&it.names).or_insert(fit);
+        let so_far = best.entry(it.first).or_insert(fit);
         *so_far = fit.min(*so_far);
     }
-    let is_best = |it: &&&Listed<T>| it.fit.is_some() && it.fit.as_ref() == best.get(&it.names);
+    let is_best = |it: &&&Listed<T>| it.fit.is_some() && it.fit.as_ref() == best.get(&it.first);
     let mut seen = HashSet::new();
     all.iter().filter(is_best).filter(|it| seen.insert(&it.content)).copied().collect()
 }
@@ -229,18 +243,17 @@ mod tests {
     use std::fs;
 
     /// Images by their names, `|` between those of one; a `!` before them: for another machine.
-    fn images(list: &[&str]) -> Vec<Listed<()>> {
-        let listed = list.iter().enumerate().map(|(place, names)| Listed {
-            place,
-            names: names.trim_start_matches('!').split_terminator('|').map(String::from).collect(),
-            content: place.to_string(),
-            fit: (!names.starts_with('!')).then_some(0),
-            item: (),
-        });
-        listed.collect()
+    fn images(list: &[&str]) -> Vec<Listed<String>> {
+        let items = list.iter().enumerate().map(|(place, names)| format!("{place} {names}"));
+        Listed::all(items.collect(), |item| {
+            let (place, names) = item.split_once(' ').unwrap();
+            let fit = (!names.starts_with('!')).then_some(0);
+            let names = names.trim_start_matches('!').split_terminator('|').map(String::from);
+            (names.collect(), place.to_owned(), fit)
+        })
     }
 
-    fn find(all: &[Listed<()>], tag: Option<&str>) -> Result<usize, String> {
+    fn find(all: &[Listed<String>], tag: Option<&str>) -> Result<usize, String> {
         let found = pick(all, tag, |_| "another".to_owned());
         found.map(|it| it.place).map_err(|error| error.to_string())
     }
@@ -376,6 +389,9 @@ mod tests {
         assert!(error.ends_with("name99:latest, and 19900 more"), "{error}");
         let long = images(&["x".repeat(384).as_str(), "x".repeat(385).as_str()]);
         assert!(find(&long, None).unwrap_err().ends_with("xxx, @1"));
+        let names: Vec<_> = (0..50_000).map(|number| format!("a:{number}")).collect();
+        let many = images(&[names.join("|").as_str(), names.join("|").as_str()]);
+        assert!(find(&many, Some("latest")).unwrap_err().ends_with("only: @0, @1"));
         let same = images(&vec!["a|b|c|d|e|f|g|h|i|j|k"; 20_000]);
         assert!(find(&same, Some("a")).unwrap_err().ends_with("@98, @99, and 19900 more"));
         assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
