@@ -26,7 +26,7 @@ pub use process::exec_in_image;
 
 use crate::directory::{number, open};
 use crate::upper::Upper;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use image::cache::Unpacked;
 use image::rights::Rights;
 use launcher::lookup::by_descriptor;
@@ -63,10 +63,9 @@ impl Overlay {
     /// If there are too many layers, or an image is damaged, too large or hostile.
     pub fn create(_as_root: &AsRoot, layers: &Layers, args: &OverlayArgs) -> Result<Overlay> {
         let rights = Rights::of_this_process()?;
+        let count = layers.count();
+        ensure!(count <= MAX_LAYERS, "{count} layers are too many: overlayfs takes {MAX_LAYERS}");
         let Unpacked { layers: lower, root } = layers.directories(&rights, args.max_size)?;
-        if lower.len() > MAX_LAYERS {
-            bail!("{} layers are too many: overlayfs takes {MAX_LAYERS}", lower.len());
-        }
         let upper = Upper::create(args, layers, &root, &rights)?;
         Ok(Overlay { lower, root, upper, rights })
     }

@@ -27,12 +27,12 @@ use crate::unpack::{Allowance, LeftOut, Needs, Unpacker};
 use anyhow::{Context, Result, anyhow};
 use chain::{Chain, TREE};
 use indicatif::{ProgressBar, ProgressStyle};
+use launcher::directories::refuse_strangers;
 use launcher::signals::check_not_asked_to_end;
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 use once::make_once;
 use pieces::Sender;
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -52,10 +52,8 @@ const WORTH_A_BAR: u64 = 8 << 20;
 /// # Errors
 /// If the image is damaged, too large or hostile, or the cache cannot be used.
 pub fn unpacked(image: &Image, cache: &Path, rights: &Rights, max_size: u64) -> Result<Unpacked> {
-    // The same layer can be in an image twice: what is on top hides the copy below it.
-    let mut seen = BTreeSet::new();
-    let layers = image.layers.iter().rev().filter(|layer| seen.insert(&layer.diff_id));
-    let layers: Vec<_> = layers.collect();
+    refuse_strangers(cache)?;
+    let layers = image.stack();
     let chain = Chain::of(&layers, rights);
     if let Some(found) = chain.read(cache, rights)? {
         return Ok(found);

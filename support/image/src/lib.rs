@@ -8,6 +8,7 @@
 //! | `image` | what an image is: index, manifest, configuration, layers |
 //! | [`attributes`] | owner, mode, time, from one file to another |
 //! | [`blobs`] | where the files of an image are: in a directory or in a tar archive |
+//! | `damage` | what is wrong with an archive, in words |
 //! | [`digest`] | a name that is a checksum, and the reader that checks it |
 //! | [`cache`] | every layer unpacked once, complete or not at all |
 //! | [`unpack`] | from a tar archive to a directory, whatever the archive tries |
@@ -19,6 +20,7 @@
 pub mod attributes;
 pub mod blobs;
 pub mod cache;
+mod damage;
 pub mod digest;
 mod image;
 pub mod lower;

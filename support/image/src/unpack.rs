@@ -113,7 +113,9 @@ impl<'a> Unpacker<'a> {
         let mut archive = Archive::new(archive, self.allowance.clone());
         for count in 0.. {
             ensure!(count < MAX_ENTRIES, "it has more than {MAX_ENTRIES} entries");
-            let Some(entry) = archive.next().context("it is damaged")? else { break };
+            let Some(entry) = archive.next().context("it is damaged")? else {
+                break;
+            };
             let path = PathBuf::from(OsString::from_vec(entry.path().into_owned()));
             self.unpack_entry(&path, &entry, &mut archive)
                 .with_context(|| format!("the entry {path:?}"))?;

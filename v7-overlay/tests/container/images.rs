@@ -487,7 +487,7 @@ fn no_image_at_all(host: &Host) {
     fs::write(directory.join("index.json"), "{").unwrap();
     run(&directory).assert_refused(125, &["cannot understand index.json"]);
     fs::write(directory.join("index.json"), r#"{"manifests": []}"#).unwrap();
-    run(&directory).assert_refused(125, &["it is for"]);
+    run(&directory).assert_refused(125, &["no image is in it"]);
 }
 
 fn wrong_checksums_name_the_blob(host: &Host) {
