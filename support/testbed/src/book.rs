@@ -37,6 +37,9 @@
 //! * ```` ```console,in-order ```` is typed only where the whole book is (see below);
 //!   ```` ```console,once ````, where the program says something else when it is asked again, not
 //!   on the second day.
+//! * The user `learner` has subordinate ids, as most distributions give them, and containers of
+//!   images use them. ```` ```console,range ```` is a block that needs them: it is left out where
+//!   the tests are not run by root, in whose hosts there are none.
 //! * A block that cannot be executed is ```` ```console,not-run ````, below a line
 //!   `<!-- not run: REASON -->`. `book/not-run.txt` has their number, which may only fall.
 //!
@@ -188,7 +191,7 @@ impl Book {
         let allowed: usize = text.trim().parse().context(path)?;
         let mut count = 0;
         for page in &self.pages {
-            count += Transcript::of(page, this_machine(true))?.not_run;
+            count += Transcript::of(page, this_machine(true, true))?.not_run;
         }
         Ok(match count.cmp(&allowed) {
             std::cmp::Ordering::Equal => None,
@@ -211,10 +214,13 @@ pub fn run_page(page: &Page, host: &Host, bless: bool) {
     for path in ["/home/learner", "/root", "/tmp", "/var/cache/container-steps", "/run/mount"] {
         host.own(path);
     }
-    let with_root = !host.has_user_namespace();
+    let machine = this_machine(!host.has_user_namespace(), host.lacks_subordinate_ids().is_none());
+    if machine.has_range {
+        host.give_subordinate_ids();
+    }
     let hostname = gethostname().expect("the host has a name");
     let way_outside = WayOutside::wanted_by(page, host);
-    let outcome = furnish(host).and_then(|()| execute(page, host, with_root, bless));
+    let outcome = furnish(host).and_then(|()| execute(page, host, machine, bless));
     drop(way_outside);
     sethostname(&hostname).expect("give the host its name back");
     umount2(COURSE, MntFlags::MNT_DETACH).expect("unmount the course");
@@ -227,18 +233,20 @@ pub fn run_page(page: &Page, host: &Host, bless: bool) {
         }
     };
     if blocks_of_root > 0 {
-        host.skip(format!("{blocks_of_root} blocks need root; the others say the truth"));
+        host.skip(format!(
+            "{blocks_of_root} blocks need root, or a range of ids; the others say the truth"
+        ));
     }
 }
 
-fn this_machine(has_root: bool) -> Machine {
+fn this_machine(has_root: bool, has_range: bool) -> Machine {
     let is_unified = CgroupHost::of_machine() == CgroupHost::Unified;
-    Machine { has_root, is_unified, reading: Reading::Alone }
+    Machine { has_root, has_range, is_unified, reading: Reading::Alone }
 }
 
 /// A program that the page calls and that is not here.
 fn missing_tool(page: &Page) -> Option<(&'static str, &'static str)> {
-    let transcript = Transcript::of(page, this_machine(true)).ok()?;
+    let transcript = Transcript::of(page, this_machine(true, true)).ok()?;
     let is_typed = |tool: &str| {
         transcript.entries.iter().any(|entry| match &entry.input {
             Input::Line(line) => {
@@ -255,8 +263,8 @@ fn missing_tool(page: &Page) -> Option<(&'static str, &'static str)> {
 }
 
 /// Type the whole page and compare, or rewrite it. Returns how many blocks were left out.
-fn execute(page: &Page, host: &Host, with_root: bool, bless: bool) -> Result<usize> {
-    let transcript = Transcript::of(page, this_machine(with_root))?;
+fn execute(page: &Page, host: &Host, machine: Machine, bless: bool) -> Result<usize> {
+    let transcript = Transcript::of(page, machine)?;
     let mut told = Told::nothing_of(page, &transcript);
     let outcome = told.type_all(&|shell| start_shell(host, shell));
     if bless {

@@ -47,6 +47,8 @@
 //! * In a suite with [`Suite::own_cgroups`], and for a step that has them, /sys/fs/cgroup is the
 //!   host's own: each hierarchy of the machine, from a cgroup of this host's downwards.
 //! * [`Host::dir`]: a directory that belongs to the test; what is left in it is no leak.
+//! * [`Host::give_subordinate_ids`]: the ordinary user gets a range of ids for its user namespaces.
+//!   Without that call it has none, whatever the machine has.
 //! * [`Host::skip`]: ends the trial as ignored, with a reason. Under `CI=true` that is a failure
 //!   unless `known-skips.txt` lists it.
 //!
@@ -84,6 +86,7 @@ pub mod running;
 pub mod shape;
 mod signals;
 mod stage;
+mod subordinate_ids;
 mod suite;
 pub mod tcp;
 pub mod terminal;

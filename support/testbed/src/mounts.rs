@@ -17,6 +17,11 @@ use crate::identity::LEARNER;
 
 const NONE: Option<&str> = None;
 
+/// Files of the host's own, which lie over those in /etc.
+pub const OWN_ETC: &str = "/run/testbed/etc";
+/// The files in /etc that say who has which ids for user namespaces (subuid(5)).
+pub const SUBORDINATE_IDS: [&str; 2] = ["subuid", "subgid"];
+
 /// Directories that are empty in every host, with their modes.
 const FRESH: [(&str, u32); 6] = [
     ("/tmp", 0o1777),
@@ -108,7 +113,7 @@ pub fn furnish(root: Option<&Path>, binds: &[Bind], own_cgroups: bool) -> Result
     }
     // mount(8) makes this directory when it is missing, and it never is.
     fs::create_dir("/run/mount")?;
-    fs::create_dir_all("/run/testbed/etc")?;
+    fs::create_dir_all(OWN_ETC)?;
     if root.is_some() {
         // The machine's, which `pivot` has left on top.
         umount2("/", MntFlags::MNT_DETACH).context("unmount the machine's root directory")?;
@@ -188,7 +193,8 @@ fn furnish_dev(devices: &[Bind]) -> Result<()> {
     Ok(())
 }
 
-/// The user `learner`: a home, and a line in passwd and group.
+/// The user `learner`: a home, and a line in passwd and group. Nobody has subordinate ids, so that
+/// it does not depend on the machine whether a test's user has some.
 fn furnish_accounts() -> Result<()> {
     let home = Path::new("/home/learner");
     fs::create_dir(home)?;
@@ -196,14 +202,24 @@ fn furnish_accounts() -> Result<()> {
         ("passwd", format!("learner:x:{LEARNER}:{LEARNER}::/home/learner:/bin/sh\n")),
         ("group", format!("learner:x:{LEARNER}:\n")),
     ] {
-        let etc = Path::new("/etc").join(file);
-        let ours = Path::new("/run/testbed/etc").join(file);
+        let theirs = fs::read_to_string(Path::new("/etc").join(file))?;
         // Ours first: the machine may have a user 1000 of its own.
-        fs::write(&ours, line + &fs::read_to_string(&etc)?)?;
-        mount(Some(&ours), &etc, NONE, MsFlags::MS_BIND, NONE)
-            .with_context(|| format!("bind {}", etc.display()))?;
+        cover_in_etc(file, &(line + &theirs))?;
+    }
+    for file in SUBORDINATE_IDS {
+        if Path::new("/etc").join(file).exists() {
+            cover_in_etc(file, "")?;
+        }
     }
     Ok(())
+}
+
+/// Lays a file of the host's own over one in /etc.
+fn cover_in_etc(file: &str, text: &str) -> Result<()> {
+    let (ours, etc) = (Path::new(OWN_ETC).join(file), Path::new("/etc").join(file));
+    fs::write(&ours, text)?;
+    mount(Some(&ours), &etc, NONE, MsFlags::MS_BIND, NONE)
+        .with_context(|| format!("bind {}", etc.display()))
 }
 
 /// Makes one mount read-only (man 2 mount_setattr). The old way, MS_REMOUNT, would have to

@@ -39,6 +39,8 @@ fn main() -> ExitCode {
         .both("namespaces_are_the_hosts_own", namespaces_are_the_hosts_own)
         .both("orphans_are_reaped", orphans_are_reaped)
         .both("the_loopback_is_up", the_loopback_is_up)
+        .user("nobody_has_subordinate_ids_by_itself", nobody_has_subordinate_ids)
+        .user("subordinate_ids_can_be_mapped", subordinate_ids_can_be_mapped)
         .both("suite_says_who_runs_it", suite_says_who_runs_it)
         .both("a_failing_body_fails_the_suite", a_failing_body_fails_the_suite)
         .both("a_leak_fails_the_suite", a_leak_fails_the_suite)
@@ -143,6 +145,30 @@ fn orphans_are_reaped(host: &Host) {
 fn the_loopback_is_up(_: &Host) {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+}
+
+fn nobody_has_subordinate_ids(_: &Host) {
+    for file in ["/etc/subuid", "/etc/subgid"] {
+        assert_eq!(fs::read_to_string(file).unwrap_or_default(), "", "{file}");
+    }
+}
+
+fn subordinate_ids_can_be_mapped(host: &Host) {
+    let map = || {
+        let script = "unshare --user --map-root-user --map-auto \
+            cat /proc/self/uid_map /proc/self/gid_map";
+        Outcome::of(host.command("/bin/sh").args(["-c", script]))
+    };
+    assert_ne!(map().code(), 0, "there are none yet");
+    host.give_subordinate_ids();
+    let map = map();
+    let lines: Vec<Vec<&str>> =
+        map.text().lines().map(|line| line.split_whitespace().collect()).collect();
+    let first = Host::SUBORDINATE_IDS.0.to_string();
+    // (How many unshare maps is its own affair.)
+    let is_range = |line: &[&str]| line[..2] == ["1", &first];
+    assert!(matches!(&lines[..], [_, users, _, groups] if is_range(users) && is_range(groups)));
+    assert_eq!((&lines[0], &lines[2]), (&vec!["0", "1000", "1"], &vec!["0", "1000", "1"]));
 }
 
 /// A suite of which another test looks at the report. It runs in the host of that test.

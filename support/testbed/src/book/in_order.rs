@@ -133,7 +133,7 @@ impl Beginning {
 
 /// Type a page into terminals of its own. The error is a report of what does not agree.
 fn type_page(page: &Page, reading: Reading, beginning: &Beginning) -> Result<()> {
-    let machine = Machine { reading, ..this_machine(true) };
+    let machine = Machine { reading, ..this_machine(true, true) };
     let mut transcript = Transcript::of(page, machine).with_context(|| page.name.clone())?;
     // Each of root's terminals has begun with it.
     transcript.entries.retain(|entry| entry.input != Input::Line(beginning.root.clone()));

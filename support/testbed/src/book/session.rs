@@ -420,7 +420,12 @@ mod tests {
     /// Run a page on this machine; the places where it says something else than what came.
     fn run(text: &str) -> Result<Vec<String>> {
         let page = Page::new("p", text);
-        let machine = Machine { has_root: false, is_unified: true, reading: Reading::Alone };
+        let machine = Machine {
+            has_root: false,
+            has_range: false,
+            is_unified: true,
+            reading: Reading::Alone,
+        };
         let transcript = Transcript::of(&page, machine)?;
         let mut session = Session::new(&page, &transcript, &bash);
         let mut wrong = Vec::new();

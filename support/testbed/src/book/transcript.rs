@@ -67,7 +67,7 @@ pub struct Entry {
 pub struct Transcript {
     /// In the order of the page.
     pub entries: Vec<Entry>,
-    /// How many blocks were left out because root types in them.
+    /// How many blocks were left out because root types in them, or for want of a range of ids.
     pub blocks_of_root: usize,
     /// How many blocks are marked `not-run`.
     pub not_run: usize,
@@ -78,6 +78,9 @@ pub struct Transcript {
 pub struct Machine {
     /// Root can type.
     pub has_root: bool,
+    /// The ordinary user has a range of ids for its containers: else blocks marked `range` are left
+    /// out.
+    pub has_range: bool,
     /// All cgroups are version 2: blocks marked `v2` are typed, else those marked `v1`.
     pub is_unified: bool,
     /// What of the book is typed on it, and how often.
@@ -98,7 +101,7 @@ pub enum Reading {
 impl Transcript {
     /// Read the console blocks of a page that this machine can run.
     pub fn of(page: &Page, machine: Machine) -> Result<Transcript> {
-        const WORDS: [&str; 6] = ["second", "not-run", "in-order", "once", "v1", "v2"];
+        const WORDS: [&str; 7] = ["second", "not-run", "in-order", "once", "range", "v1", "v2"];
         let other_kind = if machine.is_unified { "v1" } else { "v2" };
         let mut transcript = Transcript::default();
         // Who used each of the two terminals last: there the lines of a container go.
@@ -118,9 +121,9 @@ impl Transcript {
                 continue;
             }
             let entries = entries_of(page, fence, &mut last)?;
-            if !machine.has_root
-                && entries.iter().any(|entry| entry.shell.identity == Identity::Root)
-            {
+            let is_roots = entries.iter().any(|entry| entry.shell.identity == Identity::Root);
+            let wants_range = fence.is("range");
+            if is_roots && !machine.has_root || wants_range && !machine.has_range {
                 transcript.blocks_of_root += 1;
                 continue;
             }
@@ -324,7 +327,8 @@ $ git clone
 ```
 ";
 
-    const MACHINE: Machine = Machine { has_root: true, is_unified: true, reading: Reading::Alone };
+    const MACHINE: Machine =
+        Machine { has_root: true, has_range: true, is_unified: true, reading: Reading::Alone };
 
     #[test]
     fn leaves_out_the_blocks_of_the_other_kind_of_cgroups() {
@@ -372,6 +376,17 @@ $ git clone
             Transcript::of(&Page::new("p", PAGE), Machine { has_root: false, ..MACHINE }).unwrap();
         assert_eq!(transcript.blocks_of_root, 1);
         assert_eq!(transcript.entries.len(), 5);
+    }
+
+    #[test]
+    fn leaves_out_what_wants_a_range_of_ids_where_there_is_none() {
+        let page = Page::new("p", "```console,range\n$ a\n```\n```console\n$ b\n```\n");
+        let typed = |has_range| {
+            let transcript = Transcript::of(&page, Machine { has_range, ..MACHINE }).unwrap();
+            (transcript.entries.len(), transcript.blocks_of_root)
+        };
+        assert_eq!(typed(true), (2, 0));
+        assert_eq!(typed(false), (1, 1));
     }
 
     #[test]
