@@ -3,7 +3,7 @@
 use crate::arguments::OverlayArgs;
 use anyhow::{Context, Result, anyhow};
 use image::cache;
-use image::xattrs::Xattrs;
+use image::rights::Rights;
 use image::{ContainerConfig, Image};
 use launcher::Caller;
 use launcher::command_line::one_line;
@@ -64,10 +64,10 @@ impl Layers {
     }
 
     /// The layers as directories, the first one on top.
-    pub(crate) fn directories(&self, xattrs: Xattrs, max_size: u64) -> Result<Vec<PathBuf>> {
+    pub(crate) fn directories(&self, rights: &Rights, max_size: u64) -> Result<Vec<PathBuf>> {
         match &self.source {
             Source::Image(image) => {
-                cache::unpacked(image, &self.cache("layers")?, xattrs, max_size)
+                cache::unpacked(image, &self.cache("layers")?, rights, max_size)
             }
             Source::Directories(directories) => Ok(directories.clone()),
         }

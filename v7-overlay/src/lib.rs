@@ -27,7 +27,7 @@ pub use process::exec_in_image;
 use crate::directory::{number, open};
 use crate::upper::Upper;
 use anyhow::{Context, Result, bail, ensure};
-use image::xattrs::Xattrs;
+use image::rights::Rights;
 use launcher::lookup::by_descriptor;
 use launcher::mountinfo::{self, mounts_of};
 use launcher::{Advise, AsRoot};
@@ -48,7 +48,7 @@ pub struct Overlay {
     /// The lower layers, the first one on top.
     lower: Vec<PathBuf>,
     upper: Upper,
-    xattrs: Xattrs,
+    rights: Rights,
 }
 
 impl Overlay {
@@ -59,14 +59,14 @@ impl Overlay {
     /// # Errors
     /// If there are too many layers, or an image is damaged, too large or hostile.
     pub fn create(_as_root: &AsRoot, layers: &Layers, args: &OverlayArgs) -> Result<Overlay> {
-        let xattrs = Xattrs::of_this_process()?;
-        let lower = layers.directories(xattrs, args.max_size)?;
+        let rights = Rights::of_this_process()?;
+        let lower = layers.directories(&rights, args.max_size)?;
         if lower.len() > MAX_LAYERS {
             bail!("{} layers are too many: overlayfs takes {MAX_LAYERS}", lower.len());
         }
         let top = lower.first().context("an image without layers has nothing to run")?;
-        let upper = Upper::create(args, layers, top, xattrs)?;
-        Ok(Overlay { lower, upper, xattrs })
+        let upper = Upper::create(args, layers, top, &rights)?;
+        Ok(Overlay { lower, upper, rights })
     }
     // ANCHOR_END: create
 
@@ -83,12 +83,12 @@ impl Overlay {
     pub fn mount(&self) -> Result<Mount> {
         let layers = self.lower.iter().map(|layer| open(layer)).collect::<Result<Vec<_>>>()?;
         let top = &layers[0]; // create() has refused an overlay without layers
-        let on_disk = self.upper.open_on_disk(top, self.xattrs)?;
+        let on_disk = self.upper.open_on_disk(top, &self.rights)?;
         let tmpfs = mount_tmpfs(top)?;
         let directory = by_descriptor(&tmpfs);
         let (upper, work) = match on_disk {
             Some(on_disk) => on_disk,
-            None => self.upper.make_in(&directory, top, self.xattrs)?,
+            None => self.upper.make_in(&directory, top, &self.rights)?,
         };
         let merged = directory.join("merged");
         fs::create_dir(&merged).context("cannot make a mount point")?;
@@ -96,7 +96,7 @@ impl Overlay {
 
         let lower = layers.iter().map(number).collect::<Vec<_>>().join(":");
         let [upper, work, target] = [&upper, &work, &place].map(number);
-        let more = self.xattrs.mount_options();
+        let more = self.rights.xattrs.mount_options();
         let options = format!("lowerdir={lower},upperdir={upper},workdir={work},{more}");
         ensure!(options.len() < 4096, "the options of mount(2) are too long, with {lower}");
         mount_in_proc(&target, &options)?
@@ -139,7 +139,7 @@ impl Overlay {
     /// Those of reading the upper directory.
     pub fn print_changes(&self) -> Result<()> {
         match self.upper.directory()? {
-            Some(upper) => changes::print(&upper, &self.lower, self.xattrs),
+            Some(upper) => changes::print(&upper, &self.lower, self.rights.xattrs),
             None => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Parser;
-use launcher::{Container, become_root, finish, parse};
+use launcher::{Container, become_root_with_subordinate_ids, finish, parse};
 use v1_chroot::ContainerArgs;
 use v2_mountns::volume::VolumeArgs;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
@@ -42,7 +42,7 @@ fn main() {
 fn run() -> Result<u8> {
     let (args, caller) = parse::<Args>()?;
     let layers = Layers::find(&caller, &args.overlay, args.container.rootfs.as_deref())?;
-    let as_root = become_root(caller)?;
+    let as_root = become_root_with_subordinate_ids(caller)?;
     let network = Network::create(&as_root, &args.network)?;
     let cgroup = Cgroup::create(&as_root, &args.limits)?;
     let overlay = Overlay::create(&as_root, &layers, &args.overlay)?;

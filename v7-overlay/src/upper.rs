@@ -4,6 +4,7 @@ use crate::arguments::OverlayArgs;
 use crate::directory;
 use crate::layers::Layers;
 use anyhow::{Context, Result, bail, ensure};
+use image::rights::{Owners, Rights};
 use image::temporary::Temporary;
 use image::xattrs::{Xattrs, tmpfs_has_user_attributes};
 use launcher::command_line::{note, tell_left_behind};
@@ -60,12 +61,12 @@ impl Upper {
         args: &OverlayArgs,
         layers: &Layers,
         top: &Path,
-        xattrs: Xattrs,
+        rights: &Rights,
     ) -> Result<Upper> {
         let storage = match &args.upper {
-            Some(directory) => Storage::Kept(Kept::lock(directory, top, xattrs)?),
-            None if xattrs == Xattrs::User && !tmpfs_has_user_attributes() => {
-                Storage::Disk(on_disk(&layers.cache("upper")?, xattrs)?)
+            Some(directory) => Storage::Kept(Kept::lock(directory, top, rights)?),
+            None if rights.xattrs == Xattrs::User && !tmpfs_has_user_attributes() => {
+                Storage::Disk(on_disk(&layers.cache("upper")?, rights)?)
             }
             None => Storage::Memory,
         };
@@ -78,7 +79,7 @@ impl Upper {
 
     /// Opens the upper and its work directory, if they are on disk. `None` if they are to be in
     /// memory.
-    pub(crate) fn open_on_disk(&self, top: &File, xattrs: Xattrs) -> Result<Option<(File, File)>> {
+    pub(crate) fn open_on_disk(&self, top: &File, rights: &Rights) -> Result<Option<(File, File)>> {
         match &self.storage {
             Storage::Memory => Ok(None),
             Storage::Kept(Kept { directory, work, .. }) => {
@@ -86,7 +87,7 @@ impl Upper {
             }
             Storage::Disk(temporary) => {
                 temporary.empty()?; // of what the container wrote before it was started again
-                self.make_in(temporary.path(), top, xattrs).map(Some)
+                self.make_in(temporary.path(), top, rights).map(Some)
             }
         }
     }
@@ -100,13 +101,13 @@ impl Upper {
         &self,
         directory: &Path,
         top: &File,
-        xattrs: Xattrs,
+        rights: &Rights,
     ) -> Result<(File, File)> {
         let (upper, work) = (directory.join("upper"), directory.join("work"));
         fs::create_dir(&upper)
             .and_then(|()| fs::create_dir(&work))
             .with_context(|| format!("cannot make {upper:?}"))?;
-        become_alike(&upper, &top.metadata().context("cannot look at the top layer")?, xattrs)?;
+        become_alike(&upper, &top.metadata().context("cannot look at the top layer")?, rights)?;
         let opened = File::open(&upper).context("cannot open the upper directory")?;
         if let Some((_, child)) = &self.handover {
             send_descriptor(child, &opened).context("cannot hand over the upper directory")?;
@@ -144,10 +145,10 @@ impl Upper {
 }
 
 impl Kept {
-    fn lock(directory: &Path, top: &Path, xattrs: Xattrs) -> Result<Kept> {
+    fn lock(directory: &Path, top: &Path, rights: &Rights) -> Result<Kept> {
         let cannot = || format!("cannot use {directory:?} as upper directory");
         match fs::create_dir(directory) {
-            Ok(()) => become_alike(directory, &fs::metadata(top).with_context(cannot)?, xattrs)?,
+            Ok(()) => become_alike(directory, &fs::metadata(top).with_context(cannot)?, rights)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => made.advise(cure).with_context(cannot)?,
         }
@@ -238,9 +239,9 @@ fn everybody_can_enter(directory: &Path) -> bool {
 }
 // ANCHOR_END: everybody_can_enter
 
-fn on_disk(parent: &Path, xattrs: Xattrs) -> Result<Temporary> {
+fn on_disk(parent: &Path, rights: &Rights) -> Result<Temporary> {
     let temporary = Temporary::create(parent)?;
-    if xattrs.set_opaque(temporary.path()).is_err() {
+    if rights.xattrs.set_opaque(temporary.path()).is_err() {
         note(format_args!(
             "no user.* attributes in {parent:?}: a directory of a layer cannot be deleted and made \
              again, unless --upper is on ext4, xfs or btrfs"
@@ -250,10 +251,10 @@ fn on_disk(parent: &Path, xattrs: Xattrs) -> Result<Temporary> {
 }
 
 /// Gives a directory the mode of another, and its owner too, where there can be another than root.
-fn become_alike(directory: &Path, other: &fs::Metadata, xattrs: Xattrs) -> Result<()> {
-    let owned = match xattrs {
-        Xattrs::Trusted => chown(directory, Some(other.uid()), Some(other.gid())),
-        Xattrs::User => Ok(()),
+fn become_alike(directory: &Path, other: &fs::Metadata, rights: &Rights) -> Result<()> {
+    let owned = match rights.owners {
+        Owners::All | Owners::Mapped(_) => chown(directory, Some(other.uid()), Some(other.gid())),
+        Owners::Root => Ok(()),
     };
     owned
         .and_then(|()| {

@@ -51,12 +51,6 @@ pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Co
         started(pid)? == container.started && !namespaces.are_ours()?,
         "the container has ended: process {pid} is another one now"
     );
-    let process = ProcessArgs {
-        env: environment_of(pid)?,
-        workdir: None,
-        user: Some(user.clone()),
-        digits: Digits::Number,
-    };
     Container::spawn(move || {
         leave_session();
         if let Err(error) = enter_that_of(pid) {
@@ -64,6 +58,12 @@ pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Co
         }
         namespaces.join_all_but_mounts()?;
         harden()?;
+        let process = ProcessArgs {
+            env: environment_of(pid)?, // as root of its user namespace: it may be another user's
+            workdir: None,
+            user: Some(user.clone()),
+            digits: Digits::Number,
+        };
         // Who is born in the container holds nothing of the host but 0, 1, 2 and the report pipe.
         let mounts = namespaces.only(CloneFlags::CLONE_NEWNS);
         fork_and_stand_between()?;

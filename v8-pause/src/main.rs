@@ -3,7 +3,7 @@
 use anyhow::Result;
 use launcher::in_memory::run_from_memory;
 use launcher::terminal::leave_terminal;
-use launcher::{Caller, Container, become_root, finish, parse};
+use launcher::{Caller, Container, become_root_with_subordinate_ids, finish, parse};
 use manifest::Pod;
 use relay::lines::Ends;
 use v2_mountns::{CloneFlags, NewRoot, private_mounts, unshare};
@@ -34,7 +34,7 @@ fn run() -> Result<u8> {
 fn run_pod(caller: Caller, pod: &Pod, args: PodArgs, shell: Option<&str>) -> Result<u8> {
     let runtime = caller.pods()?;
     let images = find_images(&caller, pod, args.images.as_deref())?;
-    let as_root = become_root(caller)?;
+    let as_root = become_root_with_subordinate_ids(caller)?;
     let publish = args.network.publish.into_iter().chain(ports(pod)).collect();
     let network = Network::create(&as_root, &NetworkArgs { publish, ..args.network })?;
     let cgroup = pod_cgroup(&as_root, pod)?;

@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use tar::{EntryType, Header};
 use image::unpack::{Allowance, Unpacker};
+use image::rights::{Owners, Rights};
 use image::xattrs::Xattrs;
 
 /// Kind, path, target, mode and content of an entry.
@@ -146,7 +147,8 @@ fuzz_target!(
         fs::create_dir(&layer).expect("make the layer's directory");
         let root = File::open(&layer).expect("open the layer's directory").into();
         let bytes = archive(input);
-        let unpacker = Unpacker::new(root, Xattrs::User, Allowance::new(1 << 20));
+        let rights = Rights { xattrs: Xattrs::User, owners: Owners::Root };
+        let unpacker = Unpacker::new(root, &rights, Allowance::new(1 << 20));
         if let Err(error) = unpacker.unpack(bytes.as_slice()) {
             let told = launcher::command_line::one_line(&error).to_string();
             assert!(!told.chars().any(char::is_control), "more than a line of text: {told:?}");

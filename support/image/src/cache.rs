@@ -9,11 +9,10 @@ mod pieces;
 
 use crate::digest::{Digest, Digesting};
 use crate::image::{Image, Layer};
-use crate::unpack::{Allowance, Unpacker};
-use crate::xattrs::Xattrs;
+use crate::rights::Rights;
+use crate::unpack::{Allowance, LeftOut, Unpacker};
 use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use launcher::command_line::note;
 use launcher::locked_directory::{LockedDirectory, without_owner};
 use launcher::signals::check_not_asked_to_end;
 use launcher::{Advise, remove_tree};
@@ -41,10 +40,11 @@ const WORTH_A_BAR: u64 = 8 << 20;
 pub fn unpacked(
     image: &Image,
     cache: &Path,
-    xattrs: Xattrs,
+    rights: &Rights,
     max_size: u64,
 ) -> Result<Vec<PathBuf>> {
-    let path_of = |layer: &Layer| cache.join(name_of(layer, xattrs));
+    let xattrs = rights.xattrs;
+    let path_of = |layer: &Layer| cache.join(name_of(layer, rights));
     // The same layer can be in an image twice: what is on top hides the copy below it.
     let mut seen = BTreeSet::new();
     let layers: Vec<_> =
@@ -65,14 +65,9 @@ pub fn unpacked(
     if !missing.is_empty() {
         make_closed(cache)?;
         remove_dead(cache, |path| path.extension() == Some(OsStr::new(UNFINISHED)))?;
-        let left_out = unpack_all(image, &missing, cache, xattrs, max_size)?;
+        let left_out = unpack_all(image, &missing, cache, rights, max_size)?;
         is_opaque = marks();
-        if xattrs == Xattrs::User {
-            note(format_args!(
-                "without root, the image's files all belong to root; device nodes left out: \
-                 {left_out}"
-            ));
-        }
+        left_out.tell();
     }
     let is_opaque = is_opaque.into_iter().collect::<nix::Result<Vec<_>>>();
     let is_opaque = is_opaque.with_context(|| format!("cannot look at {cache:?}"))?;
@@ -81,13 +76,10 @@ pub fn unpacked(
     Ok(layers.iter().take(last + 1).map(|layer| path_of(layer)).collect())
 }
 
-/// Without root a layer is another one: its owners are lost, its marks are other attributes.
-fn name_of(layer: &Layer, xattrs: Xattrs) -> String {
-    let hex = layer.diff_id.hex();
-    match xattrs {
-        Xattrs::Trusted => hex.to_owned(),
-        Xattrs::User => format!("{hex}-userxattr"),
-    }
+/// Without root a layer is another one: its owners are lost or others, its marks are other
+/// attributes.
+fn name_of(layer: &Layer, rights: &Rights) -> String {
+    format!("{}{}", layer.diff_id.hex(), rights.suffix())
 }
 
 /// Makes the directory of the layers. Nobody else may enter the cache: a layer has set-user-ID
@@ -119,23 +111,22 @@ fn processors() -> nix::Result<usize> {
     Ok((0..CpuSet::count()).filter(|processor| allowed.is_set(*processor) == Ok(true)).count())
 }
 
-/// Unpacks layers, as many at a time as there are processors. Returns the number of devices that
-/// were left out.
+/// Unpacks layers, as many at a time as there are processors. Returns what could not be made.
 fn unpack_all(
     image: &Image,
     layers: &[&Layer],
     cache: &Path,
-    xattrs: Xattrs,
+    rights: &Rights,
     max_size: u64,
-) -> Result<usize> {
+) -> Result<LeftOut> {
     let blobs = layers.iter().map(|layer| image.open_layer(layer)).collect::<Result<Vec<_>>>()?;
     let progress = progress_bar(blobs.iter().map(|blob| blob.len()).sum());
     let allowance = Allowance::new(max_size);
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut left_out = 0;
+        let mut left_out = LeftOut::default();
         while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let unpacking = Unpacking { image, layer, xattrs, progress: &progress };
+            let unpacking = Unpacking { image, layer, rights, progress: &progress };
             left_out += unpacking.add_to_cache(cache, &allowance).inspect_err(|_| {
                 next.store(layers.len(), Ordering::Relaxed); // the others need not begin another
             })?;
@@ -181,18 +172,18 @@ fn progress_bar(bytes: u64) -> ProgressBar {
 struct Unpacking<'a> {
     image: &'a Image,
     layer: &'a Layer,
-    xattrs: Xattrs,
+    rights: &'a Rights,
     progress: &'a ProgressBar,
 }
 
 impl Unpacking<'_> {
     /// Unpacks, checks, renames; or waits for another process that does so.
-    fn add_to_cache(&self, cache: &Path, allowance: &Allowance) -> Result<usize> {
-        let name = name_of(self.layer, self.xattrs);
+    fn add_to_cache(&self, cache: &Path, allowance: &Allowance) -> Result<LeftOut> {
+        let name = name_of(self.layer, self.rights);
         let finished = cache.join(&name);
         let unfinished = cache.join(format!("{name}.{UNFINISHED}"));
         let Some(lock) = lock_new(&unfinished, &finished)? else {
-            return Ok(0); // the other process was faster
+            return Ok(LeftOut::default()); // the other process was faster
         };
         let unpacked = self
             .unpack(&unfinished, allowance)
@@ -211,7 +202,7 @@ impl Unpacking<'_> {
 
     // ANCHOR: unpack
     /// Two threads: one reads, checks and decompresses, the other makes files of what comes out.
-    fn unpack(&self, directory: &Path, allowance: &Allowance) -> Result<usize> {
+    fn unpack(&self, directory: &Path, allowance: &Allowance) -> Result<LeftOut> {
         let root = File::options()
             .read(true)
             .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
@@ -222,7 +213,7 @@ impl Unpacking<'_> {
         thread::scope(|scope| {
             let reader = start(scope, move || self.decompress(sender))?;
             let mut content = Digesting::new(pieces);
-            let unpacker = Unpacker::new(root, self.xattrs, allowance.for_layer());
+            let unpacker = Unpacker::new(root, self.rights, allowance.for_layer());
             let unpacked = unpacker.unpack(&mut content);
             let unpacked = unpacked.and_then(|left_out| Ok((left_out, content.finish()?)));
             // A damaged file can look like anything: that it is damaged comes first.

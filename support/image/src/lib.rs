@@ -12,6 +12,7 @@
 //! | [`unpack`] | from a tar archive to a directory, whatever the archive tries |
 //! | [`lower`] | what layers show at a path, as overlayfs finds it |
 //! | [`temporary`] | a directory on disk that goes at the end |
+//! | [`rights`] | what this process may give to files: owners, attributes |
 //! | [`xattrs`] | the attributes in which overlayfs keeps its marks, with root and without |
 
 pub mod blobs;
@@ -19,6 +20,7 @@ pub mod cache;
 pub mod digest;
 mod image;
 pub mod lower;
+pub mod rights;
 mod system_calls;
 pub mod temporary;
 pub mod unpack;

@@ -12,16 +12,18 @@
 mod attributes;
 mod content;
 mod hard_link;
+mod left_out;
 mod limits;
 mod node;
 mod paths;
 mod times;
 mod whiteout;
 
+pub use left_out::LeftOut;
 pub use limits::Allowance;
 
 use crate::lower::is_whiteout;
-use crate::xattrs::Xattrs;
+use crate::rights::{Owners, Rights};
 use anyhow::{Context, Result, bail, ensure};
 use attributes::Attributes;
 use launcher::lookup::{by_descriptor, is_directory, open_in};
@@ -50,7 +52,7 @@ const MAX_ENTRIES: usize = 2_000_000;
 #[derive(Debug)]
 pub struct Unpacker {
     root: OwnedFd,
-    xattrs: Xattrs,
+    rights: Rights,
     allowance: Allowance,
     /// The directory of the last entry: that of the next one is often the same.
     last: Option<(PathBuf, OwnedFd)>,
@@ -60,32 +62,32 @@ pub struct Unpacker {
     hidden: HashSet<PathBuf>,
     opaque: HashSet<PathBuf>,
     buffer: Vec<u8>,
-    devices_left_out: usize,
+    left_out: LeftOut,
 }
 
 impl Unpacker {
-    /// Fills `root`, an empty directory. Without the machine's root ([`Xattrs::User`]) all files
-    /// belong to the caller, and device nodes are left out.
-    pub fn new(root: OwnedFd, xattrs: Xattrs, allowance: Allowance) -> Unpacker {
+    /// Fills `root`, an empty directory. Without the machine's root there are no device nodes, and
+    /// what belongs to others than the user namespace knows belongs to its root.
+    pub fn new(root: OwnedFd, rights: &Rights, allowance: Allowance) -> Unpacker {
         Unpacker {
             root,
-            xattrs,
+            rights: rights.clone(),
             allowance,
             last: None,
             times: Times::default(),
             hidden: HashSet::new(),
             opaque: HashSet::new(),
             buffer: vec![0; 1 << 16],
-            devices_left_out: 0,
+            left_out: LeftOut::default(),
         }
     }
 
     // ANCHOR: unpack
-    /// Unpacks a whole archive. Returns how many device nodes were left out.
+    /// Unpacks a whole archive. Returns what could not be made.
     ///
     /// # Errors
     /// What is wrong with which entry; the directory is of no use then.
-    pub fn unpack<R: Read>(mut self, archive: R) -> Result<usize> {
+    pub fn unpack<R: Read>(mut self, archive: R) -> Result<LeftOut> {
         let allowance = self.allowance.clone();
         let mut archive = tar::Archive::new(Limited::new(archive, allowance.clone()));
         let mut entries = archive.entries().context("it is no tar archive")?;
@@ -102,7 +104,7 @@ impl Unpacker {
         // What stands behind the last entry counts for the digest.
         io::copy(&mut archive.into_inner(), &mut io::sink()).context("it is damaged at its end")?;
         self.finish()?;
-        Ok(self.devices_left_out)
+        Ok(self.left_out)
     }
     // ANCHOR_END: unpack
 
@@ -143,8 +145,8 @@ impl Unpacker {
             EntryType::Fifo => self.make_node(&directory, name, SFlag::S_IFIFO, 0)?,
             EntryType::Char | EntryType::Block => {
                 let number = device_number(entry.header(), kind)?;
-                if self.xattrs == Xattrs::User {
-                    self.devices_left_out += 1;
+                if self.rights.owners != Owners::All {
+                    self.left_out.devices += 1;
                     return self.remove(&directory, name);
                 }
                 let kind = if kind == EntryType::Char { SFlag::S_IFCHR } else { SFlag::S_IFBLK };
@@ -153,8 +155,8 @@ impl Unpacker {
             other => bail!("it is of the unknown type {:?}", char::from(other.as_byte())),
         }
         match kind {
-            EntryType::Symlink => attributes.set_of_link(&directory, name, self.xattrs),
-            _ => attributes.set(&directory, name, self.xattrs),
+            EntryType::Symlink => self.set_attributes_of_link(&directory, name, &attributes),
+            _ => self.set_attributes(&directory, name, &attributes),
         }
     }
 
@@ -263,7 +265,7 @@ impl Unpacker {
 
     fn set_attributes_of_directory(&mut self, path: &Path, attributes: &Attributes) -> Result<()> {
         let directory = self.open(path).context("cannot open it")?;
-        attributes.set(&directory, OsStr::new("."), self.xattrs)?;
+        self.set_attributes(&directory, OsStr::new("."), attributes)?;
         self.times.remember(path, attributes.time, &self.allowance)
     }
 }

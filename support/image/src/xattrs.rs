@@ -15,21 +15,13 @@ const INITIAL_USER_NAMESPACE: &str = "user:[4026531837]";
 pub enum Xattrs {
     /// `trusted.overlay.*`: only the machine's root can set them.
     Trusted,
-    /// `user.overlay.*`, with the mount option `userxattr`: for root in a user namespace.
+    /// `user.overlay.*`, with the mount option `userxattr`: for root in a user namespace. (That
+    /// the mount succeeds says nothing: without `userxattr` it does so in there too, and fails
+    /// later, at the first directory that replaces a deleted one.)
     User,
 }
 
 impl Xattrs {
-    /// Those that this process can set. (That the mount succeeds says nothing: without `userxattr`
-    /// it does so in a user namespace too, and fails later, at the first directory that replaces a
-    /// deleted one.)
-    pub fn of_this_process() -> Result<Xattrs> {
-        let namespace = fs::read_link("/proc/self/ns/user")
-            .context("cannot tell which user namespace this is")?;
-        let is_initial = namespace == Path::new(INITIAL_USER_NAMESPACE);
-        Ok(if is_initial { Xattrs::Trusted } else { Xattrs::User })
-    }
-
     /// Options for mount(2). The features that are switched off make an upper directory that can
     /// only be read together with the very same lower ones. (`userxattr` switches them off itself.)
     pub fn mount_options(self) -> &'static str {
@@ -60,6 +52,13 @@ impl Xattrs {
             Err(errno) => Err(errno),
         }
     }
+}
+
+/// Whether this process is in the user namespace that the machine has started with.
+pub(crate) fn is_initial_user_namespace() -> Result<bool> {
+    let namespace = fs::read_link("/proc/self/ns/user");
+    let namespace = namespace.context("cannot tell which user namespace this is")?;
+    Ok(namespace == Path::new(INITIAL_USER_NAMESPACE))
 }
 
 /// The first version of Linux whose tmpfs has `user.*` attributes.

@@ -52,7 +52,8 @@ impl Capability {
         Ok(self.is_in(ours))
     }
 
-    fn is_in(self, set: u64) -> bool {
+    /// Whether a set of the kernel's has it: bit N for capability N.
+    pub(crate) fn is_in(self, set: u64) -> bool {
         set & (1 << self as u32) != 0
     }
 }

@@ -15,6 +15,7 @@
 //! | [`locked_directory`] | a directory with an owner, and how the next start finds what has none |
 //! | [`program`] | finds the programs that a launcher starts |
 //! | [`rootless`] | root without root: a user namespace |
+//! | `subordinate_ids` | more ids than one, without root: newuidmap, newgidmap |
 //! | `capabilities` | what root may do, which is not always all |
 //! | [`container`] | starts, waits for, kills: what `main.rs` of a step has |
 //! | `report` | how an error of the child comes to its parent |
@@ -65,6 +66,7 @@ mod report;
 pub mod rootless;
 pub mod signals;
 mod size;
+mod subordinate_ids;
 pub mod supervised;
 pub mod system_calls;
 pub mod terminal;
@@ -80,7 +82,7 @@ pub use container::Container;
 pub use printable::printable;
 pub use removal::remove_tree;
 pub use report::close_host_descriptors;
-pub use rootless::{AsRoot, become_root};
+pub use rootless::{AsRoot, become_root, become_root_with_subordinate_ids};
 pub use size::parse_size;
 pub use supervised::Supervised;
 pub use system_calls::{close_on_exec_from_3, exit_now};

@@ -6,16 +6,18 @@
 
 use crate::Caller;
 use crate::capabilities::Capability;
-use crate::command_line::errno_of;
+use crate::command_line::{errno_of, one_line};
 use crate::mountinfo::mounts_of;
-use anyhow::{Context, Result, anyhow};
+use crate::subordinate_ids::{Mapper, SubordinateIds};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{getegid, geteuid};
+use nix::unistd::{Gid, Uid, getegid, geteuid};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::sync::OnceLock;
 
 // ANCHOR: become_root
 /// Gives this process the capabilities of root, if it has not got them already: by a user namespace
@@ -25,16 +27,28 @@ use std::path::Path;
 /// # Errors
 /// Where the kernel (or who configured it) forbids user namespaces: why, and how to allow them.
 pub fn become_root(_caller: Caller) -> Result<AsRoot> {
-    if !(geteuid().is_root() && Capability::SysAdmin.is_ours()?) {
+    if !is_root_already()? {
         enter_user_namespace()?;
     }
     Ok(AsRoot(()))
 }
 
+fn is_root_already() -> Result<bool> {
+    Ok(geteuid().is_root() && Capability::SysAdmin.is_ours()?)
+}
+
 fn enter_user_namespace() -> Result<()> {
     let (user, group) = (geteuid(), getegid()); // inside they would read as 65534, "nobody"
+    unshare_users()?;
+    map_one_id(user, group)
+}
+
+fn unshare_users() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWUSER)
-        .map_err(|errno| refusal(&Attempt::Unshare, errno, &Policy::look()))?;
+        .map_err(|errno| refusal(&Attempt::Unshare, errno, &Policy::look()))
+}
+
+fn map_one_id(user: Uid, group: Gid) -> Result<()> {
     write("uid_map", &format!("0 {user} 1"))?;
     // Giving up setgroups(2) is the price of a group map without privilege: a group can also be
     // there to take access *away* (chmod 705), and leaving it must not be free.
@@ -42,6 +56,45 @@ fn enter_user_namespace() -> Result<()> {
     write("gid_map", &format!("0 {group} 1"))
 }
 // ANCHOR_END: become_root
+
+// ANCHOR: become_root_with_subordinate_ids
+/// [`become_root`], with all the ids that the caller may map beside their own: for a root directory
+/// whose files belong to many. Without such ids, root is alone.
+///
+/// # Errors
+/// As [`become_root`]; and if only one of the two maps could be written.
+pub fn become_root_with_subordinate_ids(caller: Caller) -> Result<AsRoot> {
+    if is_root_already()? || geteuid().is_root() {
+        return become_root(caller);
+    }
+    let ids = match SubordinateIds::of_caller()? {
+        Ok(ids) => ids,
+        Err(how_to_get) => {
+            LACKS_IDS.get_or_init(|| how_to_get);
+            return become_root(caller);
+        }
+    };
+    let (user, group) = (geteuid(), getegid());
+    let mapper = Mapper::fork(&ids)?;
+    unshare_users()?;
+    let Err(error) = mapper.map() else { return Ok(AsRoot(())) };
+    if !fs::read_to_string("/proc/self/uid_map").context("cannot read the map of ids")?.is_empty() {
+        bail!("cannot map more groups than your own: {}", one_line(&error));
+    }
+    LACKS_IDS.get_or_init(|| one_line(&error));
+    map_one_id(user, group)?;
+    Ok(AsRoot(()))
+}
+// ANCHOR_END: become_root_with_subordinate_ids
+
+/// Why root is alone, in this process and in those that it forks.
+static LACKS_IDS: OnceLock<String> = OnceLock::new();
+
+/// Why no other user than root can be here, and how to get more, if this process has tried:
+/// [`become_root_with_subordinate_ids`].
+pub fn lacks_ids() -> Option<&'static str> {
+    LACKS_IDS.get().map(String::as_str)
+}
 
 /// Proof that this process has become root, for what only root can make.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 
 use crate::Advise;
 use crate::bounded;
+use crate::rootless::lacks_ids;
 use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::ResolveFlag;
 use nix::sys::prctl::set_pdeathsig;
@@ -59,7 +60,12 @@ impl Identity {
         let Identity { user, group, more_groups, .. } = self;
         let told = |result: nix::Result<()>, call: &'static str| {
             result
-                .advise(|_| "without root there is no other user than root: give -u 0")
+                .advise(|_| match lacks_ids() {
+                    Some(why) => format!("give -u 0, for root is alone here: {why}"),
+                    None => "without root there is no such id: give -u 0, or see \
+                             book/src/root-without-root.md"
+                        .to_owned(),
+                })
                 .context(call)
                 .with_context(|| format!("cannot become user {user} and group {group}"))
         };

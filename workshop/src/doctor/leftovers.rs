@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use launcher::mountinfo::mounts_of;
-use launcher::{Caller, become_root, remove_tree};
+use launcher::{Caller, become_root, become_root_with_subordinate_ids, remove_tree};
 use nix::net::if_::if_nametoindex;
 use nix::unistd::geteuid;
 use v5_netns::{BRIDGE, Mode, Network};
@@ -157,10 +157,11 @@ fn clean_cache() -> Result<()> {
 }
 
 /// A layer has directories in which its owner may not write, and overlayfs makes one that nobody
-/// may enter. For root, in a user namespace too, that is no obstacle.
+/// may enter; and with a range of ids its files belong to others. For root, in a user namespace
+/// with the same ids, that is no obstacle.
 fn remove_as_root(tree: &Path) -> Result<()> {
     let removed = attempt(|| {
-        become_root(Caller::of_this_process())?;
+        become_root_with_subordinate_ids(Caller::of_this_process())?;
         remove_tree(tree)
     });
     removed.map_err(|text| anyhow!(text))

@@ -1,9 +1,11 @@
 //! Owner, mode, time and extended attributes of a file: what the archive says, and how it is set.
 
+use super::Unpacker;
+use crate::rights::Owners;
 use crate::system_calls::set_xattr;
-use crate::xattrs::Xattrs;
 use anyhow::{Context, Result, anyhow, ensure};
 use launcher::lookup::by_descriptor;
+use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmodat, utimensat};
 use nix::sys::time::TimeSpec;
@@ -65,47 +67,68 @@ impl Attributes {
             xattrs: Vec::new(),
         })
     }
+}
 
-    /// Sets them on what has been made under `name` and is no link. Without the machine's root
-    /// ([`Xattrs::User`]) the owner stays the caller.
-    pub(super) fn set(&self, directory: &OwnedFd, name: &OsStr, xattrs: Xattrs) -> Result<()> {
+impl Unpacker {
+    /// Sets them on what has been made under `name` and is no link.
+    pub(super) fn set_attributes(
+        &mut self,
+        directory: &OwnedFd,
+        name: &OsStr,
+        attributes: &Attributes,
+    ) -> Result<()> {
         // Owner first: chown(2) clears the set-id bits and the file's capabilities.
-        self.set_owner(directory, name, xattrs)?;
+        self.set_owner(directory, name, attributes)?;
         // It is what we have just made: no link that could be followed.
-        fchmodat(directory, name, self.mode, FchmodatFlags::FollowSymlink)
+        fchmodat(directory, name, attributes.mode, FchmodatFlags::FollowSymlink)
             .context("cannot set its mode")?;
-        self.set_xattrs_and_time(directory, name)
+        set_xattrs_and_time(directory, name, attributes)
     }
 
     /// The same for a symbolic link, which has no mode.
-    pub(super) fn set_of_link(
-        &self,
+    pub(super) fn set_attributes_of_link(
+        &mut self,
         directory: &OwnedFd,
         name: &OsStr,
-        xattrs: Xattrs,
+        attributes: &Attributes,
     ) -> Result<()> {
-        self.set_owner(directory, name, xattrs)?;
-        self.set_xattrs_and_time(directory, name)
+        self.set_owner(directory, name, attributes)?;
+        set_xattrs_and_time(directory, name, attributes)
     }
 
-    fn set_owner(&self, directory: &OwnedFd, name: &OsStr, xattrs: Xattrs) -> Result<()> {
-        if xattrs == Xattrs::User {
-            return Ok(());
-        }
-        let (owner, group) = (Some(Uid::from_raw(self.owner)), Some(Gid::from_raw(self.group)));
-        fchownat(directory, name, owner, group, AtFlags::AT_SYMLINK_NOFOLLOW)
-            .context("cannot set its owner")
+    fn set_owner(&mut self, at: &OwnedFd, name: &OsStr, attributes: &Attributes) -> Result<()> {
+        let (owner, group) = (attributes.owner, attributes.group);
+        let give = |owner, group| {
+            let (owner, group) = (Some(Uid::from_raw(owner)), Some(Gid::from_raw(group)));
+            fchownat(at, name, owner, group, AtFlags::AT_SYMLINK_NOFOLLOW)
+        };
+        let given = match self.rights.owners {
+            Owners::All => give(owner, group),
+            Owners::Root => {
+                // It was made by root just now, and there is nobody else.
+                self.left_out.owners += usize::from((owner, group) != (0, 0));
+                return Ok(());
+            }
+            Owners::Mapped(_) => match give(owner, group) {
+                // The user namespace does not know one of them, or both.
+                Err(Errno::EINVAL) => {
+                    self.left_out.owners += 1;
+                    give(owner, 0).or_else(|_| give(0, group)).or_else(|_| give(0, 0))
+                }
+                given => given,
+            },
+        };
+        given.context("cannot set its owner")
     }
+}
 
-    fn set_xattrs_and_time(&self, directory: &OwnedFd, name: &OsStr) -> Result<()> {
-        for (attribute, value) in &self.xattrs {
-            set_xattr(&by_descriptor(directory).join(name), attribute, value)
-                .with_context(|| format!("cannot set its attribute {attribute:?}"))?;
-        }
-        let time = &self.time;
-        utimensat(directory, name, time, time, UtimensatFlags::NoFollowSymlink)
-            .context("cannot set its time")
+fn set_xattrs_and_time(at: &OwnedFd, name: &OsStr, attributes: &Attributes) -> Result<()> {
+    for (attribute, value) in &attributes.xattrs {
+        set_xattr(&by_descriptor(at).join(name), attribute, value)
+            .with_context(|| format!("cannot set its attribute {attribute:?}"))?;
     }
+    let time = &attributes.time;
+    utimensat(at, name, time, time, UtimensatFlags::NoFollowSymlink).context("cannot set its time")
 }
 
 /// Reads seconds with a fraction, such as `-1.5`: that is half a second after -2.

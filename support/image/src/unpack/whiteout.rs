@@ -62,7 +62,8 @@ impl Unpacker {
             self.allowance.remember(path)?;
             self.opaque.insert(path.to_owned());
         }
-        self.xattrs
+        self.rights
+            .xattrs
             .set_opaque(&by_descriptor(&directory).join("."))
             .with_context(|| format!("cannot make {path:?} opaque"))
     }
