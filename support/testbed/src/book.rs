@@ -39,7 +39,8 @@
 //!   on the second day.
 //! * The user `learner` has subordinate ids, as most distributions give them, and containers of
 //!   images use them. ```` ```console,range ```` is a block that needs them: it is left out where
-//!   the tests are not run by root, in whose hosts there are none.
+//!   the tests are not run by root: there are none in a user namespace, where setgroups(2) is
+//!   given up already, too.
 //! * A block that cannot be executed is ```` ```console,not-run ````, below a line
 //!   `<!-- not run: REASON -->`. `book/not-run.txt` has their number, which may only fall.
 //!
@@ -104,7 +105,7 @@ const CONTENTS: &str = "SUMMARY.md";
 const CARGO: &str = "/home/learner/.cargo/bin";
 
 /// What the pages call that a small machine may lack, and where it comes from.
-pub const TOOLS: [(&str, &str); 14] = [
+pub const TOOLS: [(&str, &str); 15] = [
     ("jq", "jq"),
     ("pgrep", "procps"),
     ("ps", "procps"),
@@ -119,6 +120,7 @@ pub const TOOLS: [(&str, &str); 14] = [
     ("curl", "curl"),
     ("pasta", "passt"),
     ("strace", "strace"),
+    ("newuidmap", "uidmap"),
 ];
 
 /// The book, and what to do with a page that says something else than what comes out.
