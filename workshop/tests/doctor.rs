@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         .user("without_user_namespaces_nothing_runs", without_user_namespaces_nothing_runs)
         .both("a_reader_may_have_enough", a_reader_may_have_enough)
         .both("clean_removes_the_cache", clean_removes_the_cache)
+        .user("clean_removes_what_a_range_owns_with_a_range", clean_removes_what_a_range_owns)
         .both("a_clean_that_is_interrupted_leaves_no_half_layer", clean_that_is_interrupted)
         .both("clean_spares_a_running_container", clean_spares_a_running_container)
         .both("clean_spares_the_layers_of_a_container", clean_spares_the_layers_of_a_container)
@@ -241,6 +242,31 @@ fn clean_removes_the_cache(host: &Host) {
     assert!(!host.cache().exists());
     Outcome::of(doctor(host).arg("--clean")).text();
     Outcome::of(host.stage("v1-chroot").arg("true")).text();
+}
+
+/// Files of ids that are nobody's outside: only who has the same range can remove them.
+fn clean_removes_what_a_range_owns(host: &Host) {
+    host.give_subordinate_ids();
+    Outcome::of(host.stage("v1-chroot").arg("true")).text();
+    let directory = host.cache().join("layers");
+    let inner = directory.join("of-33");
+    fs::create_dir_all(&inner).unwrap();
+    fs::write(inner.join("file"), "").unwrap();
+    let of_33 = Host::SUBORDINATE_IDS.0 + 32;
+    host.give(&directory);
+    for path in [&inner, &inner.join("file")] {
+        std::os::unix::fs::chown(path, Some(of_33), Some(of_33)).unwrap();
+    }
+    fs::set_permissions(&inner, fs::Permissions::from_mode(0o700)).unwrap();
+    for file in ["subuid", "subgid"] {
+        host.write_subordinate_ids(file, "");
+    }
+    let outcome = Outcome::of(doctor(host).arg("--clean"));
+    assert_eq!(outcome.code(), 1, "{outcome:?}");
+    assert!(outcome.stderr.contains("a range of ids that you have no more? sudo rm -r"));
+    host.give_subordinate_ids();
+    Outcome::of(doctor(host).arg("--clean")).text();
+    assert!(!host.cache().exists() && !host.cache().with_extension("removed").exists());
 }
 
 /// A layer is complete if it is there. (A start believes that.)

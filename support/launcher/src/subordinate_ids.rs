@@ -12,7 +12,7 @@ use crate::program;
 use crate::report::{Report, report_pipe};
 use crate::system_calls::exit_now;
 use anyhow::{Context, Result, bail};
-use nix::unistd::{Pid, User, getgid, getpid, getuid};
+use nix::unistd::{Pid, User, getegid, geteuid, getpid};
 use obstacle::Obstacle;
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -48,11 +48,17 @@ impl SubordinateIds {
     /// # Errors
     /// Those of reading the files, and of finding the programs.
     pub(crate) fn of_caller() -> Result<Result<SubordinateIds, String>> {
-        let name = User::from_uid(getuid()).ok().flatten().map(|user| user.name);
-        let name = name.as_deref();
-        let (users, groups) = (USERS.ranges(name)?, GROUPS.ranges(name)?);
-        if users.is_empty() || groups.is_empty() {
-            return Ok(Err(how_to_get_ids(name)?));
+        let [users, groups] = [USERS.read()?, GROUPS.read()?];
+        if users.is_empty() && groups.is_empty() {
+            return Ok(Err(how_to_get_ids("")));
+        }
+        let user = geteuid();
+        let name = User::from_uid(user).context("cannot read the user database")?;
+        let name = name.map(|user| user.name);
+        let of_caller = |text: &str| ranges_in(text, name.as_deref(), user.as_raw());
+        let ids = SubordinateIds { users: of_caller(&users), groups: of_caller(&groups) };
+        if ids.users.is_empty() || ids.groups.is_empty() {
+            return Ok(Err(how_to_get_ids(&format!("{users}\n{groups}"))));
         }
         for Kind { program, .. } in [USERS, GROUPS] {
             match program::find(program) {
@@ -63,28 +69,26 @@ impl SubordinateIds {
                 found => found.with_context(|| format!("cannot use {program}"))?,
             };
         }
-        Ok(Ok(SubordinateIds { users, groups }))
+        Ok(Ok(ids))
     }
 }
 
 /// The first ids that useradd(8) gives out, and how many each user gets.
 const USUAL: Range = (100_000, 65_536);
 
-/// A command that gives somebody ids that nobody else has.
-fn how_to_get_ids(name: Option<&str>) -> Result<String> {
-    let taken = format!("{}\n{}", USERS.read()?, GROUPS.read()?);
-    let (first, last) = free_behind(&taken);
-    let name = name.unwrap_or("$USER");
-    Ok(format!(
+/// A command that gives the caller ids that nobody else has, of those that are `given` out.
+fn how_to_get_ids(given: &str) -> String {
+    let (first, last) = free_behind(given);
+    format!(
         "{} and {} give you no ids: sudo usermod --add-subuids {first}-{last} --add-subgids \
-         {first}-{last} {name}",
+         {first}-{last} $USER",
         USERS.file, GROUPS.file
-    ))
+    )
 }
 
 /// Ids behind all that are given out, the first and the last of them.
-fn free_behind(taken: &str) -> (u32, u32) {
-    let ends = taken.lines().filter_map(|line| {
+fn free_behind(given: &str) -> (u32, u32) {
+    let ends = given.lines().filter_map(|line| {
         let (_, (first, count)) = fields_of(line)?;
         first.checked_add(count)
     });
@@ -98,11 +102,6 @@ impl Kind {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
             text => text.with_context(|| format!("cannot read {}", self.file)),
         }
-    }
-
-    /// What the file gives to the caller of this process.
-    fn ranges(&self, name: Option<&str>) -> Result<Vec<Range>> {
-        Ok(ranges_in(&self.read()?, name, getuid().as_raw()))
     }
 }
 
@@ -152,8 +151,11 @@ impl Mapper {
     pub(crate) fn map(mut self) -> Result<()> {
         self.go.write_all(b"!").context("cannot write to a pipe")?;
         let failure = self.report.read()?;
-        self.child.wait()?;
-        failure.map_or(Ok(()), |failure| Err(failure.into()))
+        match (self.child.wait()?, failure) {
+            (0, None) => Ok(()),
+            (_, Some(failure)) => Err(failure.into()),
+            (status, None) => bail!("the process that maps more ids has failed ({status})"),
+        }
     }
 }
 
@@ -162,8 +164,8 @@ impl SubordinateIds {
         if start.read(&mut [0]).context("cannot read from a pipe")? == 0 {
             return Ok(()); // there is no user namespace
         }
-        USERS.map(process, getuid().as_raw(), &self.users)?;
-        GROUPS.map(process, getgid().as_raw(), &self.groups)
+        USERS.map(process, geteuid().as_raw(), &self.users)?;
+        GROUPS.map(process, getegid().as_raw(), &self.groups)
     }
 }
 

@@ -27,6 +27,14 @@ impl Host {
         }
     }
 
+    /// A body of a trial, run by an ordinary user who has a range of ids.
+    pub fn with_subordinate_ids(body: fn(&Host)) -> impl Fn(&Host) {
+        move |host| {
+            host.give_subordinate_ids();
+            body(host);
+        }
+    }
+
     /// Gives one of the two files another text, after [`Host::give_subordinate_ids`].
     pub fn write_subordinate_ids(&self, file: &str, text: &str) {
         let ours = Path::new(OWN_ETC).join(file);

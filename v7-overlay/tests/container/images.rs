@@ -24,6 +24,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("an_image_for_another_machine", an_image_for_another_machine)
         .both("entrypoint_cmd_env_workdir", entrypoint_cmd_env_workdir)
         .root("the_images_user", the_images_user)
+        .user("the_images_user_with_a_range", Host::with_subordinate_ids(the_images_user))
         .user("the_images_user_needs_root", the_images_user_needs_root)
         .both("whiteouts_in_any_order", whiteouts_in_any_order)
         .both("an_opaque_directory_in_any_order", an_opaque_directory_in_any_order)

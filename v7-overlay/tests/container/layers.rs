@@ -42,7 +42,12 @@ pub fn add(suite: Suite) -> Suite {
         .both("env_workdir_user", env_workdir_user)
         .user("another_user_needs_root", another_user_needs_root)
         .root("a_user_with_groups", a_user_with_groups)
+        .user("a_user_with_groups_with_a_range", Host::with_subordinate_ids(a_user_with_groups))
         .root("a_command_of_another_user_ends_with_its_launcher", another_user_ends_too)
+        .user(
+            "a_command_of_another_user_ends_with_its_launcher_with_a_range",
+            Host::with_subordinate_ids(another_user_ends_too),
+        )
 }
 
 /// A directory of the test with files in it.

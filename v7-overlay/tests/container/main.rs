@@ -12,6 +12,7 @@ mod hostile;
 mod image;
 mod images;
 mod layers;
+mod range;
 mod real;
 
 use std::process::ExitCode;
@@ -21,7 +22,8 @@ use testbed::{Stage, Suite, contract};
 
 fn main() -> ExitCode {
     let suite = contract::add(Suite::of(&Stage::V7).time_limit(Duration::from_secs(180)));
-    let suite =
-        [layers::add, images::add, cache::add].into_iter().fold(suite, Suite::short_as_user);
+    let suite = [layers::add, images::add, cache::add, range::add]
+        .into_iter()
+        .fold(suite, Suite::short_as_user);
     [hostile::add, real::add].into_iter().fold(suite, |suite, add| add(suite)).run()
 }

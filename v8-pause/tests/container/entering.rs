@@ -20,6 +20,10 @@ pub fn add(suite: Suite) -> Suite {
         .both("exec_reads_stdin", exec_reads_stdin)
         .both("exec_has_the_containers_null_device", exec_has_the_containers_null_device)
         .root("exec_is_the_containers_user", exec_is_the_containers_user)
+        .user(
+            "exec_is_the_containers_user_with_a_range",
+            Host::with_subordinate_ids(exec_is_the_containers_user),
+        )
         .root("root_enters_a_users_pod", root_enters_a_users_pod)
         .both("no_container_has_cap_sys_ptrace", no_container_has_cap_sys_ptrace)
         .root("no_capability_comes_from_the_caller", no_capability_comes_from_the_caller)

@@ -16,6 +16,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("no_working_directory_leads_out", no_working_directory_leads_out)
         .long()
         .root("a_number_is_no_name", a_number_is_no_name)
+        .user("a_number_is_no_name_with_a_range", Host::with_subordinate_ids(a_number_is_no_name))
         .both("the_null_device_is_the_containers", the_null_device_is_the_containers)
 }
 

@@ -23,6 +23,10 @@ pub fn add(suite: Suite) -> Suite {
         .both("exec_has_a_terminal_of_its_own", exec_has_a_terminal_of_its_own)
         .both("exec_has_job_control", exec_has_job_control)
         .root("the_terminal_is_the_containers_users", the_terminal_is_the_containers_users)
+        .user(
+            "the_terminal_is_the_containers_users_with_a_range",
+            Host::with_subordinate_ids(the_terminal_is_the_containers_users),
+        )
         .root("root_has_a_terminal_in_a_users_pod", root_has_a_terminal_in_a_users_pod)
         .both("the_demo_pod_on_a_terminal", the_demo_pod_on_a_terminal)
         .both("the_demo_pod_is_asked_to_end", the_demo_pod_is_asked_to_end)

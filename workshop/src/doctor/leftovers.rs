@@ -6,8 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use launcher::command_line::{errno_in, one_line};
 use launcher::mountinfo::mounts_of;
 use launcher::{Caller, become_root, become_root_with_subordinate_ids, remove_tree};
+use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::unistd::geteuid;
 use v5_netns::{BRIDGE, Mode, Network};
@@ -162,7 +164,13 @@ fn clean_cache() -> Result<()> {
 fn remove_as_root(tree: &Path) -> Result<()> {
     let removed = attempt(|| {
         become_root_with_subordinate_ids(Caller::of_this_process())?;
-        remove_tree(tree)
+        remove_tree(tree).map_err(|error| match errno_in(&error) {
+            Some(Errno::EPERM | Errno::EACCES) => anyhow!(
+                "{} (files of a range of ids that you have no more? sudo rm -r {tree:?})",
+                one_line(&error)
+            ),
+            _ => error,
+        })
     });
     removed.map_err(|text| anyhow!(text))
 }

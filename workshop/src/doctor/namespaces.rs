@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use launcher::{Caller, become_root, exec};
+use anyhow::{Context, Result, anyhow};
+use launcher::rootless::lacks_ids;
+use launcher::{Caller, become_root, become_root_with_subordinate_ids, exec};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::unistd::{geteuid, sethostname};
@@ -30,6 +31,7 @@ pub(super) fn probe_all() -> Vec<Finding> {
     let of = Finding::of_attempt;
     vec![
         user(),
+        more_ids(),
         in_rootfs(CHROOT, "chroot works", change_root).page(ROOTLESS_TROUBLE),
         in_rootfs(MOUNT, "a mount namespace, /proc, /dev, pivot_root work", |rootfs| {
             pivot(rootfs, false)
@@ -53,6 +55,24 @@ fn in_rootfs(name: &'static str, works: &str, work: impl FnOnce(&Path) -> Result
             Finding::of_attempt(name, works, attempt(|| work(&rootfs)))
         }
         _ => Finding::note(name, "not tried, since there is no rootfs").cure("see rootfs, above"),
+    }
+}
+
+/// What the files of an image need, if they belong to many.
+fn more_ids() -> Finding {
+    let name = "more ids than one";
+    if geteuid().is_root() {
+        return Finding::good(name, "not needed: you are root");
+    }
+    let tried = attempt(|| {
+        become_root_with_subordinate_ids(Caller::of_this_process())?;
+        lacks_ids().map_or(Ok(()), |why| Err(anyhow!(why)))
+    });
+    match tried {
+        Ok(()) => Finding::good(name, "a range of them: the files of an image keep their owners"),
+        Err(why) => Finding::note(name, "none, so the files of an image all belong to root")
+            .because(why)
+            .page(ROOTLESS),
     }
 }
 
