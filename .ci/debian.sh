@@ -25,6 +25,7 @@ test_in_minimal_debian() {
     echo "--- what the page \"Setting up\", a dev container and Lima install"
     run_install_steps "$root"
     echo "--- the book, from its first page to its last"
+    make_archive "$root"
     type_the_book "$root"
 }
 
@@ -69,6 +70,34 @@ debian_root_archive() {
     tar --xattrs --numeric-owner --directory "$root" --create --file "$root.tar" .
     rm --recursive --force "$root"
     printf '%s\n' "$root.tar"
+}
+
+# The files that the page "Root without root" asks of Debian's mirror, in /srv/archive of the root:
+# the book is typed in a host without internet. And the two programs that the page calls.
+make_archive() {
+    local root=$1 mirror uri file archive=$1/srv/archive/debian index
+    mirror=$(debian_mirror)
+    inside "$root" sh -c 'apt-get update --quiet --quiet && apt-get install --quiet --quiet --yes \
+        --no-install-recommends mmdebstrap umoci' >"$BORROWED/install.log" 2>&1 ||
+        { tail "$BORROWED/install.log"; return 1; }
+    index=main/binary-$(dpkg --print-architecture)/Packages.xz
+    {
+        for file in InRelease "$index" main/i18n/Translation-en.xz; do
+            printf '%s\n' "$mirror/dists/$RELEASE/$file"
+        done
+        # As if nothing were installed: all that a new root needs, and what is installed into it.
+        # shellcheck disable=SC2016  # the root's own shell
+        inside "$root" sh -c ': >/tmp/status; apt-get --quiet --quiet --print-uris --yes \
+            --option Dir::State::status=/tmp/status --no-install-recommends \
+            install "?essential" "?priority(required)" apt nginx-light postgresql' |
+            cut --delimiter "'" --fields 2
+    } | while read -r uri; do
+        file=${uri#"$mirror"/}
+        file=$archive/$(printf %b "${file//%/\\x}") # %2b is a plus
+        mkdir --parents "${file%/*}"
+        printf 'url = "%s"\noutput = "%s"\n' "$uri" "$file"
+    done | curl --silent --show-error --fail --parallel --location --config - ||
+        fail "the archive of the book is not complete"
 }
 
 # The mirror that this machine uses for Debian, else the public one.
@@ -161,7 +190,8 @@ type_the_book() {
         echo ". \"\$HOME/.cargo/env\"" >>/home/learner/.profile
         chown learner: /home/learner/.cargo/env
         echo "learner ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/learner
-        printf "127.0.0.1 localhost\n127.0.1.1 laptop\n" >/etc/hosts'
+        printf "127.0.0.1 localhost\n127.0.1.1 laptop\n" >/etc/hosts
+        echo "127.0.0.2 deb.debian.org" >>/etc/hosts'
     BOOK_MACHINE=$root cargo test --package testbed --test book --locked -- --test-threads 1 |
         tee "$log"
     grep --quiet '^test result: ok\. 2 passed' "$log" || fail "the book was not typed on two days"

@@ -4,11 +4,12 @@
 # may run at every start of a machine.
 set -eu
 
-# A linker for Rust; what the containers call as root (nft); a busybox; what the pages type, and
-# the manual that they quote (section 2 is manpages-dev); an editor for the exercises.
+# A linker for Rust; what the containers call (nft; newuidmap, which is in uidmap); a busybox; what
+# the pages type, and the manual that they quote (section 2 is manpages-dev); an editor for the
+# exercises.
 packages='busybox-static ca-certificates conntrack curl gcc git hostname iproute2 iputils-ping jq
     less libc6-dev man-db manpages manpages-dev nano nftables passt procps strace sudo tcpdump
-    util-linux'
+    uidmap util-linux'
 
 install_packages() {
     # shellcheck disable=SC2086  # one word for each package

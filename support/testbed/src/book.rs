@@ -25,7 +25,8 @@
 //! * ```` ```console,second ```` is the second terminal, with shells of its own. If the last
 //!   command of a block is followed by a block of another terminal, it may go on running meanwhile.
 //!   What it prints later stands at the start of a later block of its own terminal.
-//! * A page ends with no command running. A command has 20 seconds.
+//! * A page ends with no command running. A command has 20 seconds, or five minutes if it calls
+//!   cargo or fetches packages.
 //! * A page with the line `<!-- a host with a way outside -->` has a host that is connected, by the
 //!   link `eth0`, to a router: that has a website, which tells a visitor its address, and is the
 //!   host's resolver, by name only. All other pages' hosts have no link but `lo`.
@@ -39,7 +40,8 @@
 //!   on the second day.
 //! * The user `learner` has subordinate ids, as most distributions give them, and containers of
 //!   images use them. ```` ```console,range ```` is a block that needs them: it is left out where
-//!   the tests are not run by root, in whose hosts there are none.
+//!   the tests are not run by root: there are none in a user namespace, where setgroups(2) is
+//!   given up already, too.
 //! * A block that cannot be executed is ```` ```console,not-run ````, below a line
 //!   `<!-- not run: REASON -->`. `book/not-run.txt` has their number, which may only fall.
 //!
@@ -50,7 +52,8 @@
 //!
 //! With `BOOK_MACHINE=DIRECTORY`, the root directory of a Debian with Rust, this source in
 //! `~learner/steps` and what "Setting up" installs, the pages are not typed alone but all of them,
-//! one after the other, in that machine, and once more on a second day (`in_order`).
+//! one after the other, in that machine, and once more on a second day (`in_order`). What is in its
+//! /srv/archive is at http://127.0.0.2/: the packages of a Debian mirror, say.
 //!
 //! # What else is checked
 //!
@@ -63,6 +66,7 @@
 //! "Troubleshooting" quotes, a program says. The page "What we claim" has the other pages' figures.
 //! A word of the glossary is not used before the page that explains it, or with a link to that.
 
+mod archive;
 pub mod claims;
 pub mod derived;
 pub mod in_order;
@@ -104,7 +108,7 @@ const CONTENTS: &str = "SUMMARY.md";
 const CARGO: &str = "/home/learner/.cargo/bin";
 
 /// What the pages call that a small machine may lack, and where it comes from.
-pub const TOOLS: [(&str, &str); 14] = [
+pub const TOOLS: [(&str, &str); 15] = [
     ("jq", "jq"),
     ("pgrep", "procps"),
     ("ps", "procps"),
@@ -119,6 +123,7 @@ pub const TOOLS: [(&str, &str); 14] = [
     ("curl", "curl"),
     ("pasta", "passt"),
     ("strace", "strace"),
+    ("newuidmap", "uidmap"),
 ];
 
 /// The book, and what to do with a page that says something else than what comes out.

@@ -10,7 +10,7 @@ use nix::unistd::geteuid;
 use super::finding::Finding;
 
 /// What is typed, the first chapter (a page of the book) that does, and the Debian package.
-const TOOLS: [(&str, &str, &str); 16] = [
+const TOOLS: [(&str, &str, &str); 17] = [
     ("man", "introduction", "man-db"),
     ("sudo", "setup", "sudo"),
     ("hostname", "v1-chroot", "hostname"),
@@ -27,6 +27,7 @@ const TOOLS: [(&str, &str, &str); 16] = [
     ("ss", "v5-netns", "iproute2"),
     ("tcpdump", "v5-netns", "tcpdump"),
     ("jq", "v7-overlay", "jq"),
+    ("newuidmap", "root-without-root", "uidmap"),
 ];
 
 /// Pages of the manual that the chapters and the hints name, one of each package: the section, the

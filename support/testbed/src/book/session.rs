@@ -20,8 +20,9 @@ const MORE: &str = "\u{1e}> ";
 pub const SET_UP: &str =
     "set +o emacs; PS1=$'\\x1e$ ' PS2=$'\\x1e> '; stty -echoctl; unset HISTFILE";
 
-/// Cargo may have to compile.
-const CARGO_LIMIT: Duration = Duration::from_secs(300);
+/// What fetches or compiles may take longer than the usual limit, and how long.
+const SLOW: [&str; 3] = ["cargo ", "mmdebstrap ", "apt-get "];
+const SLOW_LIMIT: Duration = Duration::from_secs(300);
 
 /// A container's prompt has no mark; it is one if nothing follows it for so long,
 const PROMPT_PAUSE: Duration = Duration::from_millis(100);
@@ -261,7 +262,8 @@ impl Shell {
     }
 
     fn limit(&self) -> Duration {
-        slowed(if self.typed.starts_with("cargo ") { CARGO_LIMIT } else { LIMIT })
+        let is_slow = SLOW.iter().any(|word| self.typed.contains(word));
+        slowed(if is_slow { SLOW_LIMIT } else { LIMIT })
     }
 
     /// What the shell has come to, as far as one can tell.
