@@ -21,7 +21,7 @@ use image::xattrs::Xattrs;
 /// Kind, path, target, mode and content of an entry.
 const RECORD: usize = 5;
 
-const KINDS: [EntryType; 8] = [
+const KINDS: [EntryType; 10] = [
     EntryType::Regular,
     EntryType::Directory,
     EntryType::Symlink,
@@ -30,6 +30,8 @@ const KINDS: [EntryType; 8] = [
     EntryType::Char,
     EntryType::GNUSparse,
     EntryType::XHeader,
+    EntryType::GNULongName,
+    EntryType::GNULongLink,
 ];
 const PATHS: [&str; 16] = [
     "a",
@@ -64,6 +66,48 @@ const TARGETS: [&str; 12] = [
     "",
 ];
 
+/// What a PAX header may say about the next entry.
+const RECORDS: [&str; 16] = [
+    "path=b/a",
+    "path=../outside/new",
+    "path=",
+    "linkpath=../outside",
+    "linkpath=/a\n/b",
+    "size=0",
+    "size=512",
+    "size=-1",
+    "uid=4294967295",
+    "mtime=-1.5",
+    "SCHILY.xattr.user.note=x\0\n",
+    "SCHILY.xattr.trusted.overlay.opaque=y",
+    "GNU.sparse.map=0,1,600,1",
+    "GNU.sparse.size=1000",
+    "GNU.sparse.major=1",
+    "GNU.sparse.minor=0",
+];
+
+/// The content of a header that says more about the next entry. Each bit of `choice` and of `more`
+/// is a record.
+fn content_of_header(kind: EntryType, choice: usize, more: usize) -> Option<Vec<u8>> {
+    match kind {
+        EntryType::GNULongName => Some(PATHS[choice % PATHS.len()].into()),
+        EntryType::GNULongLink => Some(TARGETS[choice % TARGETS.len()].into()),
+        EntryType::XHeader => {
+            let bits = choice | more << 8;
+            let records = RECORDS.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1);
+            Some(records.flat_map(|(_, record)| with_length(record).into_bytes()).collect())
+        }
+        _ => None,
+    }
+}
+
+/// A record says how long it is, that number included.
+fn with_length(record: &str) -> String {
+    let rest = record.len() + 2; // the blank and the newline
+    let digits = (1..).find(|digits| (rest + digits).to_string().len() == *digits);
+    format!("{} {record}\n", rest + digits.expect("a length has a length"))
+}
+
 fn archive(input: &[u8]) -> Vec<u8> {
     let Some((first, rest)) = input.split_first() else { return Vec::new() };
     if first % 2 == 1 {
@@ -76,12 +120,13 @@ fn archive(input: &[u8]) -> Vec<u8> {
         // Not by the crate's own functions: they refuse what we are after.
         put(&mut header.as_old_mut().name, PATHS[of(1) % PATHS.len()]);
         put(&mut header.as_old_mut().linkname, TARGETS[of(2) % TARGETS.len()]);
-        header.set_entry_type(KINDS[of(0) % KINDS.len()]);
+        let kind = KINDS[of(0) % KINDS.len()];
+        header.set_entry_type(kind);
         header.set_mode((of(3) << 4) as u32);
         header.set_uid(0);
         header.set_gid(0);
         header.set_mtime(0);
-        let content = vec![b'x'; of(4)];
+        let content = content_of_header(kind, of(3), of(4)).unwrap_or(vec![b'x'; of(4)]);
         header.set_size(content.len() as u64);
         header.set_cksum();
         builder.append(&header, content.as_slice()).expect("a vector takes all");
