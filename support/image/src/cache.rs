@@ -119,7 +119,6 @@ impl Unpacking<'_> {
         left_out
     }
 
-    // ANCHOR: all_over
     /// Goes up from the lowest layer. One that would be another over those below it is unpacked
     /// once more, under a name that it has over these only. Returns the names, the first one on
     /// top, and the one with the root directory.
@@ -148,7 +147,6 @@ impl Unpacking<'_> {
         }
         Ok((names, root.context("an image without layers has nothing to run")?, left_out))
     }
-    // ANCHOR_END: all_over
 
     fn add_to_cache(
         &self,
