@@ -88,9 +88,12 @@ impl Unpacking<'_> {
     /// Unpacks those layers that the cache has not got, each alone, as many at a time as there are
     /// processors.
     fn all_alone(&self, layers: &[&Layer], max_size: u64) -> Result<LeftOut> {
-        let is_missing =
-            |layer: &&&Layer| !is_complete(&self.cache.join(name_of(layer, self.rights)));
-        let missing: Vec<_> = layers.iter().filter(is_missing).copied().collect();
+        let mut missing = Vec::new();
+        for layer in layers {
+            if !is_complete(&self.cache.join(name_of(layer, self.rights)))? {
+                missing.push(*layer);
+            }
+        }
         let blobs = missing.iter().map(|layer| self.image.open_layer(layer));
         let bytes = blobs.map(|blob| blob.map(|blob| blob.len())).sum::<Result<u64>>()?;
         let shown = Unpacking { progress: progress_bar(bytes), ..*self };
@@ -119,7 +122,6 @@ impl Unpacking<'_> {
         left_out
     }
 
-    // ANCHOR: all_over
     /// Goes up from the lowest layer. One that would be another over those below it is unpacked
     /// once more, under a name that it has over these only. Returns the names, the first one on
     /// top, and the one with the root directory.
@@ -148,7 +150,6 @@ impl Unpacking<'_> {
         }
         Ok((names, root.context("an image without layers has nothing to run")?, left_out))
     }
-    // ANCHOR_END: all_over
 
     fn add_to_cache(
         &self,
@@ -211,8 +212,10 @@ fn name_of(layer: &Layer, rights: &Rights) -> String {
     format!("{}{}", layer.diff_id.hex(), rights.suffix())
 }
 
-fn is_complete(layer: &Path) -> bool {
-    layer.join(NEEDS).exists() && layer.join(TREE).exists()
+fn is_complete(layer: &Path) -> Result<bool> {
+    let is_there = |name| layer.join(name).try_exists();
+    let is_complete = is_there(NEEDS).and_then(|needs| Ok(needs && is_there(TREE)?));
+    is_complete.with_context(|| format!("cannot look at {layer:?}"))
 }
 
 fn open_directory(path: &Path) -> io::Result<File> {

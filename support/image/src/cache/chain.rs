@@ -76,7 +76,7 @@ impl Chain {
         make_once(
             cache,
             &self.name,
-            |_| false,
+            |_| Ok(false),
             |directory| {
                 let file = directory.join(LAYERS);
                 fs::write(&file, &text).with_context(|| format!("cannot write {file:?}"))

@@ -21,7 +21,7 @@ pub(super) fn is_unfinished(path: &Path) -> bool {
 pub(super) fn make_once<T>(
     cache: &Path,
     name: &str,
-    is_complete: fn(&Path) -> bool,
+    is_complete: fn(&Path) -> Result<bool>,
     make: impl FnOnce(&Path) -> Result<T>,
 ) -> Result<Option<T>> {
     let finished = cache.join(name);
@@ -41,12 +41,15 @@ pub(super) fn make_once<T>(
 }
 
 /// Makes and locks a directory, empty; `None` if another process has finished it.
-fn lock_new(unfinished: &Path, is_finished: impl Fn() -> bool) -> Result<Option<LockedDirectory>> {
+fn lock_new(
+    unfinished: &Path,
+    is_finished: impl Fn() -> Result<bool>,
+) -> Result<Option<LockedDirectory>> {
     let cannot = || format!("cannot make {unfinished:?}");
     loop {
         let lock = LockedDirectory::make(unfinished, Mode::S_IRWXU)?;
         // While we waited its owner may have finished it, or failed.
-        if is_finished() {
+        if is_finished()? {
             remove_tree(unfinished)?;
             return Ok(None);
         }

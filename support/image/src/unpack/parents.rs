@@ -38,7 +38,6 @@ impl Unpacker<'_> {
         Ok(directory)
     }
 
-    // ANCHOR: make_parents
     /// Goes along a path, through the links of this layer and of those below, and makes what is
     /// missing.
     pub(super) fn make_parents(&mut self, path: &Path) -> Result<OwnedFd> {
@@ -75,7 +74,6 @@ impl Unpacker<'_> {
         }
         self.open(&place).context(what)
     }
-    // ANCHOR_END: make_parents
 
     // ANCHOR: make_implied
     /// Makes what a path implies, and an archive has no entry for: a directory. It says nothing
