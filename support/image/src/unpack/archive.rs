@@ -2,8 +2,9 @@
 //! the one that was before all of these.
 //!
 //! Where programs differ, this one reads as Go's archive/tar does, with which Docker, containerd,
-//! podman and umoci read layers. The tar crate knows what a header looks like; its own reader takes
-//! the first of repeated records, not the last, and believes a link that says it has content.
+//! podman and umoci read layers. The tar crate knows what a header looks like. Its own reader does
+//! not do for layers: of repeated records it takes the first, a value ends for it at a newline, a
+//! link that says it has content swallows the next header, a blank number is an error.
 
 use super::header::{BLOCK, is_sum_right, is_zero, number, path_in, until_zero};
 use super::limits::{Allowance, Limited};

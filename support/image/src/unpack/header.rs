@@ -64,3 +64,42 @@ pub(super) fn until_zero(field: &[u8]) -> &[u8] {
 pub(super) fn is_zero(block: &[u8]) -> bool {
     block.iter().all(|byte| *byte == 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_octal_or_binary() {
+        assert_eq!(number(b"0000644\0"), Some(0o644));
+        assert_eq!(number(b" 644 \0\0\0"), Some(0o644));
+        assert_eq!(number(b"\0\x00000644 "), Some(0o644));
+        assert_eq!(number(b"00000017"), Some(0o17), "a full field");
+        for blank in [&b""[..], b"        ", b"\0\0\0\0\0\0\0\0", b" \0 \0"] {
+            assert_eq!(number(blank), Some(0), "{}", blank.escape_ascii());
+        }
+        assert_eq!(number(b"\x80\0\0\0\0\0\0\x01"), Some(1));
+        assert_eq!(number(&[0xff; 12]), Some(-1));
+        assert_eq!(number(b"\xff\xff\xff\xff\xff\xff\xff\0"), Some(-256));
+        let too_large = *b"\x80\0\0\x01\0\0\0\0\0\0\0\0";
+        for bad in
+            [&b"+1"[..], b"-1", b"8", b"1 2", b"0x1", b"777777777777777777777777", &too_large]
+        {
+            assert_eq!(number(bad), None, "{}", bad.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_sum_is_of_bytes_with_or_without_a_sign() {
+        let mut header = Header::new_ustar();
+        header.as_old_mut().name[0] = 0xe4;
+        header.set_cksum();
+        assert!(is_sum_right(&header));
+        let sum = number(&header.as_old().cksum).unwrap();
+        for (difference, is_right) in [(256, true), (1, false), (512, false)] {
+            let field = format!("{:06o}\0 ", sum - difference);
+            header.as_old_mut().cksum.copy_from_slice(field.as_bytes());
+            assert_eq!(is_sum_right(&header), is_right, "{difference}");
+        }
+    }
+}
