@@ -2,7 +2,7 @@
 
 use crate::arguments::OverlayArgs;
 use anyhow::{Context, Result, anyhow};
-use image::cache;
+use image::cache::{self, Unpacked};
 use image::rights::Rights;
 use image::{ContainerConfig, Image};
 use launcher::Caller;
@@ -20,7 +20,7 @@ pub struct Layers {
 
 #[derive(Debug)]
 enum Source {
-    Image(Image),
+    Image(Box<Image>),
     /// Directories, the first one on top.
     Directories(Vec<PathBuf>),
 }
@@ -37,7 +37,7 @@ impl Layers {
             fs::canonicalize(layer).with_context(|| format!("cannot use {layer:?} as a layer"))
         };
         let source = match (&args.image, &args.layers[..]) {
-            (Some(name), _) => Source::Image(Image::open(name)?),
+            (Some(name), _) => Source::Image(Box::new(wanted(Image::open(name)?, args))),
             (None, []) => Source::Directories(vec![rootfs::prepare(caller, rootfs)?]),
             (None, layers) => {
                 Source::Directories(layers.iter().map(absolute).collect::<Result<_>>()?)
@@ -63,13 +63,34 @@ impl Layers {
         }
     }
 
-    /// The layers as directories, the first one on top.
-    pub(crate) fn directories(&self, rights: &Rights, max_size: u64) -> Result<Vec<PathBuf>> {
+    /// How many there are. An image's are not unpacked for that.
+    pub(crate) fn count(&self) -> usize {
+        match &self.source {
+            Source::Image(image) => image.stack().len(),
+            Source::Directories(directories) => directories.len(),
+        }
+    }
+
+    /// The layers as directories.
+    pub(crate) fn directories(&self, rights: &Rights, max_size: u64) -> Result<Unpacked> {
         match &self.source {
             Source::Image(image) => {
                 cache::unpacked(image, &self.cache("layers")?, rights, max_size)
             }
-            Source::Directories(directories) => Ok(directories.clone()),
+            Source::Directories(directories) => {
+                let layers = directories.clone();
+                let root = layers.first().cloned().unwrap_or_default();
+                Ok(Unpacked { layers, root })
+            }
         }
     }
+}
+
+/// What of an image's wishes is left: with `--upper` everything is kept. An image that names no
+/// user still has a root, with the home that its /etc/passwd says.
+fn wanted(mut image: Image, args: &OverlayArgs) -> Image {
+    let config = &mut image.config;
+    config.user.get_or_insert_default();
+    config.volumes = config.volumes.take().filter(|_| args.upper.is_none());
+    image
 }

@@ -26,7 +26,8 @@ pub use process::exec_in_image;
 
 use crate::directory::{number, open};
 use crate::upper::Upper;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use image::cache::Unpacked;
 use image::rights::Rights;
 use launcher::lookup::by_descriptor;
 use launcher::mountinfo::{self, mounts_of};
@@ -47,6 +48,8 @@ const MAX_LAYERS: usize = 500;
 pub struct Overlay {
     /// The lower layers, the first one on top.
     lower: Vec<PathBuf>,
+    /// The one of them whose root directory is that of all.
+    root: PathBuf,
     upper: Upper,
     rights: Rights,
 }
@@ -60,13 +63,11 @@ impl Overlay {
     /// If there are too many layers, or an image is damaged, too large or hostile.
     pub fn create(_as_root: &AsRoot, layers: &Layers, args: &OverlayArgs) -> Result<Overlay> {
         let rights = Rights::of_this_process()?;
-        let lower = layers.directories(&rights, args.max_size)?;
-        if lower.len() > MAX_LAYERS {
-            bail!("{} layers are too many: overlayfs takes {MAX_LAYERS}", lower.len());
-        }
-        let top = lower.first().context("an image without layers has nothing to run")?;
-        let upper = Upper::create(args, layers, top, &rights)?;
-        Ok(Overlay { lower, upper, rights })
+        let count = layers.count();
+        ensure!(count <= MAX_LAYERS, "{count} layers are too many: overlayfs takes {MAX_LAYERS}");
+        let Unpacked { layers: lower, root } = layers.directories(&rights, args.max_size)?;
+        let upper = Upper::create(args, layers, &root, &rights)?;
+        Ok(Overlay { lower, root, upper, rights })
     }
     // ANCHOR_END: create
 
@@ -82,13 +83,13 @@ impl Overlay {
     /// EINVAL if the upper directory is on a file system that cannot be one.
     pub fn mount(&self) -> Result<Mount> {
         let layers = self.lower.iter().map(|layer| open(layer)).collect::<Result<Vec<_>>>()?;
-        let top = &layers[0]; // create() has refused an overlay without layers
-        let on_disk = self.upper.open_on_disk(top, &self.rights)?;
-        let tmpfs = mount_tmpfs(top)?;
+        let root = open(&self.root)?;
+        let on_disk = self.upper.open_on_disk(&root, &self.rights)?;
+        let tmpfs = mount_tmpfs(&layers[0])?; // create() has refused an overlay without layers
         let directory = by_descriptor(&tmpfs);
         let (upper, work) = match on_disk {
             Some(on_disk) => on_disk,
-            None => self.upper.make_in(&directory, top, &self.rights)?,
+            None => self.upper.make_in(&directory, &root, &self.rights)?,
         };
         let merged = directory.join("merged");
         fs::create_dir(&merged).context("cannot make a mount point")?;

@@ -5,16 +5,18 @@ use anyhow::{Context, Result, ensure};
 use image::ContainerConfig;
 use launcher::Advise;
 use launcher::command;
+use launcher::command_line::note;
 use launcher::lookup::{find_or_make, open_place};
 use launcher::system_calls::current_directory;
 use launcher::users::Identity;
 use nix::errno::Errno;
+use nix::sys::stat::fstat;
 use nix::unistd::fchdir;
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 // ANCHOR: exec_in_image
 /// [`launcher::exec`] as an image wants it: its entry point and command, its environment, working
@@ -27,13 +29,17 @@ pub fn exec_in_image(
     args: &ProcessArgs,
     command: &[OsString],
 ) -> Result<Infallible> {
-    let user = args.user.as_deref().or(config.user.as_deref()).filter(|user| !user.is_empty());
+    let user = args.user.as_deref().or(config.user.as_deref());
+    // The image's nobody is root, as this process is already: of that one, the home is wanted.
+    let is_named = user.is_some_and(|user| !user.is_empty());
+    let user = user.map(|user| if is_named { user } else { "0" });
     let identity = user.map(|user| Identity::look_up(user, args.digits)).transpose()?;
-    let home = identity.as_ref().and_then(|identity| identity.home.as_deref());
+    let home = identity.as_ref().map(|identity| identity.home.as_str());
     let environment = environment(config, &args.env, home);
+    tell_what_goes(config)?;
     let workdir = args.workdir.as_deref().or(config.working_dir.as_deref().map(Path::new));
     enter(workdir)?;
-    if let Some(identity) = identity {
+    if let Some(identity) = identity.filter(|_| is_named) {
         identity.assume()?;
     }
     command::exec_with(&full_command(config, command), &environment)
@@ -105,6 +111,30 @@ fn enter(workdir: Option<&Path>) -> Result<()> {
     Ok(())
 }
 // ANCHOR_END: enter
+
+/// As many directories are told.
+const MAX_TOLD: usize = 10;
+
+/// Tells which directories the image wants to be kept (VOLUME), and are not: nothing is mounted
+/// there. Docker makes a volume for each, which outlives the container.
+fn tell_what_goes(config: &ContainerConfig) -> Result<()> {
+    let Some(volumes) = &config.volumes else { return Ok(()) };
+    let device = |path: &Path| fstat(open_place(path)?).map(|found| found.st_dev);
+    let root = device(Path::new("/")).context("cannot look at /")?;
+    // What is mounted is another file system than the container's own, which is overlayfs.
+    let is_mounted = |volume: &PathBuf| device(volume).is_ok_and(|device| device != root);
+    let paths = volumes.keys().take(MAX_TOLD).map(|volume| Path::new("/").join(volume));
+    let goes: Vec<_> = paths.filter(|volume| !is_mounted(volume)).collect();
+    if let Some(first) = goes.first() {
+        note(format_args!(
+            "what is written to {} goes with the container, and the image wants it to be kept (-v \
+             DIR:{}, or --upper DIR)",
+            goes.iter().map(|volume| format!("{volume:?}")).collect::<Vec<_>>().join(", "),
+            first.display()
+        ));
+    }
+    Ok(())
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,22 +4,24 @@ use crate::arguments::OverlayArgs;
 use crate::directory;
 use crate::layers::Layers;
 use anyhow::{Context, Result, bail, ensure};
-use image::rights::{Owners, Rights};
+use image::attributes::copy_attributes;
+use image::rights::Rights;
 use image::temporary::Temporary;
 use image::xattrs::{Xattrs, tmpfs_has_user_attributes};
 use launcher::command_line::{note, tell_left_behind};
 use launcher::handover::{receive_descriptor, send_descriptor};
 use launcher::locked_directory::{Attempt, LockedDirectory};
-use launcher::{Advise, lookup, remove_tree};
+use launcher::lookup::{self, by_descriptor};
+use launcher::{Advise, remove_tree};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::statfs::{FsType, statfs};
 use nix::unistd::geteuid;
 use std::ffi::OsString;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
@@ -60,11 +62,11 @@ impl Upper {
     pub(crate) fn create(
         args: &OverlayArgs,
         layers: &Layers,
-        top: &Path,
+        root: &Path,
         rights: &Rights,
     ) -> Result<Upper> {
         let storage = match &args.upper {
-            Some(directory) => Storage::Kept(Kept::lock(directory, top, rights)?),
+            Some(directory) => Storage::Kept(Kept::lock(directory, root, rights)?),
             None if rights.xattrs == Xattrs::User && !tmpfs_has_user_attributes() => {
                 Storage::Disk(on_disk(&layers.cache("upper")?, rights)?)
             }
@@ -79,7 +81,11 @@ impl Upper {
 
     /// Opens the upper and its work directory, if they are on disk. `None` if they are to be in
     /// memory.
-    pub(crate) fn open_on_disk(&self, top: &File, rights: &Rights) -> Result<Option<(File, File)>> {
+    pub(crate) fn open_on_disk(
+        &self,
+        root: &File,
+        rights: &Rights,
+    ) -> Result<Option<(File, File)>> {
         match &self.storage {
             Storage::Memory => Ok(None),
             Storage::Kept(Kept { directory, work, .. }) => {
@@ -87,7 +93,7 @@ impl Upper {
             }
             Storage::Disk(temporary) => {
                 temporary.empty()?; // of what the container wrote before it was started again
-                self.make_in(temporary.path(), top, rights).map(Some)
+                self.make_in(temporary.path(), root, rights).map(Some)
             }
         }
     }
@@ -95,19 +101,18 @@ impl Upper {
     // ANCHOR: make_in
     /// Makes `upper` and `work` in this directory, and opens them.
     ///
-    /// The root directory of a container is the upper one: it gets owner and mode of the layer
-    /// below it.
+    /// The root directory of a container is the upper one: it gets the attributes of the image's.
     pub(crate) fn make_in(
         &self,
         directory: &Path,
-        top: &File,
+        root: &File,
         rights: &Rights,
     ) -> Result<(File, File)> {
         let (upper, work) = (directory.join("upper"), directory.join("work"));
         fs::create_dir(&upper)
             .and_then(|()| fs::create_dir(&work))
             .with_context(|| format!("cannot make {upper:?}"))?;
-        become_alike(&upper, &top.metadata().context("cannot look at the top layer")?, rights)?;
+        copy_attributes(&by_descriptor(root).join("."), &upper, rights)?;
         let opened = File::open(&upper).context("cannot open the upper directory")?;
         if let Some((_, child)) = &self.handover {
             send_descriptor(child, &opened).context("cannot hand over the upper directory")?;
@@ -145,10 +150,10 @@ impl Upper {
 }
 
 impl Kept {
-    fn lock(directory: &Path, top: &Path, rights: &Rights) -> Result<Kept> {
+    fn lock(directory: &Path, root: &Path, rights: &Rights) -> Result<Kept> {
         let cannot = || format!("cannot use {directory:?} as upper directory");
         match fs::create_dir(directory) {
-            Ok(()) => become_alike(directory, &fs::metadata(top).with_context(cannot)?, rights)?,
+            Ok(()) => copy_attributes(root, directory, rights)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => made.advise(cure).with_context(cannot)?,
         }
@@ -248,19 +253,6 @@ fn on_disk(parent: &Path, rights: &Rights) -> Result<Temporary> {
         ));
     }
     Ok(temporary)
-}
-
-/// Gives a directory the mode of another, and its owner too, where there can be another than root.
-fn become_alike(directory: &Path, other: &fs::Metadata, rights: &Rights) -> Result<()> {
-    let owned = match rights.owners {
-        Owners::All | Owners::Mapped(_) => chown(directory, Some(other.uid()), Some(other.gid())),
-        Owners::Root => Ok(()),
-    };
-    owned
-        .and_then(|()| {
-            fs::set_permissions(directory, Permissions::from_mode(other.mode() & 0o7777))
-        })
-        .with_context(|| format!("cannot give {directory:?} the owner and mode of the layer below"))
 }
 
 /// The name of a file system that cannot hold an upper directory: it lacks extended attributes, or

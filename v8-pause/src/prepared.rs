@@ -3,6 +3,8 @@
 use crate::state::State;
 use anyhow::{Context, Result};
 use image::ContainerConfig;
+use launcher::command_line::note;
+use launcher::signals::number_of;
 use launcher::users::Digits;
 use launcher::{Advise, AsRoot, Caller};
 use manifest::{Container, Pod, Source};
@@ -37,6 +39,8 @@ pub struct Prepared {
     pub args: Vec<OsString>,
     /// v2: the volumes.
     pub volumes: VolumeArgs,
+    /// What asks it to end: the image's STOPSIGNAL, else SIGTERM.
+    pub stop_signal: i32,
 }
 
 /// Looks for the image of every container: `busybox` is the rootfs of v1 to v6, others are OCI
@@ -127,19 +131,36 @@ impl Prepared {
             },
             args: container.args.iter().flatten().map(OsString::from).collect(),
             volumes: volumes(pod, container, state)?,
+            stop_signal: stop_signal(&container.name, &layers.config()),
         })
     }
 }
 
 // ANCHOR: config
-/// With a command, nothing is left of what the image would have run.
+/// With a command, nothing is left of what the image would have run. A VOLUME of the image goes
+/// with the container, as in Kubernetes: a manifest has volumes of its own.
 fn config(of_image: ContainerConfig, container: &Container) -> ContainerConfig {
+    let of_image = ContainerConfig { volumes: None, ..of_image };
     match &container.command {
         None => of_image,
         command => ContainerConfig { entrypoint: command.clone(), cmd: None, ..of_image },
     }
 }
 // ANCHOR_END: config
+
+/// The number of the image's STOPSIGNAL.
+fn stop_signal(container: &str, config: &ContainerConfig) -> i32 {
+    let Some(text) = config.stop_signal.as_deref().filter(|text| !text.is_empty()) else {
+        return libc::SIGTERM;
+    };
+    number_of(text).unwrap_or_else(|| {
+        let text = text.chars().take(40).collect::<String>();
+        note(format_args!(
+            "{container}: its image has the STOPSIGNAL {text:?}, which is none: it gets SIGTERM"
+        ));
+        libc::SIGTERM
+    })
+}
 
 // ANCHOR: volumes
 fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<VolumeArgs> {

@@ -200,7 +200,7 @@ impl<'a> Supervisor<'a> {
         for member in &mut self.members {
             member.next_start = None;
             if let Some(process) = &member.process {
-                process.in_between.child().kill(Signal::SIGTERM)?;
+                process.in_between.child().pass_on(member.container.stop_signal)?;
             }
         }
         self.shell.hang_up()

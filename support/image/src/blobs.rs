@@ -1,6 +1,7 @@
 //! Where the files of an image are: in a directory, or in a tar archive, which is not unpacked for
 //! that.
 
+use crate::damage::{compression, in_words};
 use anyhow::{Context, Result, bail, ensure};
 use launcher::{Advise, bounded};
 use nix::errno::Errno;
@@ -58,8 +59,12 @@ impl Blobs {
             return Ok(Blobs::Directory(path.to_owned()));
         }
         let mut file = open_file(path)?;
+        if let Some((program, undo)) = compression(first_bytes(&file, 0).context("cannot read it")?)
+        {
+            bail!("it is compressed by {program} ({undo} it first)");
+        }
         let places = list(&mut file).with_context(|| {
-            format!("cannot read {path:?} as a tar archive (a compressed one? Decompress it first)")
+            format!("cannot read {path:?} as a tar archive, nor is it a directory")
         })?;
         Ok(Blobs::Archive(file, places))
     }
@@ -122,6 +127,17 @@ impl Blob {
         self.end - self.position
     }
 
+    /// The first four, which mostly say what it is. They are not taken from it; zeros stand for
+    /// those that it has not got.
+    ///
+    /// # Errors
+    /// Those of pread(2).
+    pub fn first_bytes(&self) -> io::Result<[u8; 4]> {
+        let mut start = first_bytes(&self.file, self.position)?;
+        start.iter_mut().skip(usize::try_from(self.len()).unwrap_or(4)).for_each(|it| *it = 0);
+        Ok(start)
+    }
+
     /// Whether nothing is left to read.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -155,6 +171,12 @@ fn cure(errno: Errno) -> &'static str {
     }
 }
 
+fn first_bytes(file: &File, position: u64) -> io::Result<[u8; 4]> {
+    let mut start = [0; 4];
+    file.read_at(&mut start, position)?;
+    Ok(start)
+}
+
 /// An archive of which only the headers are read: over the contents one seeks. A header may say
 /// that the name in it has gigabytes, and the tar crate would keep them.
 struct Headers<'a> {
@@ -184,7 +206,7 @@ fn list(file: &mut File) -> Result<HashMap<PathBuf, Member>> {
     let mut places = HashMap::new();
     let mut archive = tar::Archive::new(Headers { file, left: MAX_HEADERS });
     for entry in archive.entries_with_seek()? {
-        let entry = entry?;
+        let entry = entry.map_err(in_words)?;
         let name = normal(&entry.path()?);
         let place = match entry.header().entry_type() {
             tar::EntryType::Regular => {

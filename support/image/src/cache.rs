@@ -1,107 +1,72 @@
 //! Every layer unpacked once, into a directory that is named by the digest of its content, and that
 //! is there complete or not at all.
 //!
-//! A layer is unpacked in `HEX.unfinished`, which is locked meanwhile, and renamed when all
-//! checksums are right. Whoever wants the same layer waits for the lock. A lock goes with its
+//! What is made in `NAME.unfinished`, which is locked meanwhile, is renamed when it is complete and
+//! all checksums are right. Whoever wants the same waits for the lock. A lock goes with its
 //! process, however that ends: an unfinished directory without one is a dead process's.
+//!
+//! | | |
+//! |---|---|
+//! | `DIFF_ID/tree` | a layer as it is alone |
+//! | `DIFF_ID/needs` | what it says about those below it; the last that is written |
+//! | `DIFF_ID-over-CHAIN/` | the same layer over certain others, if it is another one there |
+//! | `CHAIN.image/layers` | which of them an image is made of |
 
+mod chain;
+mod once;
 mod pieces;
+
+pub use chain::Unpacked;
+pub use once::{make_closed, remove_dead};
 
 use crate::digest::{Digest, Digesting};
 use crate::image::{Image, Layer};
+use crate::lower::Lower;
 use crate::rights::Rights;
-use crate::unpack::{Allowance, LeftOut, Unpacker};
+use crate::unpack::{Allowance, LeftOut, Needs, Unpacker};
 use anyhow::{Context, Result, anyhow};
+use chain::{Chain, TREE};
 use indicatif::{ProgressBar, ProgressStyle};
-use launcher::locked_directory::{LockedDirectory, without_owner};
+use launcher::directories::refuse_strangers;
 use launcher::signals::check_not_asked_to_end;
-use launcher::{Advise, remove_tree};
-use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_getaffinity};
-use nix::sys::stat::Mode;
 use nix::unistd::Pid;
+use once::make_once;
 use pieces::Sender;
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
-/// How an unfinished directory is called, behind the layer's name.
-const UNFINISHED: &str = "unfinished";
+/// What a layer says about those below it. It is there if all of the layer is: rm(1) without root
+/// takes this file, and not what belongs to a range of ids.
+const NEEDS: &str = "needs";
 
 /// From this many bytes on, progress is shown.
 const WORTH_A_BAR: u64 = 8 << 20;
 
-/// The directories of an image's layers below `cache`, the first one on top.
-pub fn unpacked(
-    image: &Image,
-    cache: &Path,
-    rights: &Rights,
-    max_size: u64,
-) -> Result<Vec<PathBuf>> {
-    let xattrs = rights.xattrs;
-    let path_of = |layer: &Layer| cache.join(name_of(layer, rights));
-    // The same layer can be in an image twice: what is on top hides the copy below it.
-    let mut seen = BTreeSet::new();
-    let layers: Vec<_> =
-        image.layers.iter().rev().filter(|layer| seen.insert(&layer.diff_id)).collect();
-    // One question for both: is it there, and does it hide what is below it?
-    let marks = || layers.iter().map(|layer| xattrs.is_opaque(&path_of(layer))).collect::<Vec<_>>();
-    let mut is_opaque = marks();
-    let missing: Vec<_> = layers
-        .iter()
-        .zip(&is_opaque)
-        .filter(|(_, mark)| **mark == Err(Errno::ENOENT))
-        .map(|(layer, _)| *layer)
-        .collect();
-    let is_fault = |errno: &Errno| *errno != Errno::ENOENT;
-    if let Some(errno) = is_opaque.iter().filter_map(|mark| mark.err()).find(is_fault) {
-        return Err(errno).with_context(|| format!("cannot look at the layers in {cache:?}"));
-    }
-    if !missing.is_empty() {
-        make_closed(cache)?;
-        remove_dead(cache, |path| path.extension() == Some(OsStr::new(UNFINISHED)))?;
-        let left_out = unpack_all(image, &missing, cache, rights, max_size)?;
-        is_opaque = marks();
-        left_out.tell();
-    }
-    let is_opaque = is_opaque.into_iter().collect::<nix::Result<Vec<_>>>();
-    let is_opaque = is_opaque.with_context(|| format!("cannot look at {cache:?}"))?;
-    // overlayfs does not ask the root of a layer, so we do.
-    let last = is_opaque.iter().position(|is_opaque| *is_opaque).unwrap_or(layers.len());
-    Ok(layers.iter().take(last + 1).map(|layer| path_of(layer)).collect())
-}
-
-/// Without root a layer is another one: its owners are lost or others, its marks are other
-/// attributes.
-fn name_of(layer: &Layer, rights: &Rights) -> String {
-    format!("{}{}", layer.diff_id.hex(), rights.suffix())
-}
-
-/// Makes the directory of the layers. Nobody else may enter the cache: a layer has set-user-ID
-/// programs in it, of whatever age.
-pub fn make_closed(cache: &Path) -> Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(cache);
-    made.and_then(|()| fs::set_permissions(cache, Permissions::from_mode(0o700)))
-        .advise(|_| "another place: XDG_CACHE_HOME for an ordinary user")
-        .with_context(|| format!("cannot make {cache:?}"))
-}
-
-/// Removes what processes that were killed have left: directories `of_interest` without an owner.
+/// The layers of an image below `cache`.
 ///
 /// # Errors
-/// If the directory cannot be read, or what is dead cannot be removed.
-pub fn remove_dead(parent: &Path, of_interest: impl Fn(&Path) -> bool) -> Result<()> {
-    let opened = File::open(parent).with_context(|| format!("cannot read {parent:?}"))?;
-    // What cannot be opened is not ours, and stops nobody.
-    for dead in without_owner(&opened, of_interest)?.flatten() {
-        remove_tree(&parent.join(dead.path()))?;
+/// If the image is damaged, too large or hostile, or the cache cannot be used.
+pub fn unpacked(image: &Image, cache: &Path, rights: &Rights, max_size: u64) -> Result<Unpacked> {
+    refuse_strangers(cache)?;
+    let layers = image.stack();
+    let chain = Chain::of(&layers, rights);
+    if let Some(found) = chain.read(cache, rights)? {
+        return Ok(found);
     }
-    Ok(())
+    make_closed(cache)?;
+    remove_dead(cache, once::is_unfinished)?;
+    let unpacking = Unpacking { image, cache, rights, progress: ProgressBar::hidden() };
+    let alone = unpacking.all_alone(&layers, max_size)?;
+    let (names, root, over) = unpacking.all_over(&layers, max_size)?;
+    if alone == LeftOut::default() { over } else { alone }.tell(); // it is the same once more
+    chain.write(cache, &names, &root)?;
+    let found = chain.read(cache, rights)?;
+    found.with_context(|| format!("a layer in {cache:?} is gone again"))
 }
 
 /// How many processors this process may use. (std would also read what its cgroup allows, and pass
@@ -111,38 +76,151 @@ fn processors() -> nix::Result<usize> {
     Ok((0..CpuSet::count()).filter(|processor| allowed.is_set(*processor) == Ok(true)).count())
 }
 
-/// Unpacks layers, as many at a time as there are processors. Returns what could not be made.
-fn unpack_all(
-    image: &Image,
-    layers: &[&Layer],
-    cache: &Path,
-    rights: &Rights,
-    max_size: u64,
-) -> Result<LeftOut> {
-    let blobs = layers.iter().map(|layer| image.open_layer(layer)).collect::<Result<Vec<_>>>()?;
-    let progress = progress_bar(blobs.iter().map(|blob| blob.len()).sum());
-    let allowance = Allowance::new(max_size);
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut left_out = LeftOut::default();
-        while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let unpacking = Unpacking { image, layer, rights, progress: &progress };
-            left_out += unpacking.add_to_cache(cache, &allowance).inspect_err(|_| {
-                next.store(layers.len(), Ordering::Relaxed); // the others need not begin another
-            })?;
+/// An image on its way into the cache.
+struct Unpacking<'a> {
+    image: &'a Image,
+    cache: &'a Path,
+    rights: &'a Rights,
+    progress: ProgressBar,
+}
+
+impl Unpacking<'_> {
+    /// Unpacks those layers that the cache has not got, each alone, as many at a time as there are
+    /// processors.
+    fn all_alone(&self, layers: &[&Layer], max_size: u64) -> Result<LeftOut> {
+        let mut missing = Vec::new();
+        for layer in layers {
+            if !is_complete(&self.cache.join(name_of(layer, self.rights)))? {
+                missing.push(*layer);
+            }
         }
-        Ok(left_out)
-    };
-    let processors = processors().unwrap_or(1);
-    let left_out = thread::scope(|scope| {
-        let threads = (0..processors.min(layers.len())).map(|_| start(scope, work));
-        let threads = threads.collect::<Result<Vec<_>>>().inspect_err(|_| {
-            next.store(layers.len(), Ordering::Relaxed); // those that run need not begin another
-        })?;
-        threads.into_iter().map(|thread| join(thread.join())).sum()
-    });
-    progress.finish_and_clear();
-    left_out
+        let blobs = missing.iter().map(|layer| self.image.open_layer(layer));
+        let bytes = blobs.map(|blob| blob.map(|blob| blob.len())).sum::<Result<u64>>()?;
+        let shown = Unpacking { progress: progress_bar(bytes), ..*self };
+        let allowance = Allowance::new(max_size);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut left_out = LeftOut::default();
+            while let Some(layer) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let name = name_of(layer, self.rights);
+                left_out +=
+                    shown.add_to_cache(layer, &name, None, &allowance).inspect_err(|_| {
+                        next.store(missing.len(), Ordering::Relaxed); // nobody need begin another
+                    })?;
+            }
+            Ok(left_out)
+        };
+        let processors = processors().unwrap_or(1);
+        let left_out = thread::scope(|scope| {
+            let threads = (0..processors.min(missing.len())).map(|_| start(scope, work));
+            let threads = threads.collect::<Result<Vec<_>>>().inspect_err(|_| {
+                next.store(missing.len(), Ordering::Relaxed);
+            })?;
+            threads.into_iter().map(|thread| join(thread.join())).sum()
+        });
+        shown.progress.finish_and_clear();
+        left_out
+    }
+
+    /// Goes up from the lowest layer. One that would be another over those below it is unpacked
+    /// once more, under a name that it has over these only. Returns the names, the first one on
+    /// top, and the one with the root directory.
+    fn all_over(&self, layers: &[&Layer], max_size: u64) -> Result<(Vec<String>, String, LeftOut)> {
+        let (mut names, mut paths) = (Vec::new(), Vec::new());
+        let (mut root, mut left_out) = (None, LeftOut::default());
+        let allowance = Allowance::new(max_size);
+        for (count, layer) in layers.iter().rev().enumerate() {
+            let alone = name_of(layer, self.rights);
+            let needs = Needs::read(&self.cache.join(&alone).join(NEEDS))?.unwrap_or_default();
+            let lower = Lower::new(&paths, self.rights.xattrs);
+            let name = if needs.are_in(&lower)? {
+                let below = Chain::of(&layers[layers.len() - count..], self.rights);
+                let name =
+                    format!("{}-over-{}{}", layer.diff_id.hex(), below.hex(), self.rights.suffix());
+                left_out += self.add_to_cache(layer, &name, Some(lower), &allowance)?;
+                name
+            } else {
+                alone
+            };
+            if root.is_none() || !needs.has_root_of_lower() {
+                root = Some(name.clone());
+            }
+            paths.insert(0, self.cache.join(&name).join(TREE));
+            names.insert(0, name);
+        }
+        Ok((names, root.context("an image without layers has nothing to run")?, left_out))
+    }
+
+    fn add_to_cache(
+        &self,
+        layer: &Layer,
+        name: &str,
+        lower: Option<Lower>,
+        allowance: &Allowance,
+    ) -> Result<LeftOut> {
+        let made = make_once(self.cache, name, is_complete, |directory| {
+            self.unpack(layer, directory, lower, allowance)
+                .with_context(|| format!("cannot unpack {layer}"))
+        });
+        Ok(made?.unwrap_or_default()) // another process was faster
+    }
+
+    // ANCHOR: unpack
+    /// Two threads: one reads, checks and decompresses, the other makes files of what comes out.
+    fn unpack(
+        &self,
+        layer: &Layer,
+        directory: &Path,
+        lower: Option<Lower>,
+        allowance: &Allowance,
+    ) -> Result<LeftOut> {
+        let tree = directory.join(TREE);
+        let root = fs::create_dir(&tree).and_then(|()| open_directory(&tree));
+        let root = root.with_context(|| format!("cannot make {tree:?}"))?.into();
+        let (sender, pieces) = pieces::channel();
+        thread::scope(|scope| {
+            let reader = start(scope, move || self.decompress(layer, sender))?;
+            let mut content = Digesting::new(pieces);
+            let mut unpacker = Unpacker::new(root, self.rights, allowance.for_layer());
+            if let Some(lower) = lower {
+                unpacker = unpacker.over(lower);
+            }
+            let unpacked = unpacker.unpack(&mut content);
+            let unpacked = unpacked.and_then(|unpacked| Ok((unpacked, content.finish()?)));
+            // A damaged file can look like anything: that it is damaged comes first.
+            layer.check_blob(&join(reader.join())?)?;
+            let ((left_out, needs), digest) = unpacked?;
+            layer.check_content(&digest)?;
+            needs.write(&directory.join(NEEDS))?;
+            Ok(left_out)
+        })
+    }
+    // ANCHOR_END: unpack
+
+    /// Sends the decompressed archive to the other thread, and returns the digest of the file.
+    fn decompress(&self, layer: &Layer, sender: Sender) -> Result<Digest> {
+        let blob = self.progress.wrap_read(self.image.open_layer(layer)?);
+        let mut blob = Digesting::new(Interruptible(blob));
+        sender.send_all(&mut blob, layer.compression);
+        blob.finish().context("cannot read it")
+    }
+}
+
+/// Without root a layer is another one: its owners are lost or others, its marks are other
+/// attributes.
+fn name_of(layer: &Layer, rights: &Rights) -> String {
+    format!("{}{}", layer.diff_id.hex(), rights.suffix())
+}
+
+fn is_complete(layer: &Path) -> Result<bool> {
+    let is_there = |name| layer.join(name).try_exists();
+    let is_complete = is_there(NEEDS).and_then(|needs| Ok(needs && is_there(TREE)?));
+    is_complete.with_context(|| format!("cannot look at {layer:?}"))
+}
+
+fn open_directory(path: &Path) -> io::Result<File> {
+    let flags = libc::O_PATH | libc::O_DIRECTORY;
+    File::options().read(true).custom_flags(flags).open(path)
 }
 
 /// Starts a thread. (std's `spawn` panics if there is none to be had.)
@@ -168,72 +246,6 @@ fn progress_bar(bytes: u64) -> ProgressBar {
     ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// One layer on its way into the cache.
-struct Unpacking<'a> {
-    image: &'a Image,
-    layer: &'a Layer,
-    rights: &'a Rights,
-    progress: &'a ProgressBar,
-}
-
-impl Unpacking<'_> {
-    /// Unpacks, checks, renames; or waits for another process that does so.
-    fn add_to_cache(&self, cache: &Path, allowance: &Allowance) -> Result<LeftOut> {
-        let name = name_of(self.layer, self.rights);
-        let finished = cache.join(&name);
-        let unfinished = cache.join(format!("{name}.{UNFINISHED}"));
-        let Some(lock) = lock_new(&unfinished, &finished)? else {
-            return Ok(LeftOut::default()); // the other process was faster
-        };
-        let unpacked = self
-            .unpack(&unfinished, allowance)
-            .with_context(|| format!("cannot unpack {}", self.layer))
-            .and_then(|left_out| {
-                fs::rename(&unfinished, &finished)
-                    .with_context(|| format!("cannot rename {unfinished:?}"))?;
-                Ok(left_out)
-            });
-        if unpacked.is_err() {
-            remove_tree(&unfinished)?;
-        }
-        drop(lock);
-        unpacked
-    }
-
-    // ANCHOR: unpack
-    /// Two threads: one reads, checks and decompresses, the other makes files of what comes out.
-    fn unpack(&self, directory: &Path, allowance: &Allowance) -> Result<LeftOut> {
-        let root = File::options()
-            .read(true)
-            .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-            .open(directory)
-            .with_context(|| format!("cannot open {directory:?}"))?
-            .into();
-        let (sender, pieces) = pieces::channel();
-        thread::scope(|scope| {
-            let reader = start(scope, move || self.decompress(sender))?;
-            let mut content = Digesting::new(pieces);
-            let unpacker = Unpacker::new(root, self.rights, allowance.for_layer());
-            let unpacked = unpacker.unpack(&mut content);
-            let unpacked = unpacked.and_then(|left_out| Ok((left_out, content.finish()?)));
-            // A damaged file can look like anything: that it is damaged comes first.
-            self.layer.check_blob(&join(reader.join())?)?;
-            let (left_out, digest) = unpacked?;
-            self.layer.check_content(&digest)?;
-            Ok(left_out)
-        })
-    }
-    // ANCHOR_END: unpack
-
-    /// Sends the decompressed archive to the other thread, and returns the digest of the file.
-    fn decompress(&self, sender: Sender) -> Result<Digest> {
-        let blob = self.progress.wrap_read(self.image.open_layer(self.layer)?);
-        let mut blob = Digesting::new(Interruptible(blob));
-        sender.send_all(&mut blob, self.layer.compression);
-        blob.finish().context("cannot read it")
-    }
-}
-
 /// Ends with an error when Ctrl-C is pressed. (Signals are held: there is something to clean up.)
 struct Interruptible<R>(R);
 
@@ -241,30 +253,5 @@ impl<R: Read> Read for Interruptible<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         check_not_asked_to_end()?;
         self.0.read(buffer)
-    }
-}
-
-/// Makes and locks the directory in which a layer is unpacked, empty; `None` if the layer is
-/// finished.
-fn lock_new(unfinished: &Path, finished: &Path) -> Result<Option<LockedDirectory>> {
-    let cannot = || format!("cannot make {unfinished:?}");
-    loop {
-        let mode = Mode::from_bits_truncate(0o755);
-        let lock = LockedDirectory::make(unfinished, mode)?;
-        // While we waited its owner may have finished it, or failed.
-        match fs::metadata(finished) {
-            Ok(found) if found.is_dir() => {
-                remove_tree(unfinished)?;
-                return Ok(None);
-            }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot look at {finished:?}"));
-            }
-            _ => {}
-        }
-        if fs::read_dir(unfinished).with_context(cannot)?.next().is_none() {
-            return Ok(Some(lock));
-        }
-        remove_tree(unfinished)?; // a dead process's: begin anew
     }
 }

@@ -6,16 +6,18 @@
 
 mod choice;
 mod description;
+mod machine;
 
 pub use description::ContainerConfig;
 
 use crate::blobs::{Blob, Blobs};
 use crate::digest::Digest;
 use anyhow::{Context, Result, bail, ensure};
-use choice::{find_manifest, pick, split_tag};
+use choice::{Listed, find_manifest, pick, split_tag};
 use description::{Config, Descriptor, Index, MAX_DESCRIPTION, Saved, check, parse, read_json};
+use std::collections::HashSet;
 use std::fmt;
-use std::io::Read;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 /// An image: its layers, and how its command is to be run.
@@ -59,23 +61,23 @@ impl Image {
         let read = || {
             let (path, tag) = split_tag(name)?;
             let blobs = Blobs::open(&path, || how_to_get(name, &path))?;
-            if blobs.has(Path::new("index.json"))? {
-                Image::from_layout(blobs, tag.as_deref())
-            } else if blobs.has(Path::new("manifest.json"))? {
-                Image::from_docker_save(blobs, tag.as_deref())
-            } else {
-                bail!("it has neither an index.json (OCI) nor a manifest.json (docker save)")
+            let is_saved = blobs.has(Path::new("manifest.json"))?;
+            match read_index(&blobs)? {
+                // docker save by a digest gives the image no name, and leaves the index empty.
+                Some(index) if !(index.manifests.is_empty() && is_saved) => {
+                    Image::from_layout(blobs, index, tag.as_deref())
+                }
+                _ if is_saved => Image::from_docker_save(blobs, tag.as_deref()),
+                _ => bail!("it has neither an index.json (OCI) nor a manifest.json (docker save)"),
             }
         };
         read().with_context(|| format!("cannot use the image {name:?}"))
     }
 
-    fn from_layout(blobs: Blobs, tag: Option<&str>) -> Result<Image> {
-        let index = blobs.read(Path::new("index.json"), MAX_DESCRIPTION)?;
-        let index: Index = parse("index.json", &index)?;
+    fn from_layout(blobs: Blobs, index: Index, tag: Option<&str>) -> Result<Image> {
         let manifest = find_manifest(&blobs, index, tag)?;
         let config: Config = read_json(&blobs, &manifest.config, "configuration")?;
-        let diff_ids = config.diff_ids(manifest.layers.len())?;
+        let (config, diff_ids) = config.for_layers(manifest.layers.len())?;
         let layer = |(layer, diff_id): (Descriptor, Digest)| {
             Ok(Layer {
                 diff_id,
@@ -86,41 +88,57 @@ impl Image {
         };
         let layers = manifest.layers.into_iter().zip(diff_ids).map(layer);
         let layers = layers.collect::<Result<_>>()?;
-        Ok(Image { config: config.config.unwrap_or_default(), layers, blobs })
+        Ok(Image { config, layers, blobs })
     }
 
     fn from_docker_save(blobs: Blobs, tag: Option<&str>) -> Result<Image> {
         let list = blobs.read(Path::new("manifest.json"), MAX_DESCRIPTION)?;
         let list: Vec<Saved> = parse("manifest.json", &list)?;
-        let names = |saved: &Saved| saved.repo_tags.clone().unwrap_or_default();
-        let Saved { config, layers, .. } = pick(list, names, tag)?;
-        let config_file = inside(&config)?;
+        // For which machine it is, the configuration says.
+        let said = |saved: &Saved| (saved.repo_tags.clone(), saved.config.clone(), Some(0));
+        let listed = Listed::all(list, said);
+        let Saved { config, layers, .. } = &pick(&listed, tag, |_| String::new())?.item;
+        let config_file = inside(config)?;
         let content = blobs.read(config_file, MAX_DESCRIPTION)?;
         let stem = config_file.file_stem().unwrap_or_default().to_string_lossy();
         if let Ok(digest) = Digest::from_hex(&stem) {
             check(&format!("the configuration {config}"), &digest, &Digest::of(&content))?;
         }
-        let config: Config = parse(&config, &content)?;
-        let diff_ids = config.diff_ids(layers.len())?;
+        let config: Config = parse(config, &content)?;
+        let (config, diff_ids) = config.for_layers(layers.len())?;
         let layer = |(name, diff_id): (&String, Digest)| {
             let file = inside(name)?.to_owned();
-            let compression = sniff(&mut blobs.get(&file)?)?;
+            let compression = sniff(&blobs.get(&file)?).context("cannot read a layer")?;
             Ok(Layer { diff_id, compression, file, sum: None })
         };
         let layers = layers.iter().zip(diff_ids).map(layer).collect::<Result<_>>()?;
-        Ok(Image { config: config.config.unwrap_or_default(), layers, blobs })
+        Ok(Image { config, layers, blobs })
+    }
+
+    /// The layers that show, the first one on top. The same layer can be in an image twice: what
+    /// is on top hides the copy below it.
+    pub fn stack(&self) -> Vec<&Layer> {
+        let mut seen = HashSet::new();
+        self.layers.iter().rev().filter(|layer| seen.insert(&layer.diff_id)).collect()
     }
 
     /// Opens the archive of a layer.
     ///
     /// # Errors
-    /// If it is not there, or does not have the size that the manifest says.
+    /// If it is not there, does not have the size that the manifest says, or is compressed in
+    /// another way.
     pub fn open_layer(&self, layer: &Layer) -> Result<Blob> {
         let blob = self.blobs.get(&layer.file).with_context(|| format!("cannot open {layer}"))?;
         if let Some((_, size)) = &layer.sum {
             let found = blob.len();
             ensure!(found == *size, "{layer} has {found} bytes, and the manifest says {size}");
         }
+        let found = sniff(&blob).with_context(|| format!("cannot read {layer}"))?;
+        let said = layer.compression;
+        ensure!(
+            found == said || found == Compression::None,
+            "{layer} is {found}, and its media type says {said}: its manifest is wrong"
+        );
         Ok(blob)
     }
 }
@@ -143,6 +161,16 @@ impl Layer {
     /// If they differ.
     pub fn check_content(&self, found: &Digest) -> Result<()> {
         check(&format!("{self}, decompressed"), &self.diff_id, found)
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Compression::None => "a plain archive",
+            Compression::Gzip => "compressed by gzip",
+            Compression::Zstd => "compressed by zstd",
+        })
     }
 }
 
@@ -195,13 +223,20 @@ fn compression(layer: &Descriptor) -> Result<Compression> {
     }
 }
 
-/// What the first bytes of a layer say, where there is no media type.
-fn sniff(blob: &mut Blob) -> Result<Compression> {
-    let mut start = Vec::new();
-    blob.take(4).read_to_end(&mut start).context("cannot read a layer")?;
-    Ok(match start[..] {
+/// What the first bytes of a layer say.
+fn sniff(blob: &Blob) -> io::Result<Compression> {
+    Ok(match blob.first_bytes()? {
         [0x1f, 0x8b, ..] => Compression::Gzip,
         [0x28, 0xb5, 0x2f, 0xfd] => Compression::Zstd,
         _ => Compression::None,
     })
+}
+
+/// The index of an OCI image layout, if there is one.
+fn read_index(blobs: &Blobs) -> Result<Option<Index>> {
+    let path = Path::new("index.json");
+    if !blobs.has(path)? {
+        return Ok(None);
+    }
+    parse("index.json", &blobs.read(path, MAX_DESCRIPTION)?).map(Some)
 }

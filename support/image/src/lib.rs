@@ -6,7 +6,9 @@
 //! | module | what it does |
 //! |---|---|
 //! | `image` | what an image is: index, manifest, configuration, layers |
+//! | [`attributes`] | owner, mode, time, from one file to another |
 //! | [`blobs`] | where the files of an image are: in a directory or in a tar archive |
+//! | `damage` | what is wrong with an archive, in words |
 //! | [`digest`] | a name that is a checksum, and the reader that checks it |
 //! | [`cache`] | every layer unpacked once, complete or not at all |
 //! | [`unpack`] | from a tar archive to a directory, whatever the archive tries |
@@ -15,8 +17,10 @@
 //! | [`rights`] | what this process may give to files: owners, attributes |
 //! | [`xattrs`] | the attributes in which overlayfs keeps its marks, with root and without |
 
+pub mod attributes;
 pub mod blobs;
 pub mod cache;
+mod damage;
 pub mod digest;
 mod image;
 pub mod lower;

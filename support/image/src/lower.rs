@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The lower layers of an overlay, the first one on top.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Lower<'a> {
     layers: &'a [PathBuf],
     xattrs: Xattrs,
@@ -40,9 +40,17 @@ impl<'a> Lower<'a> {
     /// # Errors
     /// Those of lstat(2) and lgetxattr(2), but for a file that is not there.
     pub fn look_up(&self, path: &Path) -> Result<Option<FileStat>> {
+        Ok(self.find(path)?.map(|(_, found)| found))
+    }
+
+    /// The same, and in which layer it is: with the path there.
+    ///
+    /// # Errors
+    /// As [`Lower::look_up`].
+    pub fn find(&self, path: &Path) -> Result<Option<(PathBuf, FileStat)>> {
         for layer in self.layers {
             match self.ask(layer, path)? {
-                Word::Has(found) => return Ok(Some(found)),
+                Word::Has(found) => return Ok(Some((layer.join(path), found))),
                 Word::Hides => return Ok(None),
                 Word::Silent => {}
             }

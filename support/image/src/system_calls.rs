@@ -32,3 +32,14 @@ pub(crate) fn get_xattr(path: &Path, name: &OsStr, value: &mut [u8]) -> nix::Res
         })?
     })?
 }
+
+/// llistxattr(2): the names of a file's attributes, each with a zero byte behind it, into `names`;
+/// returns their length.
+pub(crate) fn list_xattrs(path: &Path, names: &mut [u8]) -> nix::Result<usize> {
+    path.with_nix_path(|path| {
+        // SAFETY: the path ends in a zero byte; at most the length of `names` is written.
+        let result =
+            unsafe { libc::llistxattr(path.as_ptr(), names.as_mut_ptr().cast(), names.len()) };
+        Errno::result(result).map(isize::cast_unsigned)
+    })?
+}

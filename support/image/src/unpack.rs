@@ -8,118 +8,141 @@
 //!
 //! (The tar crate could unpack too, but not a layer: it leaves out devices and FIFOs and refuses
 //! absolute links.)
+//!
+//! However many entries an archive has, nothing is kept in memory of them but what is said in
+//! [`Needs`], which has a limit.
+//!
+//! A layer speaks of what is in lower ones, too: it puts a file into a directory of theirs without
+//! an entry for that directory, or goes through a link of theirs. Unpacked alone it tells what it
+//! needs of them; unpacked [over](Unpacker::over) them it has it.
 
+mod archive;
 mod attributes;
+mod below;
 mod content;
 mod hard_link;
+mod header;
 mod left_out;
 mod limits;
+mod needs;
 mod node;
+mod parents;
 mod paths;
+mod pax;
+mod set_attributes;
+mod sparse;
 mod times;
 mod whiteout;
 
 pub use left_out::LeftOut;
 pub use limits::Allowance;
+pub use needs::Needs;
 
-use crate::lower::is_whiteout;
+use crate::lower::Lower;
 use crate::rights::{Owners, Rights};
 use anyhow::{Context, Result, bail, ensure};
+use archive::{Archive, Entry};
 use attributes::Attributes;
 use launcher::lookup::{by_descriptor, is_directory, open_in};
 use launcher::remove_tree;
-use limits::Limited;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag, openat};
-use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, mkdirat, mknodat};
+use nix::sys::stat::{Mode, SFlag, mkdirat, mknodat};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use node::{device_number, stat};
-use paths::{check_depth, relative};
-use std::collections::HashSet;
+use paths::{check_whiteouts, is_of_aufs, relative};
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::fs::{self, File, Permissions};
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tar::EntryType;
-use times::Times;
+use times::Filling;
 
 /// More entries than this are in no layer.
 const MAX_ENTRIES: usize = 2_000_000;
 
 /// A directory that is being filled from the archive of a layer.
 #[derive(Debug)]
-pub struct Unpacker {
+pub struct Unpacker<'a> {
     root: OwnedFd,
+    /// The lower layers, if it is to be unpacked over them.
+    lower: Option<Lower<'a>>,
+    needs: Needs,
     rights: Rights,
     allowance: Allowance,
     /// The directory of the last entry: that of the next one is often the same.
-    last: Option<(PathBuf, OwnedFd)>,
-    /// When directories were changed; set at the end, since filling one changes its time.
-    times: Times,
-    /// What `.wh.` entries say is gone from lower layers.
-    hidden: HashSet<PathBuf>,
-    opaque: HashSet<PathBuf>,
+    last: Option<(PathBuf, Filling)>,
+    has_root: bool,
+    has_opaque: bool,
     buffer: Vec<u8>,
     left_out: LeftOut,
 }
 
-impl Unpacker {
+impl<'a> Unpacker<'a> {
     /// Fills `root`, an empty directory. Without the machine's root there are no device nodes, and
     /// what belongs to others than the user namespace knows belongs to its root.
-    pub fn new(root: OwnedFd, rights: &Rights, allowance: Allowance) -> Unpacker {
+    pub fn new(root: OwnedFd, rights: &Rights, allowance: Allowance) -> Unpacker<'a> {
         Unpacker {
             root,
+            lower: None,
+            needs: Needs::default(),
             rights: rights.clone(),
             allowance,
             last: None,
-            times: Times::default(),
-            hidden: HashSet::new(),
-            opaque: HashSet::new(),
+            has_root: false,
+            has_opaque: false,
             buffer: vec![0; 1 << 16],
             left_out: LeftOut::default(),
         }
     }
 
+    /// Unpacks it over these layers: what it needs of them is repeated in it.
+    pub fn over(self, lower: Lower<'a>) -> Unpacker<'a> {
+        Unpacker { lower: Some(lower), ..self }
+    }
+
     // ANCHOR: unpack
-    /// Unpacks a whole archive. Returns what could not be made.
+    /// Unpacks a whole archive. Returns what could not be made, and what it needs of lower layers.
     ///
     /// # Errors
     /// What is wrong with which entry; the directory is of no use then.
-    pub fn unpack<R: Read>(mut self, archive: R) -> Result<LeftOut> {
-        let allowance = self.allowance.clone();
-        let mut archive = tar::Archive::new(Limited::new(archive, allowance.clone()));
-        let mut entries = archive.entries().context("it is no tar archive")?;
+    pub fn unpack<R: Read>(mut self, archive: R) -> Result<(LeftOut, Needs)> {
+        let mut archive = Archive::new(archive, self.allowance.clone());
         for count in 0.. {
             ensure!(count < MAX_ENTRIES, "it has more than {MAX_ENTRIES} entries");
-            allowance.limit_headers();
-            let Some(entry) = entries.next() else { break };
-            allowance.limit_content();
-            let mut entry = entry.context("it is damaged")?;
-            let path = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
-            self.unpack_entry(&path, &mut entry).with_context(|| format!("the entry {path:?}"))?;
+            let Some(entry) = archive.next().context("it is damaged")? else {
+                break;
+            };
+            let path = PathBuf::from(OsString::from_vec(entry.path().into_owned()));
+            self.unpack_entry(&path, &entry, &mut archive)
+                .with_context(|| format!("the entry {path:?}"))?;
         }
-        allowance.limit_content();
-        // What stands behind the last entry counts for the digest.
-        io::copy(&mut archive.into_inner(), &mut io::sink()).context("it is damaged at its end")?;
+        archive.finish()?;
         self.finish()?;
-        Ok(self.left_out)
+        Ok((self.left_out, self.needs))
     }
     // ANCHOR_END: unpack
 
-    fn unpack_entry<R: Read>(&mut self, path: &Path, entry: &mut tar::Entry<R>) -> Result<()> {
-        let mut kind = entry.header().entry_type();
-        if kind == EntryType::XGlobalHeader {
-            return Ok(()); // a comment, such as git writes
-        }
-        if kind == EntryType::Regular && path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-            kind = EntryType::Directory; // as the oldest tar programs wrote it
-        }
+    fn unpack_entry<R: Read>(
+        &mut self,
+        path: &Path,
+        entry: &Entry,
+        archive: &mut Archive<R>,
+    ) -> Result<()> {
+        let kind = entry.kind();
         let path = relative(path)?;
+        if is_of_aufs(&path) {
+            return Ok(());
+        }
+        check_whiteouts(&path)?;
         let attributes = Attributes::of(entry)?;
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             ensure!(kind == EntryType::Directory, "the root of a layer is no directory");
+            self.leave_last()?;
+            self.has_root = true;
             return self.set_attributes_of_directory(Path::new("."), &attributes);
         };
         if let Some(deleted) = name.as_encoded_bytes().strip_prefix(b".wh.") {
@@ -134,20 +157,17 @@ impl Unpacker {
             EntryType::Link => return self.make_hard_link(&directory, name, entry),
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 let file = self.make_file(&directory, name)?;
-                self.fill(file, entry)?;
+                self.fill(file, entry, archive)?;
             }
             EntryType::Symlink => {
-                let target = entry.link_name_bytes().context("it has no target")?;
-                self.make(&directory, name, |directory| {
-                    symlinkat(OsStr::from_bytes(&target), directory, name)
-                })?;
+                let target = entry.target()?;
+                self.make(&directory, name, |directory| symlinkat(target, directory, name))?;
             }
             EntryType::Fifo => self.make_node(&directory, name, SFlag::S_IFIFO, 0)?,
             EntryType::Char | EntryType::Block => {
                 let number = device_number(entry.header(), kind)?;
                 if self.rights.owners != Owners::All {
-                    self.left_out.devices += 1;
-                    return self.remove(&directory, name);
+                    return self.leave_out_device(&directory, name);
                 }
                 let kind = if kind == EntryType::Char { SFlag::S_IFCHR } else { SFlag::S_IFBLK };
                 self.make_node(&directory, name, kind, number)?;
@@ -160,21 +180,12 @@ impl Unpacker {
         }
     }
 
-    /// Opens the directory of an entry, and makes what is missing of it.
-    fn open_parent(&mut self, path: &Path) -> Result<OwnedFd> {
-        if let Some((last, directory)) = &self.last
-            && last == path
-        {
-            return directory.try_clone().context("cannot copy a descriptor");
+    /// Nothing more comes into the directory of the last entry, for now.
+    fn leave_last(&mut self) -> Result<()> {
+        match self.last.take() {
+            Some((_, directory)) => directory.end(),
+            None => Ok(()),
         }
-        let directory = match self.open(path) {
-            Err(Errno::ENOENT | Errno::ENOTDIR) => self.make_parents(path)?,
-            result => result.context("cannot open its directory")?,
-        };
-        check_depth(&directory)?;
-        let copy = directory.try_clone().context("cannot copy a descriptor")?;
-        self.last = Some((path.to_owned(), copy));
-        Ok(directory)
     }
 
     // ANCHOR: open
@@ -187,35 +198,17 @@ impl Unpacker {
     }
     // ANCHOR_END: open
 
-    /// Makes the directories that an archive should have had an entry for, as Docker makes them.
-    fn make_parents(&mut self, path: &Path) -> Result<OwnedFd> {
-        let mut so_far = PathBuf::new();
-        let what = "cannot make its directory";
-        let mut directory = self.open(&so_far).context(what)?;
-        for name in path {
-            so_far.push(name);
-            let is_free = stat(&directory, name)?.is_none_or(|found| is_whiteout(&found));
-            if is_free {
-                self.make_directory(&directory, &so_far, name)?;
-                let mode = Mode::from_bits_truncate(0o755);
-                fchmodat(&directory, name, mode, FchmodatFlags::FollowSymlink).context(what)?;
-            }
-            directory = self.open(&so_far).context(what)?;
-        }
-        Ok(directory)
-    }
-
     fn make_directory(&mut self, directory: &OwnedFd, path: &Path, name: &OsStr) -> Result<()> {
         let found = stat(directory, name)?;
         if found.as_ref().is_some_and(is_directory) {
             return Ok(());
         }
-        let was_hidden = found.as_ref().is_some_and(is_whiteout);
         self.make(directory, name, |directory| mkdirat(directory, name, Mode::S_IRWXU))?;
-        if was_hidden || self.hidden.contains(path) {
-            self.make_opaque(path)?;
+        match found {
+            // A whiteout or a file, which hid what lower layers have. They stay hidden.
+            Some(_) => self.make_opaque(path),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn make_file(&mut self, directory: &OwnedFd, name: &OsStr) -> Result<File> {
@@ -248,7 +241,6 @@ impl Unpacker {
 
     /// Removes what stands under a name, with all that is in it.
     fn remove(&mut self, directory: &OwnedFd, name: &OsStr) -> Result<()> {
-        self.last = None; // it may be about to go
         match unlinkat(directory, name, UnlinkatFlags::NoRemoveDir) {
             Err(Errno::ENOENT) => Ok(()),
             Err(Errno::EISDIR) => remove_tree(&by_descriptor(directory).join(name))
@@ -259,13 +251,27 @@ impl Unpacker {
 
     /// What can only be done when all entries are there.
     fn finish(&mut self) -> Result<()> {
-        self.remove_whiteouts_in_opaque()?;
-        std::mem::take(&mut self.times).set(|path| self.open(path))
+        self.leave_last()?;
+        if self.has_opaque {
+            self.remove_whiteouts_in_opaque()?;
+        }
+        if self.has_root {
+            return Ok(());
+        }
+        // Whoever calls us may have a umask.
+        let root = by_descriptor(&self.root).join(".");
+        fs::set_permissions(&root, Permissions::from_mode(0o755)).context("cannot set its mode")?;
+        self.needs.implies(Path::new(""));
+        Ok(())
     }
 
     fn set_attributes_of_directory(&mut self, path: &Path, attributes: &Attributes) -> Result<()> {
         let directory = self.open(path).context("cannot open it")?;
-        self.set_attributes(&directory, OsStr::new("."), attributes)?;
-        self.times.remember(path, attributes.time, &self.allowance)
+        self.set_attributes(&directory, OsStr::new("."), attributes)
     }
+}
+
+/// The same directory once more.
+fn copy_of(directory: impl AsFd) -> Result<OwnedFd> {
+    directory.as_fd().try_clone_to_owned().context("cannot copy a descriptor")
 }

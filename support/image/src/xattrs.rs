@@ -45,12 +45,17 @@ impl Xattrs {
 
     /// Whether a directory is marked opaque.
     pub fn is_opaque(self, directory: &Path) -> nix::Result<bool> {
-        let mut value = [0; 1];
-        match get_xattr(directory, self.opaque().as_ref(), &mut value) {
-            Ok(length) => Ok(length == 1 && value == *b"y"),
-            Err(Errno::ENODATA | Errno::EOPNOTSUPP | Errno::ERANGE) => Ok(false),
-            Err(errno) => Err(errno),
-        }
+        is_yes(directory, self.opaque())
+    }
+}
+
+/// Whether an attribute is there, and says yes.
+fn is_yes(path: &Path, attribute: &str) -> nix::Result<bool> {
+    let mut value = [0; 1];
+    match get_xattr(path, attribute.as_ref(), &mut value) {
+        Ok(length) => Ok(length == 1 && value == *b"y"),
+        Err(Errno::ENODATA | Errno::EOPNOTSUPP | Errno::ERANGE) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Where everything lies that outlives a process: for root, and for an ordinary user.
 
 use crate::Caller;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::sys::stat::lstat;
-use nix::unistd::{User, geteuid, getuid};
+use nix::unistd::{Uid, User, geteuid, getuid};
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const OURS: &str = "container-steps";
 
 /// Where root's cache is. A person's settings do not count there: with sudo they can be another's.
-const CACHES_OF_ROOT: &str = "/var/cache";
+const CACHE_OF_ROOT: &str = "/var/cache/container-steps";
 
 /// Root's runtime directory: what lies in it is gone with the next start of the machine. Only root
 /// can make it, and nobody else can open it.
@@ -25,14 +25,15 @@ impl Caller {
     /// The cache: below /var/cache for the machine's root, in the user's cache directory else.
     ///
     /// # Errors
-    /// If this user has no home directory.
+    /// If this user has no home directory; if it is somebody else's.
     pub fn cache(&self) -> Result<PathBuf> {
-        let caches = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
-            _ if is_roots_own(Path::new(CACHES_OF_ROOT))? => PathBuf::from(CACHES_OF_ROOT),
-            Some(directory) if directory.is_absolute() => directory,
-            _ => home()?.join(".cache"),
+        let cache = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
+            _ if is_roots_own(Path::new(CACHE_OF_ROOT))? => return Ok(CACHE_OF_ROOT.into()),
+            Some(directory) if directory.is_absolute() => directory.join(OURS),
+            _ => home()?.join(".cache").join(OURS),
         };
-        Ok(caches.join(OURS))
+        refuse_strangers(&cache)?;
+        Ok(cache)
     }
 
     /// The busybox rootfs that v1 to v6 share.
@@ -47,15 +48,17 @@ impl Caller {
     /// directory else.
     ///
     /// # Errors
-    /// If there is no such directory, those of [`Caller::cache`].
+    /// If it is somebody else's; if there is no such directory, those of [`Caller::cache`].
     pub fn pods(&self) -> Result<PathBuf> {
-        match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
-            _ if is_roots_own(Path::new(RUNTIME_OF_ROOT))? => Ok(RUNTIME_OF_ROOT.into()),
-            Some(directory) if directory.is_absolute() => Ok(directory.join(OURS)),
+        let pods = match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
+            _ if is_roots_own(Path::new(RUNTIME_OF_ROOT))? => return Ok(RUNTIME_OF_ROOT.into()),
+            Some(directory) if directory.is_absolute() => directory.join(OURS),
             // Not every way to become a user (su, say) makes a runtime directory. The cache is
             // private too; what a crash leaves in it is swept by the next start.
-            _ => Ok(self.cache()?.join("pods")),
-        }
+            _ => self.cache()?.join("pods"),
+        };
+        refuse_strangers(&pods)?;
+        Ok(pods)
     }
 
     /// The user's data directory, where progress is kept: also for root, for it is a person's.
@@ -80,12 +83,19 @@ impl Caller {
 /// machine's root, and that one has another number in there, or none.
 ///
 /// # Errors
-/// Those of lstat(2).
+/// Those of lstat(2); if the directory around it is root's, and the place is not: then somebody has
+/// given it away, and can put anything there.
 pub fn is_roots_own(place: &Path) -> Result<bool> {
     let root = geteuid();
+    let mut stranger = None;
     for path in place.ancestors().filter(|_| root.is_root()) {
         match lstat(path) {
-            Ok(found) => return Ok(found.st_uid == root.as_raw()),
+            Ok(found) => match (found.st_uid == root.as_raw(), stranger) {
+                (true, None) => return Ok(true),
+                (true, Some(owner)) => return Err(belongs_to(place, owner)),
+                (false, None) if path == place => stranger = Some(found.st_uid),
+                (false, _) => return Ok(false),
+            },
             Err(Errno::ENOENT) => {} // it would be made: whose is the one above?
             Err(Errno::EACCES) => break,
             Err(errno) => return Err(errno).with_context(|| format!("cannot look at {path:?}")),
@@ -94,6 +104,27 @@ pub fn is_roots_own(place: &Path) -> Result<bool> {
     Ok(false)
 }
 // ANCHOR_END: is_roots_own
+
+/// Refuses a directory that belongs to another user: who can put anything there, for us to run.
+///
+/// # Errors
+/// Whose it is.
+pub fn refuse_strangers(directory: &Path) -> Result<()> {
+    match lstat(directory) {
+        Ok(found) if found.st_uid != geteuid().as_raw() => Err(belongs_to(directory, found.st_uid)),
+        // Why it cannot be looked at, whoever uses it hears.
+        _ => Ok(()),
+    }
+}
+
+fn belongs_to(directory: &Path, owner: u32) -> anyhow::Error {
+    let user = User::from_uid(Uid::from_raw(owner)).ok().flatten();
+    let name = user.map_or_else(String::new, |user| format!(" ({})", user.name));
+    anyhow!(
+        "cannot use {directory:?}: it belongs to user {owner}{name}, who can put anything into it \
+         (remove it: sudo rm -r {directory:?})"
+    )
+}
 
 fn home() -> Result<PathBuf> {
     if let Some(home) = env::var_os("HOME").filter(|home| !home.is_empty()) {

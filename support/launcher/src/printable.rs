@@ -3,8 +3,9 @@
 //! A file, an image or a process is called whatever somebody likes: also an escape sequence that
 //! clears the screen or types into it, or a newline that forges a line of ours.
 
-/// The text with everything escaped that does not print as itself: control characters, those that
-/// change the direction of writing, bytes that are no UTF-8. A backslash is escaped too, so that
+/// The text with everything escaped that does not print as itself: control characters, what Unicode
+/// calls format characters (Cf: some change the direction of writing, others are not seen), bytes
+/// that are no UTF-8. A backslash is escaped too, so that
 /// no text can pass for an escaped one.
 pub fn printable(bytes: &[u8]) -> String {
     let mut text = String::new();
@@ -46,6 +47,40 @@ mod tests {
         assert_eq!(printable(b"a\xffb\x9b"), "a\\xffb\\x9b");
         assert_eq!(printable(br"\n"), r"\\n");
         assert_eq!(printable("Grüße 日本".as_bytes()), "Grüße 日本");
+    }
+
+    #[test]
+    fn no_format_character_reaches_the_terminal() {
+        const CF: [(u32, u32); 21] = [
+            (0xad, 0xad),
+            (0x600, 0x605),
+            (0x61c, 0x61c),
+            (0x6dd, 0x6dd),
+            (0x70f, 0x70f),
+            (0x890, 0x891),
+            (0x8e2, 0x8e2),
+            (0x180e, 0x180e),
+            (0x200b, 0x200f),
+            (0x202a, 0x202e),
+            (0x2060, 0x2064),
+            (0x2066, 0x206f),
+            (0xfeff, 0xfeff),
+            (0xfff9, 0xfffb),
+            (0x110bd, 0x110bd),
+            (0x110cd, 0x110cd),
+            (0x13430, 0x13438),
+            (0x1bca0, 0x1bca3),
+            (0x1d173, 0x1d17a),
+            (0xe0001, 0xe0001),
+            (0xe0020, 0xe007f),
+        ];
+        for character in CF.into_iter().flat_map(|(first, last)| first..=last) {
+            let text = char::from_u32(character).unwrap().to_string();
+            let escaped = format!("\\u{{{character:x}}}");
+            assert_eq!(printable(text.as_bytes()), escaped);
+            assert_eq!(as_one_line(&text), escaped);
+            assert!(!format!("{text:?}{:?}", std::path::Path::new(&text)).contains(&text));
+        }
     }
 
     #[test]

@@ -110,6 +110,38 @@ impl IgnoredSignals {
     }
 }
 
+/// The first and the last of the real-time signals, as everybody's images count them. (Two more
+/// belong to the C library's threads, and another library than glibc takes three.)
+const REAL_TIME: (i32, i32) = (34, 64);
+
+/// The signal that a text names, as in an image or in kill(1): `SIGTERM`, `TERM`, `15`,
+/// `SIGRTMIN+3`.
+pub fn number_of(text: &str) -> Option<i32> {
+    if let Ok(number) = text.parse() {
+        return (1..=REAL_TIME.1).contains(&number).then_some(number);
+    }
+    let name = text.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let from = |first: i32, rest: &str, sign| match rest.strip_prefix(sign) {
+        Some(distance) => first.checked_add(format!("{sign}{distance}").parse().ok()?),
+        None => rest.is_empty().then_some(first),
+    };
+    let (first, last) = REAL_TIME;
+    if let Some(rest) = name.strip_prefix("RTMIN") {
+        return from(first, rest, '+').filter(|number| *number <= last);
+    }
+    if let Some(rest) = name.strip_prefix("RTMAX") {
+        return from(last, rest, '-').filter(|number| *number >= first);
+    }
+    let name = match name {
+        "CLD" => "CHLD",
+        "IOT" => "ABRT",
+        "POLL" => "IO",
+        name => name,
+    };
+    format!("SIG{name}").parse::<Signal>().ok().map(|signal| signal as i32)
+}
+
 /// Stops this process by one of [`STOPS`], which are held, until it is continued. (In a group that
 /// no shell looks after, the kernel does not let it stop: setpgid(2), orphaned process group.)
 ///
@@ -224,5 +256,31 @@ impl Interrupts {
         let [first, second] = self.0;
         self.0 = [second, Some(now)];
         first.is_some_and(|first| now.duration_since(first) <= Duration::from_secs(2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_has_a_name_and_a_number() {
+        for text in ["SIGTERM", "TERM", "15", "sigterm", "Term"] {
+            assert_eq!(number_of(text), Some(libc::SIGTERM), "{text}");
+        }
+        for (text, number) in
+            [("SIGQUIT", 3), ("WINCH", 28), ("SIGCLD", 17), ("IOT", 6), ("64", 64)]
+        {
+            assert_eq!(number_of(text), Some(number), "{text}");
+        }
+        for (text, number) in [("SIGRTMIN+3", 37), ("RTMIN", 34), ("RTMAX-1", 63), ("SIGRTMAX", 64)]
+        {
+            assert_eq!(number_of(text), Some(number), "{text}");
+        }
+        let none = ["", "0", "65", "-1", "+", "SIG", "SIGSIGTERM", "FOO", "RTMIN-1", "RTMAX+1"];
+        for text in none.into_iter().chain(["RTMIN+31", "RTMAX-31", "RTMIN+", "RTMIN+99999999999"])
+        {
+            assert_eq!(number_of(text), None, "{text}");
+        }
     }
 }

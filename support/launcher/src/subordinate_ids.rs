@@ -10,7 +10,7 @@ mod obstacle;
 use crate::child::{Child, Forked};
 use crate::program;
 use crate::report::{Report, report_pipe};
-use crate::system_calls::exit_now;
+use crate::system_calls::{default_action, exit_now};
 use anyhow::{Context, Result, bail};
 use nix::unistd::{Pid, User, getegid, geteuid, getpid};
 use obstacle::Obstacle;
@@ -135,6 +135,8 @@ impl Mapper {
         let (start, go) = io::pipe().context("cannot make a pipe")?;
         let (report, reporter) = report_pipe()?;
         let parent = getpid();
+        // If our caller had it ignored, nobody could wait for a child.
+        default_action(libc::SIGCHLD).context("cannot reset SIGCHLD")?;
         match Child::fork()? {
             Forked::Parent(child) => Ok(Mapper { child, go, report }),
             Forked::Child(bound) => {

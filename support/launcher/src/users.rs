@@ -37,8 +37,8 @@ pub struct Identity {
     pub group: Gid,
     /// Other groups, as /etc/group lists them for the user.
     pub more_groups: Vec<Gid>,
-    /// The home directory, if the user has an entry.
-    pub home: Option<String>,
+    /// The home directory. Who has none, or no entry at all, has `/`, as in runc.
+    pub home: String,
 }
 
 impl Identity {
@@ -119,8 +119,8 @@ impl Identity {
             .filter_map(|fields| number(fields.get(2)))
             .map(Gid::from_raw)
             .collect();
-        let home = entry.as_ref().and_then(|fields| fields.get(5)).map(|home| (*home).to_owned());
-        let home = home.filter(|home| !home.is_empty());
+        let home = entry.as_ref().and_then(|fields| fields.get(5)).filter(|home| !home.is_empty());
+        let home = home.map_or("/", |home| *home).to_owned();
         Ok(Identity { user: Uid::from_raw(id), group: Gid::from_raw(group_id), more_groups, home })
     }
 }
@@ -227,7 +227,12 @@ mod tests {
     #[test]
     fn the_home_directory_is_that_of_the_entry() {
         let home = |text| Identity::find(text, Digits::NameFirst, PASSWD, GROUP).unwrap().home;
-        assert_eq!(home("app").as_deref(), Some("/srv/app"));
-        assert_eq!(home("1234"), None);
+        assert_eq!(home("app"), "/srv/app");
+        assert_eq!(home("100"), "/srv/app");
+        assert_eq!(home("1234"), "/", "as in runc");
+        let find = |text| Identity::find(text, Digits::NameFirst, "a:x:1:1\nb:x:2:2:::\n", GROUP);
+        assert_eq!(find("a").unwrap().home, "/");
+        assert_eq!(find("b").unwrap().home, "/");
+        assert_eq!(find("0").unwrap().home, "/");
     }
 }

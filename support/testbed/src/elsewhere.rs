@@ -55,11 +55,19 @@ pub fn bind(source: &str, target: &str) -> io::Result<()> {
 /// Lets a command have so much address space: enough for every launcher, and no room for what has
 /// no end.
 pub fn limit_memory(command: &mut Command) {
-    const BYTES: libc::rlim_t = 256 << 20;
-    let limit = || {
-        let limit = libc::rlimit { rlim_cur: BYTES, rlim_max: BYTES };
+    set_limit(command, libc::RLIMIT_AS, 256 << 20);
+}
+
+/// Lets a command have so much memory of its own, all its threads together.
+pub fn limit_data(command: &mut Command, bytes: libc::rlim_t) {
+    set_limit(command, libc::RLIMIT_DATA, bytes);
+}
+
+fn set_limit(command: &mut Command, resource: libc::__rlimit_resource_t, value: libc::rlim_t) {
+    let limit = move || {
+        let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
         // SAFETY: the pointer is to a valid structure, which the call only reads.
-        Errno::result(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) })?;
+        Errno::result(unsafe { libc::setrlimit(resource, &raw const limit) })?;
         Ok(())
     };
     // SAFETY: the closure makes a system call only.

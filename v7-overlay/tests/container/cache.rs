@@ -37,7 +37,9 @@ fn config() -> serde_json::Value {
 /// The layers in the cache.
 fn cached(host: &Host) -> Vec<PathBuf> {
     let entries = fs::read_dir(host.cache().join("layers")).into_iter().flatten();
-    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let is_image = |path: &PathBuf| path.extension().is_some_and(|it| it == "image");
+    let mut paths: Vec<_> = paths.filter(|path| !is_image(path)).collect();
     paths.sort_unstable();
     paths
 }
@@ -124,8 +126,8 @@ fn killed_while_unpacking(host: &Host) {
         let in_the_middle = !unfinished(host).is_empty();
         times_in_the_middle += usize::from(in_the_middle);
         for layer in cached(host) {
-            let is_complete = layer.join("bin/busybox").exists()
-                || ["l0/19999", "l1/19999"].iter().any(|last| layer.join(last).exists());
+            let is_complete = layer.join("tree/bin/busybox").exists()
+                || ["tree/l0/19999", "tree/l1/19999"].iter().any(|last| layer.join(last).exists());
             let is_unfinished = layer.to_string_lossy().contains("unfinished");
             assert!(is_complete || is_unfinished, "{}", layer.display());
         }
@@ -144,7 +146,7 @@ fn killed_while_unpacking(host: &Host) {
 /// Starts a container of the image, which the cache has not got, and waits for the unpacking.
 fn unpacking(host: &Host, image: &Layout) -> Child {
     let child = start(host, image);
-    let has_begun = || unfinished(host).iter().any(|layer| layer.join("l0/1000").exists());
+    let has_begun = || unfinished(host).iter().any(|layer| layer.join("tree/l0/1000").exists());
     within(Duration::from_secs(10), "a layer is being unpacked", has_begun);
     child
 }

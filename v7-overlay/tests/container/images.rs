@@ -379,7 +379,8 @@ fn attributes_are_kept(host: &Host) {
 /// The directory of the layer that was unpacked last.
 fn top_layer(host: &Host) -> PathBuf {
     let entries = fs::read_dir(host.cache().join("layers")).unwrap();
-    entries.map(|entry| entry.unwrap().path()).find(|layer| layer.join("capable").exists()).unwrap()
+    let trees = entries.map(|entry| entry.unwrap().path().join("tree"));
+    trees.into_iter().find(|tree| tree.join("capable").exists()).unwrap()
 }
 
 /// Names and values, sorted.
@@ -486,7 +487,7 @@ fn no_image_at_all(host: &Host) {
     fs::write(directory.join("index.json"), "{").unwrap();
     run(&directory).assert_refused(125, &["cannot understand index.json"]);
     fs::write(directory.join("index.json"), r#"{"manifests": []}"#).unwrap();
-    run(&directory).assert_refused(125, &["it is for"]);
+    run(&directory).assert_refused(125, &["no image is in it"]);
 }
 
 fn wrong_checksums_name_the_blob(host: &Host) {

@@ -496,7 +496,7 @@ fn a_user_with_groups(host: &Host) {
     };
     assert_eq!(id("app"), "100 101 101 7 9 /srv/app 1 ");
     assert_eq!(id("app:other"), "100 7 7 /srv/app 1 ");
-    assert_eq!(id("55:66"), "55 66 66 /root 1 ");
+    assert_eq!(id("55:66"), "55 66 66 / 1 ");
     let mut stdin = host.launcher();
     stdin.args(&options).args(["-u", "app", "sh", "-c", "echo x 2>&1 >/etc/passwd"]);
     let outcome = Outcome::of(&mut stdin);

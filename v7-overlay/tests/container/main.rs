@@ -7,13 +7,17 @@
 )]
 
 mod archive;
+mod below;
 mod cache;
 mod hostile;
 mod image;
 mod images;
 mod layers;
+mod names;
 mod range;
+mod reading;
 mod real;
+mod wishes;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,8 +26,9 @@ use testbed::{Stage, Suite, contract};
 
 fn main() -> ExitCode {
     let suite = contract::add(Suite::of(&Stage::V7).time_limit(Duration::from_secs(180)));
-    let suite = [layers::add, images::add, cache::add, range::add]
+    let suite = [layers::add, images::add, names::add, wishes::add, below::add]
         .into_iter()
+        .chain([cache::add, range::add])
         .fold(suite, Suite::short_as_user);
-    [hostile::add, real::add].into_iter().fold(suite, |suite, add| add(suite)).run()
+    [hostile::add, reading::add, real::add].into_iter().fold(suite, |suite, add| add(suite)).run()
 }

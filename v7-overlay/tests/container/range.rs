@@ -57,7 +57,8 @@ fn list(host: &Host, image: &Layout) -> Outcome {
 
 fn cached(host: &Host) -> Vec<PathBuf> {
     let entries = fs::read_dir(host.cache().join("layers")).unwrap();
-    entries.map(|entry| entry.unwrap().path()).collect()
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.join("tree").exists()).map(|path| path.join("tree")).collect()
 }
 
 fn owner(path: impl AsRef<std::path::Path>) -> (u32, u32) {

@@ -222,7 +222,8 @@ fn exec_reads_stdin(host: &Host) {
 fn exec_is_the_containers_user(host: &Host) {
     let spec = scripts("", &[("a", SLEEP)]) + "    securityContext: {runAsUser: 1234}\n";
     let mut pod = Pod::start_ready(host, &spec, 1);
-    assert_eq!(pod.sh("id -u; id -g"), "1234\n0\n");
+    assert_eq!(pod.sh("id -u; id -g; echo $HOME"), "1234\n0\n/\n");
+    assert_eq!(pod.sh("tr '\\0' '\\n' </proc/1/environ | grep ^HOME"), "HOME=/\n");
     assert_eq!(pod.sh("grep ^Uid: /proc/1/status"), "Uid:\t1234\t1234\t1234\t1234\n");
     pod.stop();
 }

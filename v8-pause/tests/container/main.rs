@@ -11,6 +11,7 @@ mod pause;
 mod pod;
 mod refused;
 mod sharing;
+mod stop_signal;
 mod terminal;
 mod volumes;
 
@@ -32,10 +33,11 @@ fn main() -> ExitCode {
         nginx::prepare();
     }
     let suite = Suite::of(&Stage::V8);
-    let parts: [fn(Suite) -> Suite; 10] = [
+    let parts: [fn(Suite) -> Suite; 11] = [
         pause::add,
         sharing::add,
         ends::add,
+        stop_signal::add,
         entering::add,
         inside::add,
         terminal::add,

@@ -1,6 +1,8 @@
 //! What is wrong is told, and nothing is left behind: the leak check runs after each of these.
 
 use std::fs;
+use std::os::unix::fs::chown;
+use std::path::PathBuf;
 
 use testbed::elsewhere::limit_memory;
 use testbed::{Host, Outcome, Suite};
@@ -16,6 +18,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_manifest_from_a_pipe", a_manifest_from_a_pipe)
         .both("a_missing_image", a_missing_image)
         .both("a_missing_host_path", a_missing_host_path)
+        .both("a_runtime_directory_of_somebody_else", a_runtime_directory_of_somebody_else)
         .user("another_user_needs_root", another_user_needs_root)
         .both("wrong_arguments", wrong_arguments)
         .user("each_subcommand_has_a_page", each_subcommand_has_a_page)
@@ -94,6 +97,29 @@ fn a_missing_image(host: &Host) {
     fs::create_dir(host.dir("images").join("nginx")).unwrap();
     let empty = host.run(["run", "--net", "none", "--images", "/tmp/images", path]);
     empty.assert_refused(125, &["container \"a\"", "/tmp/images/nginx:1.27", "index.json"]);
+}
+
+/// What its owner writes there, exec would believe.
+fn a_runtime_directory_of_somebody_else(host: &Host) {
+    if host.has_user_namespace() {
+        host.skip("whoever runs the tests has one id");
+    }
+    let (parent, owner) = match host.is_root() {
+        true => (PathBuf::from("/run"), 12345),
+        false => (host.dir("runtime"), 0),
+    };
+    let ours = parent.join("container-steps");
+    fs::create_dir(&ours).unwrap();
+    chown(&ours, Some(owner), None).unwrap();
+    let told = format!("cannot use {ours:?}: it belongs to user {owner}");
+    let run = launcher(host, &scripts("", &[("a", "true")]));
+    let mut exec = host.launcher();
+    exec.args(["exec", "1"]);
+    for mut launcher in [run, exec] {
+        launcher.env("XDG_RUNTIME_DIR", &parent);
+        Outcome::of(&mut launcher).assert_refused(125, &[&told, "(remove it: sudo rm -r "]);
+    }
+    fs::remove_dir(ours).unwrap();
 }
 
 fn a_missing_host_path(host: &Host) {

@@ -1,10 +1,11 @@
 //! The files of an image that describe it, in JSON: image-spec, and docker save.
 
+use super::machine::{Platform, for_others};
 use crate::blobs::Blobs;
 use crate::digest::Digest;
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
 /// How large each of them may be, in bytes; registries have this limit for manifests.
@@ -13,10 +14,14 @@ pub(super) const MAX_DESCRIPTION: u64 = 4 << 20;
 /// The configuration of an image.
 #[derive(Deserialize)]
 pub(super) struct Config {
-    pub(super) architecture: String,
-    pub(super) os: String,
-    pub(super) config: Option<ContainerConfig>,
-    pub(super) rootfs: RootFs,
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    variant: Option<String>,
+    config: Option<ContainerConfig>,
+    rootfs: RootFs,
 }
 
 /// The part of an image's configuration that says how to run it.
@@ -31,19 +36,25 @@ pub struct ContainerConfig {
     pub env: Option<Vec<String>>,
     /// Where it starts.
     pub working_dir: Option<String>,
-    /// `USER` or `USER:GROUP`, by name or number.
+    /// `USER` or `USER:GROUP`, by name or number; root if it is empty.
     pub user: Option<String>,
+    /// The signal that asks it to end, if not SIGTERM: a name or a number.
+    pub stop_signal: Option<String>,
+    /// Directories whose content is to outlive a container.
+    pub volumes: Option<BTreeMap<String, IgnoredAny>>,
 }
 
 /// The digests of its decompressed layers.
 #[derive(Deserialize)]
-pub(super) struct RootFs {
-    pub(super) diff_ids: Vec<Digest>,
+struct RootFs {
+    #[serde(deserialize_with = "or_empty")]
+    diff_ids: Vec<Digest>,
 }
 
 /// Manifests for several machines, or of several images.
 #[derive(Deserialize)]
 pub(super) struct Index {
+    #[serde(default, deserialize_with = "or_empty")]
     pub(super) manifests: Vec<Descriptor>,
 }
 
@@ -51,6 +62,7 @@ pub(super) struct Index {
 #[derive(Deserialize)]
 pub(super) struct Manifest {
     pub(super) config: Descriptor,
+    #[serde(deserialize_with = "or_empty")]
     pub(super) layers: Vec<Descriptor>,
 }
 
@@ -66,49 +78,45 @@ pub(super) struct Descriptor {
     pub(super) annotations: Option<BTreeMap<String, String>>,
 }
 
-/// A kind of machine.
-#[derive(Clone, Deserialize)]
-pub(super) struct Platform {
-    pub(super) os: String,
-    pub(super) architecture: String,
-}
-
 /// An entry of docker save's manifest.json.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Saved {
     pub(super) config: String,
-    #[serde(default)]
-    pub(super) repo_tags: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "or_empty")]
+    pub(super) repo_tags: Vec<String>,
+    #[serde(deserialize_with = "or_empty")]
     pub(super) layers: Vec<String>,
 }
 
 impl Config {
-    /// The digests of the decompressed layers, of which there are `count`; if the image is for
-    /// this machine.
-    pub(super) fn diff_ids(&self, count: usize) -> Result<Vec<Digest>> {
-        let (os, architecture, here) = (&self.os, &self.architecture, architecture());
-        ensure!(
-            os == "linux" && architecture == here,
-            "it is for {os} on {architecture}, and this machine is linux on {here}"
-        );
-        let diff_ids = self.rootfs.diff_ids.clone();
+    /// What it says, and the digests of the decompressed layers, of which there are `count`; if
+    /// the image is for this machine.
+    pub(super) fn for_layers(self, count: usize) -> Result<(ContainerConfig, Vec<Digest>)> {
+        let Config { os, architecture, variant, config, rootfs } = self;
+        let platform = Platform { os, architecture, variant };
+        ensure!(platform.fit().is_some(), for_others(&platform.to_string()));
+        let diff_ids = rootfs.diff_ids;
         let found = diff_ids.len();
         ensure!(count == found, "it has {count} layers, and diff_ids for {found}");
-        Ok(diff_ids)
+        Ok((config.unwrap_or_default(), diff_ids))
     }
 }
 
-/// This machine's architecture, by the name that Go has for it.
-pub(super) fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "x86" => "386",
-        "aarch64" => "arm64",
-        "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
-        "loongarch64" => "loong64",
-        other => other,
+impl Descriptor {
+    /// As [`Platform::fit`]; what does not say for which machine it is can be for this one.
+    pub(super) fn fit(&self) -> Option<u32> {
+        self.platform.as_ref().map_or(Some(0), Platform::fit)
     }
+}
+
+/// A list; what Go writes for one that was never made is `null`.
+fn or_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Reads a blob that is JSON, and checks its size and digest first.

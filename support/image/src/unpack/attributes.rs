@@ -1,24 +1,16 @@
-//! Owner, mode, time and extended attributes of a file: what the archive says, and how it is set.
+//! Owner, mode, time and extended attributes of a file: what the archive says.
 
-use super::Unpacker;
-use crate::rights::Owners;
-use crate::system_calls::set_xattr;
-use anyhow::{Context, Result, anyhow, ensure};
-use launcher::lookup::by_descriptor;
-use nix::errno::Errno;
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmodat, utimensat};
+use super::archive::Entry;
+use super::header::number;
+use super::pax::Records;
+use crate::attributes::NOT_TAKEN;
+use anyhow::{Context, Result, ensure};
+use nix::libc::mode_t;
+use nix::sys::stat::Mode;
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, fchownat};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-
-/// Attributes that say something about the machine where the layer was made, or that would change
-/// what overlayfs does with it.
-const NOT_TAKEN: [&str; 4] =
-    ["trusted.overlay.", "user.overlay.", "security.selinux", "system.nfs4_acl"];
 
 /// Owner, mode, time and extended attributes of an entry.
 #[derive(Debug)]
@@ -27,108 +19,54 @@ pub(super) struct Attributes {
     pub(super) group: u32,
     pub(super) mode: Mode,
     pub(super) time: TimeSpec,
-    pub(super) xattrs: Vec<(OsString, Vec<u8>)>,
+    pub(super) xattrs: BTreeMap<OsString, Vec<u8>>,
 }
 
 impl Attributes {
-    pub(super) fn of<R: Read>(entry: &mut tar::Entry<R>) -> Result<Attributes> {
-        let mut attributes = Attributes::of_header(entry.header())?;
-        let Some(extensions) = entry.pax_extensions().context("its PAX header is damaged")? else {
-            return Ok(attributes);
-        };
-        for extension in extensions {
-            let extension = extension.context("its PAX header is damaged")?;
-            let (key, value) = (extension.key_bytes(), extension.value_bytes());
-            if key == b"mtime" {
-                attributes.time = parse_time(value).context("its time is no number")?;
-            } else if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                let is_taken = !NOT_TAKEN.iter().any(|prefix| name.starts_with(prefix.as_bytes()));
-                if is_taken {
-                    attributes.xattrs.push((OsStr::from_bytes(name).to_owned(), value.to_vec()));
-                }
-            }
-            ensure!(!key.starts_with(b"GNU.sparse."), "it is sparse in PAX format, not GNU's");
-        }
-        Ok(attributes)
-    }
-
-    fn of_header(header: &tar::Header) -> Result<Attributes> {
-        let id = |id: std::io::Result<u64>, what| {
-            let id = id.with_context(|| format!("its {what} is no number"))?;
-            u32::try_from(id).map_err(|_| anyhow!("its {what} is {id}, which is too large"))
-        };
-        let mode = header.mode().context("its mode is no number")?;
-        let seconds = header.mtime().context("its time is no number")?;
+    pub(super) fn of(entry: &Entry) -> Result<Attributes> {
+        let header = entry.header().as_old();
+        let mode = number(&header.mode).context("its mode is no number")?;
         Ok(Attributes {
-            owner: id(header.uid(), "owner")?,
-            group: id(header.gid(), "group")?,
-            mode: Mode::from_bits_truncate(mode & 0o7777),
-            time: TimeSpec::new(seconds.cast_signed(), 0),
-            xattrs: Vec::new(),
+            owner: id(entry.number("uid", &header.uid)?, "owner")?,
+            group: id(entry.number("gid", &header.gid)?, "group")?,
+            mode: Mode::from_bits_truncate((mode & 0o7777) as mode_t), // no more than 12 bits
+            time: time(entry)?,
+            xattrs: xattrs(entry.records()),
         })
     }
 }
 
-impl Unpacker {
-    /// Sets them on what has been made under `name` and is no link.
-    pub(super) fn set_attributes(
-        &mut self,
-        directory: &OwnedFd,
-        name: &OsStr,
-        attributes: &Attributes,
-    ) -> Result<()> {
-        // Owner first: chown(2) clears the set-id bits and the file's capabilities.
-        self.set_owner(directory, name, attributes)?;
-        // It is what we have just made: no link that could be followed.
-        fchmodat(directory, name, attributes.mode, FchmodatFlags::FollowSymlink)
-            .context("cannot set its mode")?;
-        set_xattrs_and_time(directory, name, attributes)
-    }
-
-    /// The same for a symbolic link, which has no mode.
-    pub(super) fn set_attributes_of_link(
-        &mut self,
-        directory: &OwnedFd,
-        name: &OsStr,
-        attributes: &Attributes,
-    ) -> Result<()> {
-        self.set_owner(directory, name, attributes)?;
-        set_xattrs_and_time(directory, name, attributes)
-    }
-
-    fn set_owner(&mut self, at: &OwnedFd, name: &OsStr, attributes: &Attributes) -> Result<()> {
-        let (owner, group) = (attributes.owner, attributes.group);
-        let give = |owner, group| {
-            let (owner, group) = (Some(Uid::from_raw(owner)), Some(Gid::from_raw(group)));
-            fchownat(at, name, owner, group, AtFlags::AT_SYMLINK_NOFOLLOW)
-        };
-        let given = match self.rights.owners {
-            Owners::All => give(owner, group),
-            Owners::Root => {
-                // It was made by root just now, and there is nobody else.
-                self.left_out.owners += usize::from((owner, group) != (0, 0));
-                return Ok(());
-            }
-            Owners::Mapped(_) => match give(owner, group) {
-                // The user namespace does not know one of them, or both.
-                Err(Errno::EINVAL) => {
-                    self.left_out.owners += 1;
-                    give(owner, 0).or_else(|_| give(0, group)).or_else(|_| give(0, 0))
-                }
-                given => given,
-            },
-        };
-        given.context("cannot set its owner")
-    }
+/// The number of a user or group. The highest one means none (chown(2)).
+fn id(number: i64, what: &str) -> Result<u32> {
+    let id = u32::try_from(number).ok().filter(|id| *id != u32::MAX);
+    id.with_context(|| format!("its {what} is {number}, which is no number of a user or group"))
 }
 
-fn set_xattrs_and_time(at: &OwnedFd, name: &OsStr, attributes: &Attributes) -> Result<()> {
-    for (attribute, value) in &attributes.xattrs {
-        set_xattr(&by_descriptor(at).join(name), attribute, value)
-            .with_context(|| format!("cannot set its attribute {attribute:?}"))?;
+/// When the file was changed. Only a PAX header has a fraction.
+fn time(entry: &Entry) -> Result<TimeSpec> {
+    for unused in ["atime", "ctime"] {
+        let text = entry.records().text(unused);
+        ensure!(text.is_none_or(|text| parse_time(text).is_some()), "its {unused} is no number");
     }
-    let time = &attributes.time;
-    utimensat(at, name, time, time, UtimensatFlags::NoFollowSymlink).context("cannot set its time")
+    let time = match entry.records().text("mtime") {
+        Some(text) => parse_time(text),
+        None => number(&entry.header().as_old().mtime).map(|seconds| TimeSpec::new(seconds, 0)),
+    };
+    time.context("its time is no number")
+}
+
+/// The attributes that are taken. Of several of one name the last one counts, and says with an
+/// empty value that there is none.
+fn xattrs(records: &Records) -> BTreeMap<OsString, Vec<u8>> {
+    let is_taken =
+        |name: &&[u8]| !NOT_TAKEN.iter().any(|prefix| name.starts_with(prefix.as_bytes()));
+    let xattr = |(key, value): (&[u8], &[u8])| {
+        let name = key.strip_prefix(b"SCHILY.xattr.").filter(is_taken)?;
+        Some((OsStr::from_bytes(name).to_owned(), value.to_vec()))
+    };
+    let mut xattrs: BTreeMap<_, _> = records.iter().filter_map(xattr).collect();
+    xattrs.retain(|_, value| !value.is_empty());
+    xattrs
 }
 
 /// Reads seconds with a fraction, such as `-1.5`: that is half a second after -2.

@@ -1,41 +1,58 @@
 //! A hard link: two names of a layer for one file.
 
 use super::Unpacker;
+use super::archive::Entry;
 use super::node::stat;
 use super::paths::relative;
 use crate::lower::is_whiteout;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
-use nix::sys::stat::fstatat;
 use nix::unistd::linkat;
 use std::ffi::OsStr;
-use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
-impl Unpacker {
-    /// A second name for a file of the same layer. That file may be a symbolic link, which is then
-    /// the one that gets the second name, and is not followed.
-    pub(super) fn make_hard_link<R: Read>(
+impl Unpacker<'_> {
+    /// A second name for a file. That file may be a symbolic link, which is then the one that gets
+    /// the second name, and is not followed.
+    ///
+    /// If it is in a lower layer, it is made once more in this one: overlayfs does the same with a
+    /// file that gets another name.
+    pub(super) fn make_hard_link(
         &mut self,
         directory: &OwnedFd,
         name: &OsStr,
-        entry: &tar::Entry<R>,
+        entry: &Entry,
     ) -> Result<()> {
-        let target = entry.link_name_bytes().context("it has no target")?;
-        let target = relative(Path::new(OsStr::from_bytes(&target)))?;
-        let cannot = || format!("cannot link it to {target:?} of the same layer");
+        let target = relative(entry.target()?)?;
+        let cannot = || format!("cannot link it to {target:?}");
         let (Some(parent), Some(target_name)) = (target.parent(), target.file_name()) else {
             return Err(Errno::EISDIR).with_context(cannot);
         };
-        let from = self.open(parent).with_context(cannot)?;
-        let of_target =
-            fstatat(&from, target_name, AtFlags::AT_SYMLINK_NOFOLLOW).with_context(cannot)?;
-        if is_whiteout(&of_target) {
-            return Err(Errno::ENOENT).with_context(cannot);
-        }
+        let from = match self.open(parent) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) if self.lower.is_none() => {
+                self.needs.links_to(&target);
+                return Ok(()); // unpacked over the lower layers, it is made
+            }
+            Err(Errno::ENOENT | Errno::ENOTDIR) => self.make_parents(parent)?,
+            opened => opened.with_context(cannot)?,
+        };
+        let of_target = match (stat(&from, target_name)?, &self.lower) {
+            (Some(found), _) if !is_whiteout(&found) => found,
+            // A second name for a device that was left out.
+            _ if self.left_out.devices > 0 => return self.leave_out_device(directory, name),
+            (Some(_), _) => return Err(Errno::ENOENT).with_context(cannot),
+            (None, None) => {
+                self.needs.links_to(&target);
+                return Ok(());
+            }
+            (None, Some(lower)) => {
+                let below = lower.find(&self.place_of(&from)?.join(target_name))?;
+                let (path, found) = below.ok_or(Errno::ENOENT).with_context(cannot)?;
+                self.repeat_file(&path, &found, &from, target_name).with_context(cannot)?;
+                stat(&from, target_name)?.ok_or(Errno::ENOENT).with_context(cannot)?
+            }
+        };
         if stat(directory, name)?.is_some_and(|found| found.st_ino == of_target.st_ino) {
             return Ok(()); // it is there already
         }

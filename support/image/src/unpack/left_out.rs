@@ -12,12 +12,14 @@ pub struct LeftOut {
     pub devices: usize,
     /// Owners that this user namespace does not know. The file belongs to root instead.
     pub owners: usize,
+    /// Extended attributes that this caller, or this file system, cannot set on the file.
+    pub attributes: usize,
 }
 
 impl LeftOut {
     /// Says so, if it is anything.
     pub(crate) fn tell(&self) {
-        let LeftOut { devices, owners } = self;
+        let LeftOut { devices, owners, attributes } = self;
         let mut words = Vec::new();
         if *devices > 0 {
             words.push(format!("device nodes left out: {devices}"));
@@ -29,6 +31,12 @@ impl LeftOut {
         if !words.is_empty() {
             note(format_args!("the image, without root: {}", words.join("; ")));
         }
+        if *attributes > 0 {
+            note(format_args!(
+                "extended attributes of the image's files that cannot be set here, and are left \
+                 out: {attributes}"
+            ));
+        }
     }
 }
 
@@ -36,6 +44,7 @@ impl AddAssign for LeftOut {
     fn add_assign(&mut self, other: LeftOut) {
         self.devices += other.devices;
         self.owners += other.owners;
+        self.attributes += other.attributes;
     }
 }
 

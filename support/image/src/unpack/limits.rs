@@ -2,20 +2,12 @@
 
 use anyhow::{Result, ensure};
 use std::io::{self, Read};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is read for one header may be this long. (Long names and attributes make it grow; the tar
-/// crate holds it in memory.)
+/// What is read for one header may be this long. (Long names and attributes make it grow, and it is
+/// held in memory.)
 const MAX_HEADER: u64 = 1 << 20;
-
-/// What is remembered until the end of a layer may be this long, of all layers of an image together
-/// (they are unpacked side by side): that is half a million directories.
-const MAX_REMEMBERED: u64 = 64 << 20;
-
-/// What each path takes besides its letters, about.
-const REMEMBERED_PATH: u64 = 64;
 
 /// How many bytes may still come, of all layers of an image together.
 #[derive(Clone, Debug)]
@@ -23,7 +15,6 @@ pub struct Allowance {
     left: Arc<AtomicU64>,
     max_size: u64,
     header: Arc<AtomicU64>,
-    memory: Arc<AtomicU64>,
 }
 
 impl Allowance {
@@ -33,7 +24,6 @@ impl Allowance {
             left: Arc::new(AtomicU64::new(max_size)),
             max_size,
             header: Arc::new(AtomicU64::new(u64::MAX)),
-            memory: Arc::new(AtomicU64::new(MAX_REMEMBERED)),
         }
     }
 
@@ -50,20 +40,6 @@ impl Allowance {
         let max_size = self.max_size;
         let is_taken = take_from(&self.left, bytes);
         ensure!(is_taken, "the image unpacks to more than {max_size} bytes (see --max-size)");
-        Ok(())
-    }
-
-    /// Takes the memory for a path that is not remembered yet.
-    ///
-    /// # Errors
-    /// If there is not so much left.
-    pub(super) fn remember(&self, path: &Path) -> Result<()> {
-        let bytes = path.as_os_str().len() as u64 + REMEMBERED_PATH;
-        ensure!(
-            take_from(&self.memory, bytes),
-            "the names of the image's directories and deleted files take more than \
-             {MAX_REMEMBERED} bytes"
-        );
         Ok(())
     }
 

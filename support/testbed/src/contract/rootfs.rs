@@ -1,7 +1,7 @@
 //! The root directory: the busybox rootfs made on first use, or the caller's own.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use crate::running::link;
@@ -28,6 +28,9 @@ pub fn add(suite: Suite) -> Suite {
         })
         .user("xdg_cache_home_is_respected", xdg_cache_home_is_respected)
         .root("roots_cache_is_never_in_home", roots_cache_is_never_in_home)
+        .short_at(&[&Stage::V1, &Stage::V7], |suite| {
+            suite.both("a_cache_of_somebody_else_is_refused", a_cache_of_somebody_else_is_refused)
+        })
 }
 
 fn first_start_makes_a_rootfs(host: &Host) {
@@ -220,4 +223,25 @@ fn roots_cache_is_never_in_home(host: &Host) {
     assert_eq!(entries(Path::new("/home/learner")), Vec::<String>::new());
     let mode = fs::metadata(host.rootfs()).unwrap().permissions().mode();
     assert_eq!(mode & 0o022, 0, "others may not write root's rootfs");
+}
+
+/// Whoever it belongs to could put anything into it, for us to run.
+fn a_cache_of_somebody_else_is_refused(host: &Host) {
+    if host.has_user_namespace() {
+        host.skip("whoever runs the tests has one id");
+    }
+    host.warm_up();
+    let cache = host.cache();
+    let path = cache.to_str().unwrap();
+    for (owner, name) in [(12345, "12345"), (u32::from(host.is_root()), "")] {
+        chown(&cache, Some(owner), None).unwrap();
+        let outcome = host.run(["true"]);
+        outcome.assert_refused(125, &[&format!("cannot use {path:?}: it belongs to user"), name]);
+        // The advice works.
+        let cure = outcome.stderr.rsplit_once("(remove it: sudo ").unwrap().1;
+        let cure = cure.trim_end().trim_end_matches(')');
+        assert_eq!(cure, format!("rm -r {path:?}"));
+    }
+    fs::remove_dir_all(&cache).unwrap();
+    assert_eq!(host.run(["echo", "again"]).text(), "again\n");
 }

@@ -1,0 +1,121 @@
+//! What a layer needs of those below it.
+
+use crate::attributes::xattrs_of;
+use crate::lower::Lower;
+use anyhow::{Context, Result};
+use launcher::lookup::is_directory;
+use nix::sys::stat::FileStat;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// A list of more bytes than this is cut: the layer is unpacked over those below in any case.
+const MAX_NEEDS: usize = 1 << 20;
+
+/// What a layer says about lower ones without an entry of its own, in the order in which it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// `KIND PATH`, each with a zero byte behind it.
+    list: Vec<u8>,
+}
+
+/// A directory that the layer has no entry for.
+const IMPLIED: u8 = b'd';
+/// A directory from which something is deleted.
+const WHITED_OUT: u8 = b'w';
+/// A hard link to a file that the layer has not got.
+const LINKED: u8 = b'l';
+/// What is not in the layer, and must not be seen either.
+const HIDDEN: u8 = b'h';
+
+impl Needs {
+    pub(super) fn implies(&mut self, directory: &Path) {
+        self.add(IMPLIED, directory);
+    }
+
+    pub(super) fn deletes_in(&mut self, directory: &Path) {
+        self.add(WHITED_OUT, directory);
+    }
+
+    pub(super) fn links_to(&mut self, file: &Path) {
+        self.add(LINKED, file);
+    }
+
+    pub(super) fn hides(&mut self, file: &Path) {
+        self.add(HIDDEN, file);
+    }
+
+    fn add(&mut self, kind: u8, path: &Path) {
+        let item = [&[kind], path.as_os_str().as_bytes(), b"\0"].concat();
+        if self.list.len() <= MAX_NEEDS && !self.list.ends_with(&item) {
+            self.list.extend(item);
+        }
+    }
+
+    /// Reads them from where [`Needs::write`] has put them. `None` if there is no such file.
+    ///
+    /// # Errors
+    /// Those of reading a file.
+    pub fn read(file: &Path) -> Result<Option<Needs>> {
+        match fs::read(file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            list => {
+                Ok(Some(Needs { list: list.with_context(|| format!("cannot read {file:?}"))? }))
+            }
+        }
+    }
+
+    /// Writes them to a file.
+    ///
+    /// # Errors
+    /// Those of writing a file.
+    pub fn write(&self, file: &Path) -> Result<()> {
+        fs::write(file, &self.list).with_context(|| format!("cannot write {file:?}"))
+    }
+
+    /// Whether the layer says nothing about its own root directory.
+    pub fn has_root_of_lower(&self) -> bool {
+        self.items().any(|item| item == [IMPLIED])
+    }
+
+    /// Whether the layer, unpacked alone, would be another one over these.
+    ///
+    /// # Errors
+    /// Those of looking at the lower layers.
+    pub fn are_in(&self, lower: &Lower) -> Result<bool> {
+        if self.list.len() > MAX_NEEDS {
+            return Ok(true);
+        }
+        for item in self.items() {
+            let Some((kind, path)) = item.split_first() else { continue };
+            let path = Path::new(OsStr::from_bytes(path));
+            let is_needed = match (*kind, path.as_os_str().is_empty()) {
+                (LINKED, _) => true,
+                (_, true) => false, // the root directory: overlayfs takes that of the upper one
+                (HIDDEN, _) => lower.look_up(path)?.is_some(),
+                (WHITED_OUT, _) => !lower.look_up(path)?.as_ref().is_some_and(is_directory),
+                _ => match lower.find(path)? {
+                    Some((place, found)) => !is_usual(&place, &found)?,
+                    None => false,
+                },
+            };
+            if is_needed {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn items(&self) -> impl Iterator<Item = &[u8]> {
+        self.list.split(|byte| *byte == 0).filter(|item| !item.is_empty())
+    }
+}
+
+/// Whether it is what the unpacker makes of a directory that is only implied.
+fn is_usual(place: &Path, found: &FileStat) -> Result<bool> {
+    let usual = (0o755, 0, 0);
+    let is = (found.st_mode & 0o7777, found.st_uid, found.st_gid);
+    Ok(is_directory(found) && is == usual && xattrs_of(place)?.is_empty())
+}
