@@ -85,18 +85,18 @@ make_archive() {
         for file in InRelease "$index" main/i18n/Translation-en.xz; do
             printf '%s\n' "$mirror/dists/$RELEASE/$file"
         done
-        # As if nothing were installed: all that a new root needs, and what is installed into it.
-        # shellcheck disable=SC2016  # the root's own shell
-        inside "$root" sh -c ': >/tmp/status; apt-get --quiet --quiet --print-uris --yes \
-            --option Dir::State::status=/tmp/status --no-install-recommends \
-            install "?essential" "?priority(required)" apt nginx-light postgresql' |
+        # As if nothing were installed or fetched: what a new root needs, and what comes into it.
+        inside "$root" sh -c 'apt-get clean; : >/tmp/status
+            apt-get --quiet --quiet --print-uris --yes --no-install-recommends \
+                --option Dir::State::status=/tmp/status install \
+                "?essential" "?priority(required)" apt nginx-light postgresql' |
             cut --delimiter "'" --fields 2
     } | while read -r uri; do
         file=${uri#"$mirror"/}
         file=$archive/$(printf %b "${file//%/\\x}") # %2b is a plus
         mkdir --parents "${file%/*}"
         printf 'url = "%s"\noutput = "%s"\n' "$uri" "$file"
-    done | curl --silent --show-error --fail --parallel --location --config - ||
+    done | curl --silent --show-error --fail --location --config - ||
         fail "the archive of the book is not complete"
 }
 
