@@ -53,16 +53,15 @@ const WORTH_A_BAR: u64 = 8 << 20;
 /// If the image is damaged, too large or hostile, or the cache cannot be used.
 pub fn unpacked(image: &Image, cache: &Path, rights: &Rights, max_size: u64) -> Result<Unpacked> {
     refuse_strangers(cache)?;
-    let layers = image.stack();
-    let chain = Chain::of(&layers, rights);
+    let chain = Chain::of(&image.layers, rights);
     if let Some(found) = chain.read(cache, rights)? {
         return Ok(found);
     }
     make_closed(cache)?;
     remove_dead(cache, once::is_unfinished)?;
     let unpacking = Unpacking { image, cache, rights, progress: ProgressBar::hidden() };
-    let alone = unpacking.all_alone(&layers, max_size)?;
-    let (names, root, over) = unpacking.all_over(&layers, max_size)?;
+    let alone = unpacking.all_alone(&image.stack(), max_size)?;
+    let (names, root, over) = unpacking.all_over(max_size)?;
     if alone == LeftOut::default() { over } else { alone }.tell(); // it is the same once more
     chain.write(cache, &names, &root)?;
     let found = chain.read(cache, rights)?;
@@ -125,16 +124,18 @@ impl Unpacking<'_> {
     /// Goes up from the lowest layer. One that would be another over those below it is unpacked
     /// once more, under a name that it has over these only. Returns the names, the first one on
     /// top, and the one with the root directory.
-    fn all_over(&self, layers: &[&Layer], max_size: u64) -> Result<(Vec<String>, String, LeftOut)> {
+    fn all_over(&self, max_size: u64) -> Result<(Vec<String>, String, LeftOut)> {
+        let layers = &self.image.layers;
         let (mut names, mut paths) = (Vec::new(), Vec::new());
         let (mut root, mut left_out) = (None, LeftOut::default());
         let allowance = Allowance::new(max_size);
-        for (count, layer) in layers.iter().rev().enumerate() {
+        for (count, layer) in layers.iter().enumerate() {
             let alone = name_of(layer, self.rights);
-            let needs = Needs::read(&self.cache.join(&alone).join(NEEDS))?.unwrap_or_default();
+            let needs = Needs::read(&self.cache.join(&alone).join(NEEDS))?;
+            let needs = needs.with_context(|| format!("{layer} is gone from the cache again"))?;
             let lower = Lower::new(&paths, self.rights.xattrs);
             let name = if needs.are_in(&lower)? {
-                let below = Chain::of(&layers[layers.len() - count..], self.rights);
+                let below = Chain::of(&layers[..count], self.rights);
                 let name =
                     format!("{}-over-{}{}", layer.diff_id.hex(), below.hex(), self.rights.suffix());
                 left_out += self.add_to_cache(layer, &name, Some(lower), &allowance)?;
@@ -144,6 +145,11 @@ impl Unpacking<'_> {
             };
             if root.is_none() || !needs.has_root_of_lower() {
                 root = Some(name.clone());
+            }
+            // One that is there twice hides its own copy below.
+            if let Some(copy) = names.iter().position(|other| *other == name) {
+                names.remove(copy);
+                paths.remove(copy);
             }
             paths.insert(0, self.cache.join(&name).join(TREE));
             names.insert(0, name);

@@ -18,6 +18,8 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_hard_link_to_a_file_of_below", a_hard_link)
         .both("a_whiteout_of_nothing_is_not_listed", a_whiteout_of_nothing)
         .both("a_layer_is_another_one_over_others", a_layer_over_others)
+        .both("what_is_needed_is_told_apart_by_its_whole_name", whole_names)
+        .both("a_layer_between_two_copies_of_another", between_two_copies)
         .both("a_layer_that_was_removed_in_part_is_unpacked_anew", a_layer_removed_in_part)
         .user("rm_leaves_no_half_layer_with_a_range", rm_leaves_no_half_layer)
 }
@@ -141,6 +143,27 @@ fn a_layer_over_others(host: &Host) {
         assert_eq!(prints(host, &[lower, upper()], script), format!("{mode:o}\nx"));
         assert_eq!(over_others(host).len(), kept, "{mode:o}");
     }
+}
+
+/// The end of one name can be another.
+fn whole_names(host: &Host) {
+    let root = || Archive::new().entry(&directory("./", 0o711, 0), b"");
+    for name in ["bla/x", "blu/x"] {
+        let upper = Archive::new().file(name, "x").hard_link("h", "a");
+        let lower = Archive::new().file("a", "content");
+        assert_eq!(prints(host, &[lower, upper], "cat /h"), "content", "{name}");
+    }
+    for name in ["conf.d/x", "e/x"] {
+        let upper = Archive::new().file(name, "x");
+        assert_eq!(prints(host, &[root(), upper], "stat -c %a /"), "711\n", "{name}");
+    }
+}
+
+fn between_two_copies(host: &Host) {
+    let a = || Archive::new().link("lib", "usr/lib").directory("usr/lib/").file("fa", "a");
+    let b = Archive::new().file("lib/x", "x").hard_link("h", "fa");
+    let script = "cat /usr/lib/x /h /fa; readlink /lib";
+    assert_eq!(prints(host, &[a(), b, a()], script), "xaausr/lib\n");
 }
 
 fn a_layer_removed_in_part(host: &Host) {

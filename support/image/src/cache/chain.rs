@@ -35,7 +35,8 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    pub(super) fn of(layers: &[&Layer], rights: &Rights) -> Chain {
+    /// The lowest one first.
+    pub(super) fn of(layers: &[Layer], rights: &Rights) -> Chain {
         let digests: Vec<_> = layers.iter().map(|layer| layer.diff_id.hex()).collect();
         let hex = Digest::of(digests.join("\n").as_bytes()).hex().to_owned();
         Chain { name: format!("{hex}{}.image", rights.suffix()), hex }

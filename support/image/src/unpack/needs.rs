@@ -4,6 +4,7 @@ use crate::attributes::xattrs_of;
 use crate::lower::Lower;
 use anyhow::{Context, Result};
 use launcher::lookup::is_directory;
+use launcher::signals::check_not_asked_to_end;
 use nix::sys::stat::FileStat;
 use std::ffi::OsStr;
 use std::fs;
@@ -19,6 +20,8 @@ const MAX_NEEDS: usize = 1 << 20;
 pub struct Needs {
     /// `KIND PATH`, each with a zero byte behind it.
     list: Vec<u8>,
+    /// Where the last of them begins.
+    last: usize,
 }
 
 /// A directory that the layer has no entry for.
@@ -49,7 +52,9 @@ impl Needs {
 
     fn add(&mut self, kind: u8, path: &Path) {
         let item = [&[kind], path.as_os_str().as_bytes(), b"\0"].concat();
-        if self.list.len() <= MAX_NEEDS && !self.list.ends_with(&item) {
+        // The last one once more is nothing new.
+        if self.list.len() <= MAX_NEEDS && self.list[self.last..] != item {
+            self.last = self.list.len();
             self.list.extend(item);
         }
     }
@@ -62,7 +67,8 @@ impl Needs {
         match fs::read(file) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             list => {
-                Ok(Some(Needs { list: list.with_context(|| format!("cannot read {file:?}"))? }))
+                let list = list.with_context(|| format!("cannot read {file:?}"))?;
+                Ok(Some(Needs { list, last: 0 }))
             }
         }
     }
@@ -89,6 +95,7 @@ impl Needs {
             return Ok(true);
         }
         for item in self.items() {
+            check_not_asked_to_end()?; // a list may be long, and ask many layers
             let Some((kind, path)) = item.split_first() else { continue };
             let path = Path::new(OsStr::from_bytes(path));
             let is_needed = match (*kind, path.as_os_str().is_empty()) {
