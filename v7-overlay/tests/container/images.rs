@@ -1,7 +1,6 @@
 //! `--image`: the formats, what an image asks for, and what is wrong with a wrong one.
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +12,7 @@ use testbed::{Host, Suite};
 
 use crate::archive::{Archive, gzip, header};
 use crate::image::{INDEX, LAYER, Layout, architecture, base, layout, named};
+use crate::xattrs::xattrs;
 
 pub fn add(suite: Suite) -> Suite {
     suite
@@ -381,29 +381,6 @@ fn top_layer(host: &Host) -> PathBuf {
     let entries = fs::read_dir(host.cache().join("layers")).unwrap();
     let trees = entries.map(|entry| entry.unwrap().path().join("tree"));
     trees.into_iter().find(|tree| tree.join("capable").exists()).unwrap()
-}
-
-/// Names and values, sorted.
-pub fn xattrs(path: &Path) -> Vec<(String, Vec<u8>)> {
-    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
-    let mut names = vec![0_u8; 4096];
-    // SAFETY: the path ends in a zero byte, and the buffer has the length that is said.
-    let length = unsafe { libc::llistxattr(path.as_ptr(), names.as_mut_ptr().cast(), names.len()) };
-    names.truncate(usize::try_from(length).unwrap());
-    let mut found = Vec::new();
-    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        let c_name = std::ffi::CString::new(name).unwrap();
-        let mut value = vec![0_u8; 4096];
-        // SAFETY: both names end in a zero byte, and the buffer has the length that is said.
-        let length = unsafe {
-            let value = value.as_mut_ptr().cast();
-            libc::lgetxattr(path.as_ptr(), c_name.as_ptr(), value, 4096)
-        };
-        value.truncate(usize::try_from(length).unwrap());
-        found.push((String::from_utf8(name.to_vec()).unwrap(), value));
-    }
-    found.sort_unstable();
-    found
 }
 
 fn long_names_and_times(host: &Host) {

@@ -18,6 +18,7 @@ mod range;
 mod reading;
 mod real;
 mod wishes;
+mod xattrs;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use sha2::{Digest as _, Sha256};
 use testbed::{Host, Suite};
 
-use crate::images::xattrs;
+use crate::xattrs::xattrs;
 
 /// Where a host sees the file that `DEBIAN_ROOT` names.
 const DEBIAN: &str = "/run/testbed/debian.tar";

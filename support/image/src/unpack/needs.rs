@@ -26,6 +26,8 @@ pub struct Needs {
 
 /// A directory that the layer has no entry for.
 const IMPLIED: u8 = b'd';
+/// The same, with the group of a set-group-ID directory around it.
+const OF_GROUP: u8 = b'g';
 /// A directory from which something is deleted.
 const WHITED_OUT: u8 = b'w';
 /// A hard link to a file that the layer has not got.
@@ -36,6 +38,10 @@ const HIDDEN: u8 = b'h';
 impl Needs {
     pub(super) fn implies(&mut self, directory: &Path) {
         self.add(IMPLIED, directory);
+    }
+
+    pub(super) fn implies_of_group(&mut self, directory: &Path) {
+        self.add(OF_GROUP, directory);
     }
 
     pub(super) fn deletes_in(&mut self, directory: &Path) {
@@ -101,7 +107,7 @@ impl Needs {
             let is_needed = match (*kind, path.as_os_str().is_empty()) {
                 (LINKED, _) => true,
                 (_, true) => false, // the root directory: overlayfs takes that of the upper one
-                (HIDDEN, _) => lower.look_up(path)?.is_some(),
+                (HIDDEN | OF_GROUP, _) => lower.look_up(path)?.is_some(),
                 (WHITED_OUT, _) => !lower.look_up(path)?.as_ref().is_some_and(is_directory),
                 _ => match lower.find(path)? {
                     Some((place, found)) => !is_usual(&place, &found)?,

@@ -81,7 +81,7 @@ impl Unpacker<'_> {
     /// directory, the link stays.
     fn make_implied(&mut self, directory: &OwnedFd, path: &Path, name: &OsStr) -> Result<()> {
         self.needs.implies(path);
-        let is_hidden = stat(directory, name)?.is_some();
+        let is_hidden = stat(directory, name)?.is_some() || self.is_in_opaque(path)?;
         let below = match &self.lower {
             Some(lower) if !is_hidden => lower.find(path)?,
             _ => None,
@@ -101,7 +101,13 @@ impl Unpacker<'_> {
             Some(_) => return Err(Errno::ENOTDIR).context("below, a file stands in its place"),
             None => {
                 self.make_directory(directory, path, name)?;
-                let mode = Mode::from_bits_truncate(0o755);
+                // A set-group-ID directory hands that on (mkdir(2)).
+                let made = stat(directory, name)?.context("the directory that was made is gone")?;
+                let set_group_id = Mode::from_bits_truncate(made.st_mode) & Mode::S_ISGID;
+                if !set_group_id.is_empty() {
+                    self.needs.implies_of_group(path);
+                }
+                let mode = Mode::from_bits_truncate(0o755) | set_group_id;
                 fchmodat(directory, name, mode, FchmodatFlags::FollowSymlink)
                     .context("cannot set the mode of its directory")?;
             }
@@ -109,6 +115,18 @@ impl Unpacker<'_> {
         filling.end()
     }
     // ANCHOR_END: make_implied
+
+    /// Whether a directory above a path is opaque in this layer: lower ones do not count there.
+    fn is_in_opaque(&self, path: &Path) -> Result<bool> {
+        let above = path.ancestors().skip(1).filter(|_| self.has_opaque);
+        for directory in above {
+            let opened = self.open(directory).context("cannot open a directory of its path")?;
+            if self.rights.xattrs.is_opaque(&by_descriptor(&opened).join("."))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 
     /// Where an open directory is, seen from the root of the layer.
     pub(super) fn place_of(&self, directory: &OwnedFd) -> Result<PathBuf> {
