@@ -16,6 +16,8 @@ pub fn add(suite: Suite) -> Suite {
         .both("the_root_directory_is_that_of_below", the_root_directory)
         .both("a_path_goes_through_a_link_of_below", a_path_through_a_link)
         .both("a_hard_link_to_a_file_of_below", a_hard_link)
+        .both("a_hard_link_to_what_is_no_file_of_below", a_hard_link_to_no_file)
+        .both("what_a_layer_deletes_does_not_come_back", what_a_layer_deletes)
         .both("a_whiteout_of_nothing_is_not_listed", a_whiteout_of_nothing)
         .both("a_layer_is_another_one_over_others", a_layer_over_others)
         .both("what_is_needed_is_told_apart_by_its_whole_name", whole_names)
@@ -119,6 +121,42 @@ fn a_hard_link(host: &Host) {
     let image = layout(&host.dir("refused"), &image.map(Archive::finish), &json!({}));
     let refused = ["cannot unpack", "cannot link it to \"nowhere\"", "ENOENT"];
     host.run(["--image", image.str(), "true"]).assert_refused(125, &refused);
+}
+
+fn a_hard_link_to_no_file(host: &Host) {
+    let lower = || {
+        let fifo = header("fifo", EntryType::Fifo);
+        Archive::new().entry(&fifo, b"").file("f", "content\n").device("nul", EntryType::Char, 1, 3)
+    };
+    let upper = Archive::new()
+        .device("other", EntryType::Char, 1, 5)
+        .hard_link("h", "f")
+        .hard_link("p", "fifo")
+        .hard_link("n", "nul");
+    let script = "cat /h; [ -p /p ] && echo fifo; for it in n nul other; do
+        [ -c /$it ] && echo device; done";
+    let devices = if host.is_root() { "device\ndevice\ndevice\n" } else { "" };
+    let expected = format!("content\nfifo\n{devices}");
+    assert_eq!(prints(host, &[lower(), upper], &format!("{script}; true")), expected);
+}
+
+fn what_a_layer_deletes(host: &Host) {
+    let lower = || {
+        let there = Archive::new().directory("d/").link("d/e", "/tmp").file("d/f", "old\n");
+        there.entry(&directory("d/sub/", 0o700, 0), b"").file("d/sub/file", "")
+    };
+    let cleared = || Archive::new().directory("d/").file("d/.wh..wh..opq", "");
+    let upper = cleared().file("d/e/x", "x\n").file("d/sub/y", "").file("d/sub/file/z", "");
+    let script = "cat /d/e/x; ls /tmp; stat -c '%a %F' /d/e /d/sub /d/sub/file";
+    let expected = "x\n755 directory\n755 directory\n755 directory\n";
+    assert_eq!(prints(host, &[lower(), upper], script), expected);
+    for deletes in [cleared(), Archive::new().file("d/.wh.f", "")] {
+        let layers = [base(host), lower(), deletes.hard_link("h", "d/f")].map(Archive::finish);
+        let place = host.dir(&format!("refused{}", fs::read_dir("/tmp").unwrap().count()));
+        let image = layout(&place, &layers, &json!({}));
+        let refused = ["cannot unpack", "cannot link it to \"d/f\"", "ENOENT"];
+        host.run(["--image", image.str(), "true"]).assert_refused(125, &refused);
+    }
 }
 
 /// overlayfs leaves whiteouts out of directories that it merges, and lists those in others.

@@ -37,19 +37,22 @@ impl Unpacker<'_> {
             Err(Errno::ENOENT | Errno::ENOTDIR) => self.make_parents(parent)?,
             opened => opened.with_context(cannot)?,
         };
-        let of_target = match (stat(&from, target_name)?, &self.lower) {
-            (Some(found), _) if !is_whiteout(&found) => found,
-            // A second name for a device that was left out.
-            _ if self.left_out.devices > 0 => return self.leave_out_device(directory, name),
-            (Some(_), _) => return Err(Errno::ENOENT).with_context(cannot),
-            (None, None) => {
+        let of_target = match stat(&from, target_name)? {
+            Some(found) if !is_whiteout(&found) => found,
+            None if self.lower.is_none() => {
                 self.needs.links_to(&target);
                 return Ok(());
             }
-            (None, Some(lower)) => {
-                let below = lower.find(&self.place_of(&from)?.join(target_name))?;
-                let (path, found) = below.ok_or(Errno::ENOENT).with_context(cannot)?;
-                self.repeat_file(&path, &found, &from, target_name).with_context(cannot)?;
+            found => {
+                let below =
+                    if found.is_none() { self.find_below(&from, target_name)? } else { None };
+                let Some((lower, found)) = below else {
+                    if self.left_out.devices > 0 {
+                        return self.leave_out_device(directory, name); // of one that was left out
+                    }
+                    return Err(Errno::ENOENT).with_context(cannot);
+                };
+                self.repeat_file(&lower, &found, &from, target_name).with_context(cannot)?;
                 stat(&from, target_name)?.ok_or(Errno::ENOENT).with_context(cannot)?
             }
         };

@@ -128,6 +128,19 @@ impl Unpacker<'_> {
         Ok(false)
     }
 
+    /// What lower layers show under a name of this directory, if this layer does not hide it.
+    pub(super) fn find_below(
+        &self,
+        directory: &OwnedFd,
+        name: &OsStr,
+    ) -> Result<Option<(PathBuf, FileStat)>> {
+        let path = self.place_of(directory)?.join(name);
+        match &self.lower {
+            Some(lower) if !self.is_in_opaque(&path)? => lower.find(&path),
+            _ => Ok(None),
+        }
+    }
+
     /// Where an open directory is, seen from the root of the layer.
     pub(super) fn place_of(&self, directory: &OwnedFd) -> Result<PathBuf> {
         let path = |directory| fs::read_link(by_descriptor(directory));
