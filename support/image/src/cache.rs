@@ -33,10 +33,12 @@ use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 use once::make_once;
 use pieces::Sender;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
@@ -59,10 +61,10 @@ pub fn unpacked(image: &Image, cache: &Path, rights: &Rights, max_size: u64) -> 
     }
     make_closed(cache)?;
     remove_dead(cache, once::is_unfinished)?;
-    let unpacking = Unpacking { image, cache, rights, progress: ProgressBar::hidden() };
-    let alone = unpacking.all_alone(&image.stack(), max_size)?;
-    let (names, root, over) = unpacking.all_over(max_size)?;
-    if alone == LeftOut::default() { over } else { alone }.tell(); // it is the same once more
+    let unpacking = Unpacking { image, cache, rights, left_out: Mutex::default() };
+    unpacking.all_alone(&image.stack(), max_size)?;
+    let (names, root) = unpacking.all_over(max_size)?;
+    unpacking.left_out.into_inner().unwrap_or_default().into_values().sum::<LeftOut>().tell();
     chain.write(cache, &names, &root)?;
     let found = chain.read(cache, rights)?;
     found.with_context(|| format!("a layer in {cache:?} is gone again"))
@@ -80,13 +82,14 @@ struct Unpacking<'a> {
     image: &'a Image,
     cache: &'a Path,
     rights: &'a Rights,
-    progress: ProgressBar,
+    /// What could not be made of each layer, by its diff_id.
+    left_out: Mutex<BTreeMap<Digest, LeftOut>>,
 }
 
 impl Unpacking<'_> {
     /// Unpacks those layers that the cache has not got, each alone, as many at a time as there are
     /// processors.
-    fn all_alone(&self, layers: &[&Layer], max_size: u64) -> Result<LeftOut> {
+    fn all_alone(&self, layers: &[&Layer], max_size: u64) -> Result<()> {
         let mut missing = Vec::new();
         for layer in layers {
             if !is_complete(&self.cache.join(name_of(layer, self.rights)))? {
@@ -95,40 +98,39 @@ impl Unpacking<'_> {
         }
         let blobs = missing.iter().map(|layer| self.image.open_layer(layer));
         let bytes = blobs.map(|blob| blob.map(|blob| blob.len())).sum::<Result<u64>>()?;
-        let shown = Unpacking { progress: progress_bar(bytes), ..*self };
+        let progress = progress_bar(bytes);
         let allowance = Allowance::new(max_size);
         let next = AtomicUsize::new(0);
         let work = || {
-            let mut left_out = LeftOut::default();
             while let Some(layer) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let name = name_of(layer, self.rights);
-                left_out +=
-                    shown.add_to_cache(layer, &name, None, &allowance).inspect_err(|_| {
-                        next.store(missing.len(), Ordering::Relaxed); // nobody need begin another
-                    })?;
+                let added = self.add_to_cache(layer, &name, None, &allowance, &progress);
+                added.inspect_err(|_| {
+                    next.store(missing.len(), Ordering::Relaxed); // nobody need begin another
+                })?;
             }
-            Ok(left_out)
+            Ok(())
         };
         let processors = processors().unwrap_or(1);
-        let left_out = thread::scope(|scope| {
+        let unpacked = thread::scope(|scope| {
             let threads = (0..processors.min(missing.len())).map(|_| start(scope, work));
             let threads = threads.collect::<Result<Vec<_>>>().inspect_err(|_| {
                 next.store(missing.len(), Ordering::Relaxed);
             })?;
-            threads.into_iter().map(|thread| join(thread.join())).sum()
+            threads.into_iter().try_for_each(|thread| join(thread.join()))
         });
-        shown.progress.finish_and_clear();
-        left_out
+        progress.finish_and_clear();
+        unpacked
     }
 
     /// Goes up from the lowest layer. One that would be another over those below it is unpacked
     /// once more, under a name that it has over these only. Returns the names, the first one on
     /// top, and the one with the root directory.
-    fn all_over(&self, max_size: u64) -> Result<(Vec<String>, String, LeftOut)> {
+    fn all_over(&self, max_size: u64) -> Result<(Vec<String>, String)> {
         let layers = &self.image.layers;
         let (mut names, mut paths) = (Vec::new(), Vec::new());
-        let (mut root, mut left_out) = (None, LeftOut::default());
-        let allowance = Allowance::new(max_size);
+        let mut root = None;
+        let (allowance, hidden) = (Allowance::new(max_size), ProgressBar::hidden());
         for (count, layer) in layers.iter().enumerate() {
             let alone = name_of(layer, self.rights);
             let needs = Needs::read(&self.cache.join(&alone).join(NEEDS))?;
@@ -138,7 +140,7 @@ impl Unpacking<'_> {
                 let below = Chain::of(&layers[..count], self.rights);
                 let name =
                     format!("{}-over-{}{}", layer.diff_id.hex(), below.hex(), self.rights.suffix());
-                left_out += self.add_to_cache(layer, &name, Some(lower), &allowance)?;
+                self.add_to_cache(layer, &name, Some(lower), &allowance, &hidden)?;
                 name
             } else {
                 alone
@@ -154,7 +156,7 @@ impl Unpacking<'_> {
             paths.insert(0, self.cache.join(&name).join(TREE));
             names.insert(0, name);
         }
-        Ok((names, root.context("an image without layers has nothing to run")?, left_out))
+        Ok((names, root.context("an image without layers has nothing to run")?))
     }
 
     fn add_to_cache(
@@ -163,12 +165,17 @@ impl Unpacking<'_> {
         name: &str,
         lower: Option<Lower>,
         allowance: &Allowance,
-    ) -> Result<LeftOut> {
+        progress: &ProgressBar,
+    ) -> Result<()> {
         let made = make_once(self.cache, name, is_complete, |directory| {
-            self.unpack(layer, directory, lower, allowance)
+            self.unpack(layer, directory, lower, allowance, progress)
                 .with_context(|| format!("cannot unpack {layer}"))
-        });
-        Ok(made?.unwrap_or_default()) // another process was faster
+        })?;
+        // `None`: another process was faster, and tells it.
+        if let (Some(left_out), Ok(mut all)) = (made, self.left_out.lock()) {
+            all.insert(layer.diff_id.clone(), left_out);
+        }
+        Ok(())
     }
 
     // ANCHOR: unpack
@@ -179,13 +186,14 @@ impl Unpacking<'_> {
         directory: &Path,
         lower: Option<Lower>,
         allowance: &Allowance,
+        progress: &ProgressBar,
     ) -> Result<LeftOut> {
         let tree = directory.join(TREE);
         let root = fs::create_dir(&tree).and_then(|()| open_directory(&tree));
         let root = root.with_context(|| format!("cannot make {tree:?}"))?.into();
         let (sender, pieces) = pieces::channel();
         thread::scope(|scope| {
-            let reader = start(scope, move || self.decompress(layer, sender))?;
+            let reader = start(scope, move || self.decompress(layer, sender, progress))?;
             let mut content = Digesting::new(pieces);
             let mut unpacker = Unpacker::new(root, self.rights, allowance.for_layer());
             if let Some(lower) = lower {
@@ -204,8 +212,8 @@ impl Unpacking<'_> {
     // ANCHOR_END: unpack
 
     /// Sends the decompressed archive to the other thread, and returns the digest of the file.
-    fn decompress(&self, layer: &Layer, sender: Sender) -> Result<Digest> {
-        let blob = self.progress.wrap_read(self.image.open_layer(layer)?);
+    fn decompress(&self, layer: &Layer, sender: Sender, progress: &ProgressBar) -> Result<Digest> {
+        let blob = progress.wrap_read(self.image.open_layer(layer)?);
         let mut blob = Digesting::new(Interruptible(blob));
         sender.send_all(&mut blob, layer.compression);
         blob.finish().context("cannot read it")
