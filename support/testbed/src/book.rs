@@ -26,7 +26,7 @@
 //!   command of a block is followed by a block of another terminal, it may go on running meanwhile.
 //!   What it prints later stands at the start of a later block of its own terminal.
 //! * A page ends with no command running. A command has 20 seconds, or five minutes if it calls
-//!   cargo or fetches packages.
+//!   cargo, fetches packages or removes a whole system.
 //! * A page with the line `<!-- a host with a way outside -->` has a host that is connected, by the
 //!   link `eth0`, to a router: that has a website, which tells a visitor its address, and is the
 //!   host's resolver, by name only. All other pages' hosts have no link but `lo`.

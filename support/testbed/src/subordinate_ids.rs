@@ -16,7 +16,7 @@ impl Host {
     pub const SUBORDINATE_IDS: (u32, u32) = (100_000, 65_536);
 
     /// Gives the ordinary user a range of ids, of users and of groups. Ends the trial as ignored
-    /// where there is none to be had.
+    /// where there is none to be had: its name ends in `_with_a_range`, for known-skips.txt.
     pub fn give_subordinate_ids(&self) {
         if let Some(reason) = self.lacks_subordinate_ids() {
             self.skip(reason);

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         .both("orphans_are_reaped", orphans_are_reaped)
         .both("the_loopback_is_up", the_loopback_is_up)
         .user("nobody_has_subordinate_ids_by_itself", nobody_has_subordinate_ids)
-        .user("subordinate_ids_can_be_mapped", subordinate_ids_can_be_mapped)
+        .user("subordinate_ids_are_mapped_with_a_range", subordinate_ids_are_mapped)
         .both("suite_says_who_runs_it", suite_says_who_runs_it)
         .both("a_failing_body_fails_the_suite", a_failing_body_fails_the_suite)
         .both("a_leak_fails_the_suite", a_leak_fails_the_suite)
@@ -153,7 +153,7 @@ fn nobody_has_subordinate_ids(_: &Host) {
     }
 }
 
-fn subordinate_ids_can_be_mapped(host: &Host) {
+fn subordinate_ids_are_mapped(host: &Host) {
     let map = || {
         let script = "unshare --user --map-root-user --map-auto \
             cat /proc/self/uid_map /proc/self/gid_map";

@@ -20,8 +20,9 @@ const MORE: &str = "\u{1e}> ";
 pub const SET_UP: &str =
     "set +o emacs; PS1=$'\\x1e$ ' PS2=$'\\x1e> '; stty -echoctl; unset HISTFILE";
 
-/// What fetches or compiles may take longer than the usual limit, and how long.
-const SLOW: [&str; 3] = ["cargo ", "mmdebstrap ", "apt-get "];
+/// What compiles, fetches, or removes a whole system may take longer than the usual limit, and how
+/// long.
+const SLOW: [&str; 4] = ["cargo ", "mmdebstrap ", "apt-get ", "--map-auto rm "];
 const SLOW_LIMIT: Duration = Duration::from_secs(300);
 
 /// A container's prompt has no mark; it is one if nothing follows it for so long,
