@@ -4,7 +4,7 @@ use crate::arguments::OverlayArgs;
 use crate::directory;
 use crate::layers::Layers;
 use anyhow::{Context, Result, bail, ensure};
-use image::attributes::copy_attributes;
+use image::attributes::copy_attributes_of_root;
 use image::rights::Rights;
 use image::temporary::Temporary;
 use image::xattrs::{Xattrs, tmpfs_has_user_attributes};
@@ -112,7 +112,7 @@ impl Upper {
         fs::create_dir(&upper)
             .and_then(|()| fs::create_dir(&work))
             .with_context(|| format!("cannot make {upper:?}"))?;
-        copy_attributes(&by_descriptor(root).join("."), &upper, rights)?;
+        copy_attributes_of_root(&by_descriptor(root).join("."), &upper, rights)?;
         let opened = File::open(&upper).context("cannot open the upper directory")?;
         if let Some((_, child)) = &self.handover {
             send_descriptor(child, &opened).context("cannot hand over the upper directory")?;
@@ -153,7 +153,7 @@ impl Kept {
     fn lock(directory: &Path, root: &Path, rights: &Rights) -> Result<Kept> {
         let cannot = || format!("cannot use {directory:?} as upper directory");
         match fs::create_dir(directory) {
-            Ok(()) => copy_attributes(root, directory, rights)?,
+            Ok(()) => copy_attributes_of_root(root, directory, rights)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => made.advise(cure).with_context(cannot)?,
         }
@@ -185,7 +185,7 @@ impl Kept {
         if everybody_can_enter(&directory) {
             note(format_args!(
                 "everybody on this host can enter {directory:?}: a set-uid program that the \
-                 container leaves in it is one of yours, and they can run it (give a directory in \
+                 container leaves in it is one of yours, or of your range of ids, and they can run it (give a directory in \
                  one that only you can enter: mkdir -m 700)"
             ));
         }
@@ -240,7 +240,8 @@ fn open_work(work: &Path) -> Result<File> {
 /// The mode of the upper directory cannot keep them out. It is the mode of the container's `/`.
 fn everybody_can_enter(directory: &Path) -> bool {
     let lets_in = |above: &Path| fs::metadata(above).is_ok_and(|found| found.mode() & 0o001 != 0);
-    directory.ancestors().all(lets_in)
+    // Its own mode is the container's to change.
+    directory.ancestors().skip(1).all(lets_in)
 }
 // ANCHOR_END: everybody_can_enter
 

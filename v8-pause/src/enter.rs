@@ -58,12 +58,11 @@ pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Co
         }
         namespaces.join_all_but_mounts()?;
         harden()?;
-        let process = ProcessArgs {
-            env: environment_of(pid)?, // as root of its user namespace: it may be another user's
-            workdir: None,
-            user: Some(user.clone()),
-            digits: Digits::Number,
-        };
+        // As root of its user namespace: the process may be another user's.
+        let env = environment_of(pid)?;
+        ensure!(started(pid)? == container.started, "the container has ended meanwhile");
+        let process =
+            ProcessArgs { env, workdir: None, user: Some(user.clone()), digits: Digits::Number };
         // Who is born in the container holds nothing of the host but 0, 1, 2 and the report pipe.
         let mounts = namespaces.only(CloneFlags::CLONE_NEWNS);
         fork_and_stand_between()?;

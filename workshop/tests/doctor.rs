@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         .both("a_clean_that_is_interrupted_leaves_no_half_layer", clean_that_is_interrupted)
         .both("clean_spares_a_running_container", clean_spares_a_running_container)
         .both("clean_spares_the_layers_of_a_container", clean_spares_the_layers_of_a_container)
+        .both("clean_spares_the_volumes_of_a_pod", clean_spares_the_volumes_of_a_pod)
         .root("clean_removes_a_bridge_of_a_killed_supervisor", clean_removes_a_dead_bridge)
         .root("clean_removes_cgroups_of_a_killed_supervisor", clean_removes_dead_cgroups)
         .run()
@@ -344,6 +345,19 @@ fn clean_spares_the_layers_of_a_container(host: &Host) {
     assert!(host.rootfs().join("bin/busybox").is_file());
     container.kill().unwrap();
     container.wait().unwrap();
+}
+
+fn clean_spares_the_volumes_of_a_pod(host: &Host) {
+    let mut pod = host.stage("v8-pause");
+    let pipe = std::process::Stdio::piped; // its shell waits for the end of this one
+    let mut pod = pod.args(["--net", "none"]).stdin(pipe()).stdout(pipe()).spawn().unwrap();
+    std::io::Read::read_exact(pod.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    let outcome = Outcome::of(doctor(host).arg("--clean"));
+    assert_eq!(outcome.code(), 1, "{outcome:?}");
+    assert!(outcome.stderr.contains("v8-pause runs, as process"), "{outcome:?}");
+    assert!(host.rootfs().join("bin/busybox").is_file());
+    testbed::running::send(pod.id(), 15);
+    pod.wait().unwrap();
 }
 
 fn clean_removes_a_dead_bridge(host: &Host) {

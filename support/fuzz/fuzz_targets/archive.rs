@@ -15,8 +15,7 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use tar::{EntryType, Header};
 use image::unpack::{Allowance, Unpacker};
-use image::rights::{Owners, Rights};
-use image::xattrs::Xattrs;
+use image::rights::Rights;
 
 /// Kind, path, target, mode and content of an entry.
 const RECORD: usize = 5;
@@ -192,7 +191,8 @@ fuzz_target!(
         fs::create_dir(&layer).expect("make the layer's directory");
         let root = File::open(&layer).expect("open the layer's directory").into();
         let bytes = archive(input);
-        let rights = Rights { xattrs: Xattrs::User, owners: Owners::Root };
+        let one_id = "0 1000 1";
+        let rights = Rights::in_user_namespace(one_id, one_id);
         let unpacker = Unpacker::new(root, &rights, Allowance::new(1 << 20));
         if let Err(error) = unpacker.unpack(bytes.as_slice()) {
             let told = launcher::command_line::one_line(&error).to_string();

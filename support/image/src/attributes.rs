@@ -13,16 +13,34 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::Path;
 
-/// Gives a file the owner, mode, time and extended attributes of another, of a lower layer. What
-/// overlayfs has written on that one stays there.
+/// Whom a user namespace does not know the kernel shows as this user, and this group: nobody
+/// (user_namespaces(7), /proc/sys/kernel/overflowuid).
+const OVERFLOW: u32 = 65534;
+
+/// Gives a file of the cache the owner, mode, time and extended attributes of another one there.
+/// What overlayfs has written on that one stays there.
 ///
 /// # Errors
 /// Those of lstat(2), chown(2), chmod(2), setxattr(2) and utimensat(2).
-pub fn copy_attributes(from: &Path, to: &Path, rights: &Rights) -> Result<()> {
+pub(crate) fn copy_attributes(from: &Path, to: &Path, rights: &Rights) -> Result<()> {
+    copy(from, to, rights, |id| id)
+}
+
+/// The same, for a root directory that anybody may have made. If it belongs to somebody whom the
+/// user namespace does not know, that is not the user who is called nobody: it becomes root's.
+///
+/// # Errors
+/// The same.
+pub fn copy_attributes_of_root(from: &Path, to: &Path, rights: &Rights) -> Result<()> {
+    let is_all = rights.owners == Owners::All;
+    copy(from, to, rights, |id| if id == OVERFLOW && !is_all { 0 } else { id })
+}
+
+fn copy(from: &Path, to: &Path, rights: &Rights, owner: impl Fn(u32) -> u32) -> Result<()> {
     let cannot = || format!("cannot give {to:?} the attributes of {from:?}");
     let found = fs::symlink_metadata(from).with_context(cannot)?;
     if rights.owners != Owners::Root {
-        lchown(to, Some(found.uid()), Some(found.gid())).with_context(cannot)?;
+        lchown(to, Some(owner(found.uid())), Some(owner(found.gid()))).with_context(cannot)?;
     }
     if !found.is_symlink() {
         let mode = Permissions::from_mode(found.mode() & 0o7777);

@@ -18,8 +18,9 @@ use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::process::{Command, Output, Stdio};
 
-/// The kernel takes as many lines of a map (user_namespaces(7)); the first one is the caller's own.
-const MAX_RANGES: usize = 339;
+/// A map is written at once, and has to be shorter than a page (user_namespaces(7)): so many lines of
+/// three long numbers. newuidmap(1) writes them in columns.
+const MAX_RANGES: usize = 100;
 
 /// The users, or the groups, that somebody may map into a user namespace.
 struct Kind {
@@ -98,9 +99,12 @@ fn free_behind(given: &str) -> (u32, u32) {
 
 impl Kind {
     fn read(&self) -> Result<String> {
-        match fs::read_to_string(self.file) {
+        match fs::read(self.file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-            text => text.with_context(|| format!("cannot read {}", self.file)),
+            text => {
+                let text = text.with_context(|| format!("cannot read {}", self.file))?;
+                Ok(String::from_utf8_lossy(&text).into_owned())
+            }
         }
     }
 }

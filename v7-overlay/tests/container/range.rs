@@ -17,6 +17,8 @@ pub fn add(suite: Suite) -> Suite {
     suite
         .user("owners_and_users_with_a_range", owners_and_users)
         .user("who_is_not_in_the_range_is_told_once_with_a_range", who_is_not_in_the_range)
+        .user("whose_root_is_unknown_is_roots_with_a_range", whose_root_is_unknown)
+        .user("who_is_unknown_has_no_set_id_programs_with_a_range", no_set_id_programs)
         .user("with_one_id_the_way_to_more_is_told", with_one_id)
         .user("a_layer_is_of_one_map_with_a_range", a_layer_is_of_one_map)
         .user("whose_files_a_volume_has_with_a_range", whose_files_a_volume_has)
@@ -97,6 +99,41 @@ fn who_is_not_in_the_range(host: &Host) {
     let told = "files of others that belong to root now: 2";
     assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
     assert!(!run().stderr.contains(told));
+}
+
+/// The kernel shows it as nobody's; and nobody is a user of the container, who must not have `/`.
+fn whose_root_is_unknown(host: &Host) {
+    host.give_subordinate_ids();
+    let rootfs = host.own_rootfs();
+    chown(&rootfs, Some(0), Some(0)).unwrap();
+    host.own(rootfs.parent().unwrap());
+    let script =
+        ["sh", "-c", "busybox stat -c '%u %g' /; (echo x > /new) 2>/dev/null || echo refused"];
+    for options in [["--layer"], ["--rootfs"]] {
+        for range in ["learner:100000:65536\n", "learner:100000:1000\n"] {
+            host.write_subordinate_ids("subuid", range);
+            host.write_subordinate_ids("subgid", range);
+            let as_nobody = if range.contains(":65536") { "65534" } else { "999" };
+            let user = ["-u", as_nobody].into_iter();
+            let all = options.into_iter().chain([rootfs.to_str().unwrap()]).chain(user);
+            assert_eq!(host.run(all.chain(script)).text(), "0 0\nrefused\n", "{options:?}");
+        }
+    }
+}
+
+fn no_set_id_programs(host: &Host) {
+    host.give_subordinate_ids();
+    let program = |name: &str, owner| {
+        let mut header = owned(name, EntryType::Regular, owner, owner);
+        header.set_mode(0o6755);
+        header
+    };
+    let files =
+        Archive::new().entry(&program("of-33", 33), b"").entry(&program("of-70000", 70_000), b"");
+    let layers = [base(host).finish(), files.finish()];
+    let image = layout(&host.dir("image"), &layers, &json!({"Env": ["PATH=/bin"]}));
+    let run = host.run(["--image", image.str(), "stat", "-c", "%a %u", "/of-33", "/of-70000"]);
+    assert_eq!(run.text(), "6755 33\n755 0\n");
 }
 
 fn with_one_id(host: &Host) {

@@ -195,7 +195,9 @@ fn user_of(cache: &Path) -> Result<Option<String>> {
         let Ok(program) = fs::read_link(entry.path().join("exe")) else { continue };
         let is_ours = entry.metadata().is_ok_and(|found| found.uid() == geteuid().as_raw());
         let name = program.file_name().unwrap_or_default().to_string_lossy();
-        if is_ours && STEPS.contains(&name.trim_end_matches(" (deleted)")) {
+        // v8 runs from memory (memfd_create(2)).
+        let name = name.trim_start_matches("memfd:").trim_end_matches(" (deleted)");
+        if is_ours && STEPS.contains(&name) {
             return Ok(Some(format!("{name} runs, as process {pid}")));
         }
     }

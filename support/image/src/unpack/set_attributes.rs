@@ -9,7 +9,7 @@ use launcher::Advise;
 use launcher::lookup::by_descriptor;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
-use nix::sys::stat::{FchmodatFlags, UtimensatFlags, fchmodat, utimensat};
+use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmodat, utimensat};
 use nix::unistd::{Gid, Uid, fchownat};
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -23,9 +23,10 @@ impl Unpacker<'_> {
         attributes: &Attributes,
     ) -> Result<()> {
         // Owner first: chown(2) clears the set-id bits and the file's capabilities.
-        self.set_owner(directory, name, attributes)?;
+        let is_given = self.set_owner(directory, name, attributes)?;
+        let set_id = if is_given { Mode::empty() } else { Mode::S_ISUID | Mode::S_ISGID };
         // It is what we have just made: no link that could be followed.
-        fchmodat(directory, name, attributes.mode, FchmodatFlags::FollowSymlink)
+        fchmodat(directory, name, attributes.mode - set_id, FchmodatFlags::FollowSymlink)
             .context("cannot set its mode")?;
         self.set_xattrs_and_time(directory, name, attributes)
     }
@@ -41,29 +42,32 @@ impl Unpacker<'_> {
         self.set_xattrs_and_time(directory, name, attributes)
     }
 
-    fn set_owner(&mut self, at: &OwnedFd, name: &OsStr, attributes: &Attributes) -> Result<()> {
+    /// False if the file belongs to root now where it belonged to somebody who is not here. Then a
+    /// program of it must not make root of those who are.
+    fn set_owner(&mut self, at: &OwnedFd, name: &OsStr, attributes: &Attributes) -> Result<bool> {
         let (owner, group) = (attributes.owner, attributes.group);
         let give = |owner, group| {
             let (owner, group) = (Some(Uid::from_raw(owner)), Some(Gid::from_raw(group)));
             fchownat(at, name, owner, group, AtFlags::AT_SYMLINK_NOFOLLOW)
         };
         let given = match self.rights.owners {
-            Owners::All => give(owner, group),
+            Owners::All | Owners::Mapped => give(owner, group),
             Owners::Root => {
                 // It was made by root just now, and there is nobody else.
                 self.left_out.owners += usize::from((owner, group) != (0, 0));
-                return Ok(());
+                return Ok(true);
             }
-            Owners::Mapped(_) => match give(owner, group) {
-                // The user namespace does not know one of them, or both.
-                Err(Errno::EINVAL) => {
-                    self.left_out.owners += 1;
-                    give(owner, 0).or_else(|_| give(0, group)).or_else(|_| give(0, 0))
-                }
-                given => given,
-            },
         };
-        given.context("cannot set its owner")
+        match given {
+            // The user namespace does not know one of them, or both.
+            Err(Errno::EINVAL) if self.rights.owners == Owners::Mapped => {
+                self.left_out.owners += 1;
+                let given = give(owner, 0).or_else(|_| give(0, group)).or_else(|_| give(0, 0));
+                given.map(|()| false)
+            }
+            given => given.map(|()| true),
+        }
+        .context("cannot set its owner")
     }
 
     fn set_xattrs_and_time(
