@@ -62,8 +62,9 @@ pub fn unpacked(image: &Image, cache: &Path, rights: &Rights, max_size: u64) -> 
     make_closed(cache)?;
     remove_dead(cache, once::is_unfinished)?;
     let unpacking = Unpacking { image, cache, rights, left_out: Mutex::default() };
-    unpacking.all_alone(&image.stack(), max_size)?;
-    let (names, root) = unpacking.all_over(max_size)?;
+    let allowance = Allowance::new(max_size);
+    unpacking.all_alone(&image.stack(), &allowance)?;
+    let (names, root) = unpacking.all_over(&allowance)?;
     unpacking.left_out.into_inner().unwrap_or_default().into_values().sum::<LeftOut>().tell();
     chain.write(cache, &names, &root)?;
     let found = chain.read(cache, rights)?;
@@ -89,7 +90,7 @@ struct Unpacking<'a> {
 impl Unpacking<'_> {
     /// Unpacks those layers that the cache has not got, each alone, as many at a time as there are
     /// processors.
-    fn all_alone(&self, layers: &[&Layer], max_size: u64) -> Result<()> {
+    fn all_alone(&self, layers: &[&Layer], allowance: &Allowance) -> Result<()> {
         let mut missing = Vec::new();
         for layer in layers {
             if !is_complete(&self.cache.join(name_of(layer, self.rights)))? {
@@ -99,12 +100,11 @@ impl Unpacking<'_> {
         let blobs = missing.iter().map(|layer| self.image.open_layer(layer));
         let bytes = blobs.map(|blob| blob.map(|blob| blob.len())).sum::<Result<u64>>()?;
         let progress = progress_bar(bytes);
-        let allowance = Allowance::new(max_size);
         let next = AtomicUsize::new(0);
         let work = || {
             while let Some(layer) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let name = name_of(layer, self.rights);
-                let added = self.add_to_cache(layer, &name, None, &allowance, &progress);
+                let added = self.add_to_cache(layer, &name, None, allowance, &progress);
                 added.inspect_err(|_| {
                     next.store(missing.len(), Ordering::Relaxed); // nobody need begin another
                 })?;
@@ -126,11 +126,11 @@ impl Unpacking<'_> {
     /// Goes up from the lowest layer. One that would be another over those below it is unpacked
     /// once more, under a name that it has over these only. Returns the names, the first one on
     /// top, and the one with the root directory.
-    fn all_over(&self, max_size: u64) -> Result<(Vec<String>, String)> {
+    fn all_over(&self, allowance: &Allowance) -> Result<(Vec<String>, String)> {
         let layers = &self.image.layers;
         let (mut names, mut paths) = (Vec::new(), Vec::new());
         let mut root = None;
-        let (allowance, hidden) = (Allowance::new(max_size), ProgressBar::hidden());
+        let hidden = ProgressBar::hidden();
         for (count, layer) in layers.iter().enumerate() {
             let alone = name_of(layer, self.rights);
             let needs = Needs::read(&self.cache.join(&alone).join(NEEDS))?;
@@ -140,7 +140,7 @@ impl Unpacking<'_> {
                 let below = Chain::of(&layers[..count], self.rights);
                 let name =
                     format!("{}-over-{}{}", layer.diff_id.hex(), below.hex(), self.rights.suffix());
-                self.add_to_cache(layer, &name, Some(lower), &allowance, &hidden)?;
+                self.add_to_cache(layer, &name, Some(lower), allowance, &hidden)?;
                 name
             } else {
                 alone

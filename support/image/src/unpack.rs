@@ -261,7 +261,7 @@ impl<'a> Unpacker<'a> {
         // Whoever calls us may have a umask.
         let root = by_descriptor(&self.root).join(".");
         fs::set_permissions(&root, Permissions::from_mode(0o755)).context("cannot set its mode")?;
-        self.needs.implies(Path::new(""));
+        self.needs.implies_root();
         Ok(())
     }
 

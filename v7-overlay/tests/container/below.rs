@@ -21,6 +21,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_whiteout_of_nothing_is_not_listed", a_whiteout_of_nothing)
         .both("a_layer_is_another_one_over_others", a_layer_over_others)
         .both("what_is_needed_is_told_apart_by_its_whole_name", whole_names)
+        .both("a_list_of_needs_has_an_end", a_long_list)
         .both("a_layer_between_two_copies_of_another", between_two_copies)
         .both("a_layer_that_was_removed_in_part_is_unpacked_anew", a_layer_removed_in_part)
         .user("rm_leaves_no_half_layer_with_a_range", rm_leaves_no_half_layer)
@@ -195,6 +196,20 @@ fn whole_names(host: &Host) {
         let upper = Archive::new().file(name, "x");
         assert_eq!(prints(host, &[root(), upper], "stat -c %a /"), "711\n", "{name}");
     }
+}
+
+/// What is too long to be written down is unpacked over the layers below in any case.
+fn a_long_list(host: &Host) {
+    let lower = Archive::new()
+        .entry(&directory("./", 0o711, 0), b"")
+        .entry(&directory("d7/", 0o700, 0), b"");
+    let deep = "/d".repeat(120);
+    let upper = (0..40).fold(Archive::new(), |archive, number| {
+        let name = format!("d{number}{deep}/f");
+        archive.pax(&[("path", name.as_bytes())]).file("f", "")
+    });
+    let script = "stat -c %a / /d7 /d8; find /d39 -type f | wc -l";
+    assert_eq!(prints(host, &[lower, upper], script), "711\n700\n755\n1\n");
 }
 
 fn between_two_copies(host: &Host) {

@@ -6,22 +6,27 @@ use anyhow::{Context, Result};
 use launcher::lookup::is_directory;
 use launcher::signals::check_not_asked_to_end;
 use nix::sys::stat::FileStat;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// A list of more bytes than this is cut: the layer is unpacked over those below in any case.
+/// Longer than this is no list: the layer is unpacked over those below in any case.
 const MAX_NEEDS: usize = 1 << 20;
 
-/// What a layer says about lower ones without an entry of its own, in the order in which it came.
+/// What an item costs beside its bytes.
+const OVERHEAD: usize = 32;
+
+/// What a layer says about lower ones without an entry of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// `KIND PATH`, each with a zero byte behind it.
-    list: Vec<u8>,
-    /// Where the last of them begins.
-    last: usize,
+    /// A kind, and a path behind it.
+    items: BTreeSet<Vec<u8>>,
+    size: usize,
+    /// It has no entry for its root directory.
+    implies_root: bool,
 }
 
 /// A directory that the layer has no entry for.
@@ -32,10 +37,16 @@ const OF_GROUP: u8 = b'g';
 const WHITED_OUT: u8 = b'w';
 /// A hard link to a file that the layer has not got.
 const LINKED: u8 = b'l';
+/// There is no entry for the root directory.
+const ROOT: u8 = b'r';
 /// What is not in the layer, and must not be seen either.
 const HIDDEN: u8 = b'h';
 
 impl Needs {
+    pub(super) fn implies_root(&mut self) {
+        self.implies_root = true;
+    }
+
     pub(super) fn implies(&mut self, directory: &Path) {
         self.add(IMPLIED, directory);
     }
@@ -57,12 +68,15 @@ impl Needs {
     }
 
     fn add(&mut self, kind: u8, path: &Path) {
-        let item = [&[kind], path.as_os_str().as_bytes(), b"\0"].concat();
-        // The last one once more is nothing new.
-        if self.list.len() <= MAX_NEEDS && self.list[self.last..] != item {
-            self.last = self.list.len();
-            self.list.extend(item);
+        let item = [&[kind], path.as_os_str().as_bytes()].concat();
+        let size = self.size + item.len() + OVERHEAD;
+        if self.is_complete() && self.items.insert(item) {
+            self.size = size;
         }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.size <= MAX_NEEDS
     }
 
     /// Reads them from where [`Needs::write`] has put them. `None` if there is no such file.
@@ -70,26 +84,34 @@ impl Needs {
     /// # Errors
     /// Those of reading a file.
     pub fn read(file: &Path) -> Result<Option<Needs>> {
-        match fs::read(file) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            list => {
-                let list = list.with_context(|| format!("cannot read {file:?}"))?;
-                Ok(Some(Needs { list, last: 0 }))
+        let text = match fs::read(file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            text => text.with_context(|| format!("cannot read {file:?}"))?,
+        };
+        let mut needs = Needs::default();
+        for item in text.split(|byte| *byte == 0) {
+            match item.split_first() {
+                Some((&ROOT, _)) => needs.implies_root(),
+                Some((kind, path)) => needs.add(*kind, Path::new(OsStr::from_bytes(path))),
+                None => {}
             }
         }
+        Ok(Some(needs))
     }
 
-    /// Writes them to a file.
+    /// Writes them to a file, with a zero byte behind each.
     ///
     /// # Errors
     /// Those of writing a file.
     pub fn write(&self, file: &Path) -> Result<()> {
-        fs::write(file, &self.list).with_context(|| format!("cannot write {file:?}"))
+        let root = self.implies_root.then(|| vec![ROOT]);
+        let text: Vec<_> = root.iter().chain(&self.items).flat_map(|it| [it, &b"\0"[..]]).collect();
+        fs::write(file, text.concat()).with_context(|| format!("cannot write {file:?}"))
     }
 
     /// Whether the layer says nothing about its own root directory.
     pub fn has_root_of_lower(&self) -> bool {
-        self.items().any(|item| item == [IMPLIED])
+        self.implies_root
     }
 
     /// Whether the layer, unpacked alone, would be another one over these.
@@ -97,11 +119,11 @@ impl Needs {
     /// # Errors
     /// Those of looking at the lower layers.
     pub fn are_in(&self, lower: &Lower) -> Result<bool> {
-        if self.list.len() > MAX_NEEDS {
+        if !self.is_complete() {
             return Ok(true);
         }
-        for item in self.items() {
-            check_not_asked_to_end()?; // a list may be long, and ask many layers
+        for item in &self.items {
+            check_not_asked_to_end()?; // the list may be long, and there may be many layers
             let Some((kind, path)) = item.split_first() else { continue };
             let path = Path::new(OsStr::from_bytes(path));
             let is_needed = match (*kind, path.as_os_str().is_empty()) {
@@ -119,10 +141,6 @@ impl Needs {
             }
         }
         Ok(false)
-    }
-
-    fn items(&self) -> impl Iterator<Item = &[u8]> {
-        self.list.split(|byte| *byte == 0).filter(|item| !item.is_empty())
     }
 }
 
