@@ -27,7 +27,7 @@ pub use process::exec_in_image;
 use crate::directory::{number, open};
 use crate::upper::Upper;
 use anyhow::{Context, Result, ensure};
-use image::cache::Unpacked;
+use image::cache::{MAX_LAYERS, Unpacked};
 use image::rights::Rights;
 use launcher::lookup::by_descriptor;
 use launcher::mountinfo::{self, mounts_of};
@@ -38,9 +38,6 @@ use std::env::set_current_dir;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use v2_mountns::Mount;
-
-/// As many lower layers as overlayfs takes (OVL_MAX_STACK in the kernel).
-const MAX_LAYERS: usize = 500;
 
 /// A root directory of several layers: the lower ones are only read, the upper one takes the
 /// writes.

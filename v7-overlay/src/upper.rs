@@ -185,8 +185,8 @@ impl Kept {
         if everybody_can_enter(&directory) {
             note(format_args!(
                 "everybody on this host can enter {directory:?}: a set-uid program that the \
-                 container leaves in it is one of yours, or of your range of ids, and they can run it (give a directory in \
-                 one that only you can enter: mkdir -m 700)"
+                 container leaves in it is one of yours, or of your range of ids, and they can run \
+                 it (give a directory in one that only you can enter: mkdir -m 700)"
             ));
         }
         Ok(Kept { directory, work, _lock: lock })

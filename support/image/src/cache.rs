@@ -24,7 +24,7 @@ use crate::image::{Image, Layer};
 use crate::lower::Lower;
 use crate::rights::Rights;
 use crate::unpack::{Allowance, LeftOut, Needs, Unpacker};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use chain::{Chain, TREE};
 use indicatif::{ProgressBar, ProgressStyle};
 use launcher::directories::refuse_strangers;
@@ -45,6 +45,9 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 /// What a layer says about those below it. It is there if all of the layer is: rm(1) without root
 /// takes this file, and not what belongs to a range of ids.
 const NEEDS: &str = "needs";
+
+/// As many lower layers as overlayfs takes (OVL_MAX_STACK in the kernel).
+pub const MAX_LAYERS: usize = 500;
 
 /// From this many bytes on, progress is shown.
 const WORTH_A_BAR: u64 = 8 << 20;
@@ -155,6 +158,11 @@ impl Unpacking<'_> {
             }
             paths.insert(0, self.cache.join(&name).join(TREE));
             names.insert(0, name);
+            let count = names.len();
+            ensure!(
+                count <= MAX_LAYERS,
+                "{count} layers are too many: overlayfs takes {MAX_LAYERS}"
+            );
         }
         Ok((names, root.context("an image without layers has nothing to run")?))
     }

@@ -18,8 +18,8 @@ use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::process::{Command, Output, Stdio};
 
-/// A map is written at once, and has to be shorter than a page (user_namespaces(7)): so many lines of
-/// three long numbers. newuidmap(1) writes them in columns.
+/// A map is written at once, and has to be shorter than a page (user_namespaces(7)): so many lines
+/// of three long numbers.
 const MAX_RANGES: usize = 100;
 
 /// The users, or the groups, that somebody may map into a user namespace.
@@ -28,10 +28,12 @@ struct Kind {
     file: &'static str,
     /// Who writes the map.
     program: &'static str,
+    /// What of usermod(8) adds some.
+    option: &'static str,
 }
 
-const USERS: Kind = Kind { file: "/etc/subuid", program: "newuidmap" };
-const GROUPS: Kind = Kind { file: "/etc/subgid", program: "newgidmap" };
+const USERS: Kind = Kind { file: "/etc/subuid", program: "newuidmap", option: "--add-subuids" };
+const GROUPS: Kind = Kind { file: "/etc/subgid", program: "newgidmap", option: "--add-subgids" };
 
 /// Ids in a row: the first one, and how many.
 type Range = (u32, u32);
@@ -51,15 +53,19 @@ impl SubordinateIds {
     pub(crate) fn of_caller() -> Result<Result<SubordinateIds, String>> {
         let [users, groups] = [USERS.read()?, GROUPS.read()?];
         if users.is_empty() && groups.is_empty() {
-            return Ok(Err(how_to_get_ids("")));
+            return Ok(Err(how_to_get_ids("", &[USERS, GROUPS])));
         }
         let user = geteuid();
         let name = User::from_uid(user).context("cannot read the user database")?;
         let name = name.map(|user| user.name);
         let of_caller = |text: &str| ranges_in(text, name.as_deref(), user.as_raw());
         let ids = SubordinateIds { users: of_caller(&users), groups: of_caller(&groups) };
-        if ids.users.is_empty() || ids.groups.is_empty() {
-            return Ok(Err(how_to_get_ids(&format!("{users}\n{groups}"))));
+        let given = format!("{users}\n{groups}");
+        match (ids.users.is_empty(), ids.groups.is_empty()) {
+            (true, true) => return Ok(Err(how_to_get_ids(&given, &[USERS, GROUPS]))),
+            (true, false) => return Ok(Err(how_to_get_ids(&given, &[USERS]))),
+            (false, true) => return Ok(Err(how_to_get_ids(&given, &[GROUPS]))),
+            (false, false) => {}
         }
         for Kind { program, .. } in [USERS, GROUPS] {
             match program::find(program) {
@@ -77,14 +83,15 @@ impl SubordinateIds {
 /// The first ids that useradd(8) gives out, and how many each user gets.
 const USUAL: Range = (100_000, 65_536);
 
-/// A command that gives the caller ids that nobody else has, of those that are `given` out.
-fn how_to_get_ids(given: &str) -> String {
+/// A command that gives the caller ids of these kinds that nobody else has, of those that are
+/// `given` out.
+fn how_to_get_ids(given: &str, kinds: &[Kind]) -> String {
     let (first, last) = free_behind(given);
-    format!(
-        "{} and {} give you no ids: sudo usermod --add-subuids {first}-{last} --add-subgids \
-         {first}-{last} $USER",
-        USERS.file, GROUPS.file
-    )
+    let files: Vec<_> = kinds.iter().map(|kind| kind.file).collect();
+    let options = kinds.iter().map(|kind| format!("{} {first}-{last} ", kind.option));
+    let verb = if kinds.len() > 1 { "give" } else { "gives" };
+    let options = options.collect::<String>();
+    format!("{} {verb} you no ids: sudo usermod {options}$USER", files.join(" and "))
 }
 
 /// Ids behind all that are given out, the first and the last of them.
@@ -205,6 +212,16 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_missing_is_added_and_no_more() {
+        let told = how_to_get_ids("a:100000:65536", &[GROUPS]);
+        let expected =
+            "/etc/subgid gives you no ids: sudo usermod --add-subgids 165536-231071 $USER";
+        assert_eq!(told, expected);
+        let told = how_to_get_ids("", &[USERS, GROUPS]);
+        assert!(told.ends_with("--add-subuids 100000-165535 --add-subgids 100000-165535 $USER"));
+    }
 
     #[test]
     fn a_user_has_the_lines_with_its_name_or_number() {

@@ -60,11 +60,10 @@ impl Identity {
         let Identity { user, group, more_groups, .. } = self;
         let told = |result: nix::Result<()>, call: &'static str| {
             result
-                .advise(|_| match lacks_ids() {
-                    Some(why) => format!("give -u 0, for root is alone here: {why}"),
-                    None => "without root there is no such id: give -u 0, or see \
-                             book/src/root-without-root.md"
-                        .to_owned(),
+                .advise(|_| match (lacks_ids(), last_id()) {
+                    (Some(why), _) => format!("give -u 0, for root is alone here: {why}"),
+                    (None, Some(last)) => format!("without root the ids end at {last} here"),
+                    (None, None) => String::new(),
                 })
                 .context(call)
                 .with_context(|| format!("cannot become user {user} and group {group}"))
@@ -123,6 +122,20 @@ impl Identity {
         let home = home.map_or("/", |home| *home).to_owned();
         Ok(Identity { user: Uid::from_raw(id), group: Gid::from_raw(group_id), more_groups, home })
     }
+}
+
+/// The last of the users that the user namespace knows, if its map has no gaps and is not that of
+/// the whole machine.
+fn last_id() -> Option<u32> {
+    let map = fs::read_to_string("/proc/self/uid_map").ok()?;
+    let lines = map.lines().map(|line| {
+        let mut numbers = line.split_whitespace().filter_map(|number| number.parse::<u32>().ok());
+        Some((numbers.next()?, numbers.next_back()?))
+    });
+    let end = lines.flatten().try_fold(0_u32, |end, (first, count)| {
+        (first == end).then(|| end.checked_add(count)).flatten()
+    });
+    end?.checked_sub(1).filter(|last| *last < u32::MAX - 1)
 }
 
 /// The number of a user, as the container that this process is in has it.

@@ -209,8 +209,8 @@ impl Entry {
     /// Its path, as it stands there.
     pub(super) fn path(&self) -> Cow<'_, [u8]> {
         let of_sparse = self.map.as_ref().and_then(|_| self.records.text("GNU.sparse.name"));
-        let in_records = || of_sparse.or_else(|| self.records.text("path"));
-        match self.long_path.as_deref().or_else(in_records) {
+        let path = of_sparse.or(self.long_path.as_deref());
+        match path.or_else(|| self.records.text("path")) {
             Some(path) => Cow::Borrowed(path),
             None => path_in(&self.header),
         }

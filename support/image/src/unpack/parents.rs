@@ -2,6 +2,7 @@
 
 use super::Unpacker;
 use super::copy_of;
+use super::header::BLOCK;
 use super::node::stat;
 use super::paths::check_depth;
 use super::times::Filling;
@@ -43,18 +44,20 @@ impl Unpacker<'_> {
     pub(super) fn make_parents(&mut self, path: &Path) -> Result<OwnedFd> {
         let what = "cannot make its directory";
         let mut place = PathBuf::new();
+        let mut is_hidden = self.is_opaque(&place)?;
         let mut links = 0;
         let mut rest = names_of(path);
         while let Some(name) = rest.pop() {
             if name == ".." {
                 place.pop();
+                is_hidden = self.is_in_opaque(&place)?;
                 continue;
             }
             let directory = self.open(&place).context(what)?;
             let found = match stat(&directory, &name)? {
                 Some(found) if !is_whiteout(&found) => found,
                 _ => {
-                    self.make_implied(&directory, &place.join(&name), &name)?;
+                    self.make_implied(&directory, &place.join(&name), &name, is_hidden)?;
                     stat(&directory, &name)?.context(what)?
                 }
             };
@@ -66,10 +69,12 @@ impl Unpacker<'_> {
                 }
                 if Path::new(&target).is_absolute() {
                     place.clear();
+                    is_hidden = self.is_opaque(&place)?;
                 }
                 rest.extend(names_of(Path::new(&target)));
             } else {
                 place.push(name);
+                is_hidden |= self.is_opaque(&place)?;
             }
         }
         self.open(&place).context(what)
@@ -78,10 +83,17 @@ impl Unpacker<'_> {
     // ANCHOR: make_implied
     /// Makes what a path implies, and an archive has no entry for: a directory. It says nothing
     /// about its attributes, so those of the lower layers stay; and where they have a link to a
-    /// directory, the link stays.
-    fn make_implied(&mut self, directory: &OwnedFd, path: &Path, name: &OsStr) -> Result<()> {
+    /// directory, the link stays. What this layer hides of them stays hidden.
+    fn make_implied(
+        &mut self,
+        directory: &OwnedFd,
+        path: &Path,
+        name: &OsStr,
+        is_hidden: bool,
+    ) -> Result<()> {
         self.needs.implies(path);
-        let is_hidden = stat(directory, name)?.is_some() || self.is_in_opaque(path)?;
+        self.allowance.take(BLOCK)?; // as much as an entry for it
+        let is_hidden = is_hidden || stat(directory, name)?.is_some();
         let below = match &self.lower {
             Some(lower) if !is_hidden => lower.find(path)?,
             _ => None,
@@ -116,16 +128,28 @@ impl Unpacker<'_> {
     }
     // ANCHOR_END: make_implied
 
-    /// Whether a directory above a path is opaque in this layer: lower ones do not count there.
-    fn is_in_opaque(&self, path: &Path) -> Result<bool> {
-        let above = path.ancestors().skip(1).filter(|_| self.has_opaque);
-        for directory in above {
-            let opened = self.open(directory).context("cannot open a directory of its path")?;
-            if self.rights.xattrs.is_opaque(&by_descriptor(&opened).join("."))? {
+    /// Whether a directory of this layer, or one above it, is opaque: lower ones do not count in
+    /// there.
+    fn is_in_opaque(&self, directory: &Path) -> Result<bool> {
+        for above in directory.ancestors().filter(|_| self.has_opaque) {
+            if self.is_opaque(above)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    fn is_opaque(&self, path: &Path) -> Result<bool> {
+        if !self.has_opaque {
+            return Ok(false);
+        }
+        match self.open(path) {
+            Err(Errno::ENOTDIR) => Ok(false), // a file, which leads nowhere
+            opened => {
+                let directory = opened.context("cannot open a directory of its path")?;
+                Ok(self.rights.xattrs.is_opaque(&by_descriptor(&directory).join("."))?)
+            }
+        }
     }
 
     /// What lower layers show under a name of this directory, if this layer does not hide it.
@@ -134,9 +158,9 @@ impl Unpacker<'_> {
         directory: &OwnedFd,
         name: &OsStr,
     ) -> Result<Option<(PathBuf, FileStat)>> {
-        let path = self.place_of(directory)?.join(name);
+        let place = self.place_of(directory)?;
         match &self.lower {
-            Some(lower) if !self.is_in_opaque(&path)? => lower.find(&path),
+            Some(lower) if !self.is_in_opaque(&place)? => lower.find(&place.join(name)),
             _ => Ok(None),
         }
     }
