@@ -315,8 +315,9 @@ pub(super) const ALL: &[Attack] = &[
         id: "redirected-output",
         does: "read the file that the caller adds the output to (`>> log`), and empty it",
         why: "The file is the container's own standard output, as with every program. It was \
-              opened for writing; through /proc/self/fd/1 it is opened for reading. A container \
-              of v8 writes to a pipe, and the launcher to the file.",
+              opened for writing; through /proc/self/fd/1 it is opened for reading. (Its mode \
+              can be changed there, too, and with a range of ids its owner.) A container of v8 \
+              writes to a pipe, and the launcher to the file.",
         docker: "Docker carries the output over as well.",
         attacker: attacker::spoil_output,
         victim: victim::LOG,
