@@ -320,10 +320,12 @@ fn the_proxy_minds_no_signal(host: &Host) {
         nix::sys::signal::killpg(nix::unistd::Pid::from_raw(running.pid().cast_signed()), signal)
             .unwrap();
         send(proxy, signal as libc::c_int);
-        assert!(identify("127.0.0.1:8080").starts_with(&expected), "{signal}");
+        let answer = identify("127.0.0.1:8080");
+        assert!(answer.starts_with(&expected), "after {signal}: {answer:?}, not {expected}");
     }
     for signal in [Signal::SIGTSTP, Signal::SIGALRM, Signal::SIGUSR1] {
         send(proxy, signal as libc::c_int);
-        assert!(identify("127.0.0.1:8080").starts_with(&expected), "{signal}");
+        let answer = identify("127.0.0.1:8080");
+        assert!(answer.starts_with(&expected), "after {signal}: {answer:?}, not {expected}");
     }
 }
