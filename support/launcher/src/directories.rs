@@ -4,7 +4,7 @@ use crate::Caller;
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::sys::stat::lstat;
-use nix::unistd::{Uid, User, geteuid, getuid};
+use nix::unistd::{User, geteuid, getuid};
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -118,10 +118,8 @@ pub fn refuse_strangers(directory: &Path) -> Result<()> {
 }
 
 fn belongs_to(directory: &Path, owner: u32) -> anyhow::Error {
-    let user = User::from_uid(Uid::from_raw(owner)).ok().flatten();
-    let name = user.map_or_else(String::new, |user| format!(" ({})", user.name));
     anyhow!(
-        "cannot use {directory:?}: it belongs to user {owner}{name}, who can put anything into it \
+        "cannot use {directory:?}: it belongs to user {owner}, who can put anything into it \
          (remove it: sudo rm -r {directory:?})"
     )
 }

@@ -12,7 +12,7 @@ use crate::program;
 use crate::report::{Report, report_pipe};
 use crate::system_calls::{default_action, exit_now};
 use anyhow::{Context, Result, bail};
-use nix::unistd::{Pid, User, getegid, geteuid, getpid};
+use nix::unistd::{Pid, Uid, User, getegid, geteuid, getpid};
 use obstacle::Obstacle;
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -51,13 +51,12 @@ impl SubordinateIds {
     /// # Errors
     /// Those of reading the files, and of finding the programs.
     pub(crate) fn of_caller() -> Result<Result<SubordinateIds, String>> {
-        let [users, groups] = [USERS.read()?, GROUPS.read()?];
+        let [users, groups] = [read(USERS.file)?, read(GROUPS.file)?];
         if users.is_empty() && groups.is_empty() {
             return Ok(Err(how_to_get_ids("", &[USERS, GROUPS])));
         }
         let user = geteuid();
-        let name = User::from_uid(user).context("cannot read the user database")?;
-        let name = name.map(|user| user.name);
+        let name = name_of(user)?;
         let of_caller = |text: &str| ranges_in(text, name.as_deref(), user.as_raw());
         let ids = SubordinateIds { users: of_caller(&users), groups: of_caller(&groups) };
         let given = format!("{users}\n{groups}");
@@ -78,6 +77,19 @@ impl SubordinateIds {
         }
         Ok(Ok(ids))
     }
+}
+
+/// The name of a user. Most are in /etc/passwd. Of others the C library asks what the host is
+/// configured to ask, with libraries that a statically linked program cannot load.
+fn name_of(user: Uid) -> Result<Option<String>> {
+    let passwd = read("/etc/passwd")?;
+    let number = user.to_string();
+    let is_it = |fields: &Vec<&str>| fields.get(2) == Some(&&*number);
+    if let Some(fields) = passwd.lines().map(|line| line.split(':').collect()).find(is_it) {
+        return Ok(Some(fields[0].to_owned()));
+    }
+    let found = User::from_uid(user).context("cannot read the user database")?;
+    Ok(found.map(|user| user.name))
 }
 
 /// The first ids that useradd(8) gives out, and how many each user gets.
@@ -104,14 +116,13 @@ fn free_behind(given: &str) -> (u32, u32) {
     (first, first.saturating_add(USUAL.1 - 1))
 }
 
-impl Kind {
-    fn read(&self) -> Result<String> {
-        match fs::read(self.file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-            text => {
-                let text = text.with_context(|| format!("cannot read {}", self.file))?;
-                Ok(String::from_utf8_lossy(&text).into_owned())
-            }
+/// What is in a file; nothing, if there is none.
+fn read(file: &str) -> Result<String> {
+    match fs::read(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        text => {
+            let text = text.with_context(|| format!("cannot read {file}"))?;
+            Ok(String::from_utf8_lossy(&text).into_owned())
         }
     }
 }
