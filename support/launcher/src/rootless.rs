@@ -64,7 +64,7 @@ fn map_one_id(user: Uid, group: Gid) -> Result<()> {
 /// # Errors
 /// As [`become_root`]; and if only one of the two maps could be written.
 pub fn become_root_with_subordinate_ids(caller: Caller) -> Result<AsRoot> {
-    if is_root_already()? || geteuid().is_root() {
+    if geteuid().is_root() {
         return become_root(caller);
     }
     let ids = match SubordinateIds::of_caller()? {

@@ -131,10 +131,7 @@ impl<R: Read> Archive<R> {
 
     /// What follows the header of an entry: for a sparse file more about it, and then the content.
     fn begin_content(&mut self, entry: &mut Entry) -> Result<()> {
-        let size = match entry.records.number("size")? {
-            Some(size) => size,
-            None => number(&entry.header.as_old().size).context("its size is no number")?,
-        };
+        let size = entry.number("size", &entry.header.as_old().size)?;
         let has_content = has_content(entry.header.entry_type()) && !entry.is_old_directory();
         self.set_size(if has_content { size } else { 0 })?;
         entry.map = match entry.kind() {

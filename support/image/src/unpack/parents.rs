@@ -56,7 +56,8 @@ impl Unpacker<'_> {
             let directory = self.open(&place).context(what)?;
             let found = match stat(&directory, &name)? {
                 Some(found) if !is_whiteout(&found) => found,
-                _ => {
+                whiteout => {
+                    let is_hidden = is_hidden || whiteout.is_some();
                     self.make_implied(&directory, &place.join(&name), &name, is_hidden)?;
                     stat(&directory, &name)?.context(what)?
                 }
@@ -93,7 +94,6 @@ impl Unpacker<'_> {
     ) -> Result<()> {
         self.needs.implies(path);
         self.allowance.take(BLOCK)?; // as much as an entry for it
-        let is_hidden = is_hidden || stat(directory, name)?.is_some();
         let below = match &self.lower {
             Some(lower) if !is_hidden => lower.find(path)?,
             _ => None,
