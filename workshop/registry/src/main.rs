@@ -1,0 +1,3 @@
+//! `cargo workshop pull` and `cargo workshop images`.
+
+fn main() {}
