@@ -8,13 +8,16 @@ mod choice;
 mod description;
 mod machine;
 
-pub use description::ContainerConfig;
+pub use choice::best;
+pub(crate) use choice::names_of;
+pub use description::{ContainerConfig, Descriptor, Index, MAX_DESCRIPTION, Manifest};
+pub use machine::Platform;
 
 use crate::blobs::{Blob, Blobs};
 use crate::digest::Digest;
 use anyhow::{Context, Result, bail, ensure};
 use choice::{Listed, find_manifest, pick, split_tag};
-use description::{Config, Descriptor, Index, MAX_DESCRIPTION, Saved, check, parse, read_json};
+use description::{Config, Saved, check, parse, read_json};
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
@@ -233,7 +236,7 @@ fn sniff(blob: &Blob) -> io::Result<Compression> {
 }
 
 /// The index of an OCI image layout, if there is one.
-fn read_index(blobs: &Blobs) -> Result<Option<Index>> {
+pub(crate) fn read_index(blobs: &Blobs) -> Result<Option<Index>> {
     let path = Path::new("index.json");
     if !blobs.has(path)? {
         return Ok(None);

@@ -12,6 +12,8 @@
 //! | [`digest`] | a name that is a checksum, and the reader that checks it |
 //! | [`cache`] | every layer unpacked once, complete or not at all |
 //! | [`unpack`] | from a tar archive to a directory, whatever the archive tries |
+//! | [`reference`] | the name of an image, as one writes it |
+//! | [`store`] | the directory of images: what was pulled |
 //! | [`lower`] | what layers show at a path, as overlayfs finds it |
 //! | [`temporary`] | a directory on disk that goes at the end |
 //! | [`rights`] | what this process may give to files: owners, attributes |
@@ -24,10 +26,15 @@ mod damage;
 pub mod digest;
 mod image;
 pub mod lower;
+pub mod reference;
 pub mod rights;
+pub mod store;
 mod system_calls;
 pub mod temporary;
 pub mod unpack;
 pub mod xattrs;
 
-pub use image::{Compression, ContainerConfig, Image, Layer};
+pub use image::{
+    Compression, ContainerConfig, Descriptor, Image, Index, Layer, Manifest, Platform,
+};
+pub use image::{MAX_DESCRIPTION, best};

@@ -14,6 +14,9 @@ const OURS: &str = "container-steps";
 /// Where root's cache is. A person's settings do not count there: with sudo they can be another's.
 const CACHE_OF_ROOT: &str = "/var/cache/container-steps";
 
+/// Root's images. Unlike a cache, they are not made anew by the next start.
+const IMAGES_OF_ROOT: &str = "/var/lib/container-steps/images";
+
 /// Root's runtime directory: what lies in it is gone with the next start of the machine. Only root
 /// can make it, and nobody else can open it.
 ///
@@ -42,6 +45,21 @@ impl Caller {
     /// Those of [`Caller::cache`].
     pub fn rootfs(&self) -> Result<PathBuf> {
         Ok(self.cache()?.join("rootfs"))
+    }
+
+    /// The directory of images, which are pulled: below /var/lib for the machine's root, in the
+    /// user's data directory else.
+    ///
+    /// # Errors
+    /// If this user has no home directory; if it is somebody else's.
+    pub fn images(&self) -> Result<PathBuf> {
+        let images = match env::var_os("XDG_DATA_HOME").map(PathBuf::from) {
+            _ if is_roots_own(Path::new(IMAGES_OF_ROOT))? => return Ok(IMAGES_OF_ROOT.into()),
+            Some(directory) if directory.is_absolute() => directory.join(OURS).join("images"),
+            _ => home()?.join(".local/share").join(OURS).join("images"),
+        };
+        refuse_strangers(&images)?;
+        Ok(images)
     }
 
     /// The directory of the pods that run: in /run for the machine's root, in the user's runtime

@@ -14,8 +14,7 @@ pub(crate) struct Package {
 pub(crate) const COURSE: Package =
     Package { name: "workshop", has_several: true, takes: "about 25 seconds" };
 const ATTACKS: Package = Package { name: "attacks", has_several: false, takes: "about 30 seconds" };
-const REGISTRY: Package =
-    Package { name: "registry", has_several: true, takes: "about a minute" };
+const REGISTRY: Package = Package { name: "registry", has_several: true, takes: "about a minute" };
 const BENCH: Package = Package { name: "bench", has_several: false, takes: "about a minute" };
 
 /// A tool, as it is called.
@@ -45,11 +44,7 @@ const TOOLS: [Tool; 14] = [
     of_course("next", "Begin the next exercise that you have not passed yet"),
     of_course("trace", "Run a step and show the system calls that make the container"),
     of_course("xray", "Show every container on this machine, or all about one process"),
-    Tool {
-        name: "pull",
-        package: &REGISTRY,
-        about: "Bring images from a registry",
-    },
+    Tool { name: "pull", package: &REGISTRY, about: "Bring images from a registry" },
     Tool {
         name: "images",
         package: &REGISTRY,

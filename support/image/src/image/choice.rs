@@ -111,7 +111,10 @@ pub(super) fn find_manifest(blobs: &Blobs, index: Index, tag: Option<&str>) -> R
 }
 
 /// The one of an index that is best for this machine, the first of several.
-fn best(index: Index) -> Result<Descriptor> {
+///
+/// # Errors
+/// If none is for this machine.
+pub fn best(index: Index) -> Result<Descriptor> {
     ensure!(!index.manifests.is_empty(), "its index is empty");
     let told = platforms(&index.manifests);
     let fitting = index.manifests.into_iter().filter_map(|it| Some((it.fit()?, it)));
@@ -126,7 +129,7 @@ fn platforms<'a>(all: impl IntoIterator<Item = &'a Descriptor>) -> String {
 }
 
 /// The names that an index has for an image.
-fn names_of(descriptor: &Descriptor) -> Vec<String> {
+pub(crate) fn names_of(descriptor: &Descriptor) -> Vec<String> {
     let names = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
     let annotations = descriptor.annotations.iter().flatten();
     annotations

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
 /// How large each of them may be, in bytes; registries have this limit for manifests.
-pub(super) const MAX_DESCRIPTION: u64 = 4 << 20;
+pub const MAX_DESCRIPTION: u64 = 4 << 20;
 
 /// The configuration of an image.
 #[derive(Deserialize)]
@@ -52,30 +52,38 @@ struct RootFs {
 }
 
 /// Manifests for several machines, or of several images.
-#[derive(Deserialize)]
-pub(super) struct Index {
+#[derive(Debug, Deserialize)]
+pub struct Index {
+    /// One for each image or machine.
     #[serde(default, deserialize_with = "or_empty")]
-    pub(super) manifests: Vec<Descriptor>,
+    pub manifests: Vec<Descriptor>,
 }
 
 /// The configuration and the layers of an image, by their names.
-#[derive(Deserialize)]
-pub(super) struct Manifest {
-    pub(super) config: Descriptor,
+#[derive(Debug, Deserialize)]
+pub struct Manifest {
+    /// The configuration.
+    pub config: Descriptor,
+    /// The layers, the lowest one first.
     #[serde(deserialize_with = "or_empty")]
-    pub(super) layers: Vec<Descriptor>,
+    pub layers: Vec<Descriptor>,
 }
 
 /// The name of a blob, and what it is.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Descriptor {
-    pub(super) media_type: String,
-    pub(super) digest: Digest,
-    pub(super) size: u64,
-    pub(super) platform: Option<Platform>,
+pub struct Descriptor {
+    /// What kind of blob it is.
+    pub media_type: String,
+    /// Its name, and its checksum.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// For which machine it is, if that is said.
+    pub platform: Option<Platform>,
+    /// What else is said of it: its name, in an index.json.
     #[serde(default)]
-    pub(super) annotations: Option<BTreeMap<String, String>>,
+    pub annotations: Option<BTreeMap<String, String>>,
 }
 
 /// An entry of docker save's manifest.json.

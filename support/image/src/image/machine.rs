@@ -5,14 +5,16 @@ use std::fmt;
 
 /// A kind of machine, as an image names it: by the words of Go.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Platform {
+pub struct Platform {
+    /// `linux`.
     #[serde(default)]
-    pub(super) os: String,
+    pub os: String,
+    /// `amd64`, `arm64`.
     #[serde(default)]
-    pub(super) architecture: String,
+    pub architecture: String,
     /// Which processors of this architecture: `v3` of amd64 has AVX2, say.
     #[serde(default)]
-    pub(super) variant: Option<String>,
+    pub variant: Option<String>,
 }
 
 impl Platform {
@@ -20,7 +22,7 @@ impl Platform {
     ///
     /// The baseline of an architecture runs on every machine of it, so it goes first, as in
     /// containerd. What needs more is taken where there is nothing else, and the processor has it.
-    pub(super) fn fit(&self) -> Option<u32> {
+    pub fn fit(&self) -> Option<u32> {
         self.fit_for(architecture(), level())
     }
 
