@@ -67,17 +67,33 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// The digest of what comes piece by piece.
+#[derive(Clone, Debug, Default)]
+pub struct Sum(Sha256);
+
+impl Sum {
+    /// Takes the next piece.
+    pub fn add(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> Digest {
+        Digest(hex(&self.0.finalize()))
+    }
+}
+
 /// Computes the digest of everything that is read through it.
 #[derive(Debug)]
 pub struct Digesting<R> {
     inner: R,
-    sum: Sha256,
+    sum: Sum,
 }
 
 impl<R: Read> Digesting<R> {
     /// Wraps a reader.
     pub fn new(inner: R) -> Digesting<R> {
-        Digesting { inner, sum: Sha256::new() }
+        Digesting { inner, sum: Sum::default() }
     }
 
     /// Reads what is left, and returns the digest of the whole.
@@ -87,14 +103,14 @@ impl<R: Read> Digesting<R> {
     pub fn finish(mut self) -> io::Result<Digest> {
         let mut buffer = vec![0; 1 << 16];
         while self.read(&mut buffer)? > 0 {}
-        Ok(Digest(hex(&self.sum.finalize())))
+        Ok(self.sum.finish())
     }
 }
 
 impl<R: Read> Read for Digesting<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
-        self.sum.update(&buffer[..length]); // no reader reads more than there is room for
+        self.sum.add(&buffer[..length]); // no reader reads more than there is room for
         Ok(length)
     }
 }

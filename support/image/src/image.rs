@@ -14,6 +14,7 @@ pub use description::{ContainerConfig, Descriptor, Index, MAX_DESCRIPTION, Manif
 pub use machine::Platform;
 
 use crate::blobs::{Blob, Blobs};
+use crate::cache::MAX_LAYERS;
 use crate::digest::Digest;
 use anyhow::{Context, Result, bail, ensure};
 use choice::{Listed, find_manifest, pick, split_tag};
@@ -184,6 +185,19 @@ impl fmt::Display for Layer {
             None => write!(f, "the layer {:?}", self.file),
         }
     }
+}
+
+/// Whether an image can be used here, before its layers are there: it is for this machine, its
+/// layers are archives, and there are not too many.
+///
+/// # Errors
+/// Why not.
+pub fn check_usable(manifest: &Manifest, config: &[u8]) -> Result<()> {
+    let layers = manifest.layers.len();
+    ensure!(layers <= MAX_LAYERS, "it has {layers} layers, and overlayfs takes {MAX_LAYERS}");
+    manifest.layers.iter().try_for_each(|layer| compression(layer).map(drop))?;
+    let config: Config = parse("its configuration", config)?;
+    config.for_layers(layers).map(drop)
 }
 
 /// What to do about an image that is not there. Who has typed a name, as for docker run, wants to

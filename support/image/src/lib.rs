@@ -37,4 +37,4 @@ pub mod xattrs;
 pub use image::{
     Compression, ContainerConfig, Descriptor, Image, Index, Layer, Manifest, Platform,
 };
-pub use image::{MAX_DESCRIPTION, best};
+pub use image::{MAX_DESCRIPTION, best, check_usable};

@@ -1,3 +1,125 @@
-//! `cargo workshop pull` and `cargo workshop images`.
+//! `cargo workshop pull` and `cargo workshop images`: from a registry to the directory of images.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `pull` | an image, from a registry into the directory of images |
+//! | `blob` | one blob, fetched to its end and checked |
+//! | `layout` | an image layout that is written |
+//! | `repository` | what a registry is asked for |
+//! | `token` | what it wants to see before it answers |
+//! | `refusal` | what it says no with |
+//! | `answer` | what it answers, and what goes wrong on the way |
+//! | `credentials` | who we are to it |
+//! | `connection` | how it is reached: TLS, proxies, patience |
+//! | `progress` | how much has come |
+//!
+//! The protocol is not what the course teaches. HTTP, TLS and proxies are ureq's; challenges and
+//! logins are read by http-auth and docker_credential. Nothing else in the course needs them.
 
-fn main() {}
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic when nobody reads: see workshop::output"
+)]
+
+mod answer;
+mod blob;
+mod connection;
+mod credentials;
+mod layout;
+mod progress;
+mod pull;
+mod refusal;
+mod repository;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use image::reference::Reference;
+use image::store::Store;
+use launcher::Caller;
+use launcher::command_line::{one_line, report};
+use nix::unistd::geteuid;
+use workshop::say;
+
+use connection::Way;
+use progress::in_words;
+
+/// Images, from a registry to this machine.
+#[derive(Parser)]
+#[command(name = "cargo workshop")]
+struct Args {
+    #[command(subcommand)]
+    tool: Tool,
+}
+
+#[derive(Subcommand)]
+enum Tool {
+    /// Bring images from a registry
+    Pull(PullArgs),
+}
+
+#[derive(clap::Args)]
+struct PullArgs {
+    /// Such as alpine, nginx:1.27, ghcr.io/owner/app@sha256:...
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
+
+    /// Without TLS, for a registry of your own: localhost:5000, say
+    #[arg(long)]
+    plain_http: bool,
+
+    /// Give up when nothing has come for so long
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86400))]
+    timeout: u64,
+
+    /// Where to put them [default: where v7 and v8 look]
+    #[arg(long = "images", value_name = "DIR")]
+    directory: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    workshop::finish(match Args::parse().tool {
+        Tool::Pull(args) => pull_all(&args),
+    })
+}
+
+/// Pulls them one after the other. One that cannot be had does not keep the others away.
+fn pull_all(args: &PullArgs) -> Result<ExitCode> {
+    let store = match &args.directory {
+        Some(directory) => Store::at(directory.clone()),
+        None => Store::of(&Caller::of_this_process())?,
+    };
+    let way = Way { is_plain: args.plain_http, silence: Duration::from_secs(args.timeout) };
+    let mut code = ExitCode::SUCCESS;
+    for image in &args.images {
+        let pulled = pull_one(image, &store, way).with_context(|| format!("cannot pull {image}"));
+        if let Err(error) = pulled {
+            if error.is::<workshop::output::NobodyReads>() {
+                return Err(error);
+            }
+            report(&one_line(&error));
+            code = ExitCode::FAILURE;
+        }
+    }
+    Ok(code)
+}
+
+fn pull_one(image: &str, store: &Store, way: Way) -> Result<()> {
+    let reference: Reference = image.parse()?;
+    let pulled = pull::pull(&reference, store, way)?;
+    let layers = if pulled.layers == 1 { "layer" } else { "layers" };
+    let fetched = match pulled.fetched {
+        0 => "all of it was here".to_owned(),
+        fetched => format!("{} fetched", in_words(fetched)),
+    };
+    say!("{reference}: {} {layers}, {}, {fetched}", pulled.layers, in_words(pulled.size))?;
+    say!("  {}", pulled.digest)?;
+    let run = if geteuid().is_root() { "root" } else { "run" };
+    say!("  cargo {run} -p v7-overlay -- --image {reference}")
+}

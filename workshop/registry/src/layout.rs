@@ -1,0 +1,225 @@
+//! An image layout that is written: by one process at a time, and so that it is always whole.
+//! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use image::cache::make_closed;
+use image::digest::Digest;
+use image::store::{BLOBS, Layout, PARTIAL, Store};
+use image::{Descriptor, Index, MAX_DESCRIPTION, Manifest};
+use launcher::bounded;
+use launcher::command_line::{errno_in, note};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, ResolveFlag};
+use serde_json::{Value, json};
+
+/// The annotation that is an image's name in an index.
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// A layout of which this process is the only writer.
+#[derive(Debug)]
+pub(crate) struct Locked {
+    path: PathBuf,
+    /// The directory itself, locked: flock(2). The lock is gone when this process is.
+    _lock: Flock<File>,
+}
+
+impl Locked {
+    /// Locks a layout, which is made if it is not there.
+    pub(crate) fn create(layout: &Layout) -> Result<Locked> {
+        let path = &layout.path;
+        loop {
+            for directory in [path.clone(), path.join(BLOBS), path.join(PARTIAL)] {
+                make_closed(&directory)?;
+            }
+            // Whoever held the lock before may have removed the layout: it is another one now.
+            if let Some(locked) = Locked::open(layout)? {
+                locked.write("oci-layout", &json!({"imageLayoutVersion": "1.0.0"}))?;
+                return Ok(locked);
+            }
+        }
+    }
+
+    /// Locks a layout, if it is there.
+    pub(crate) fn open(layout: &Layout) -> Result<Option<Locked>> {
+        let path = layout.path.clone();
+        let lock = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened.with_context(|| format!("cannot open {path:?}"))?,
+        };
+        let cannot = || format!("cannot lock {path:?}");
+        let lock = match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
+            Err((lock, Errno::EWOULDBLOCK)) => {
+                note(format_args!("another process writes {}: waiting for it", layout.name));
+                Flock::lock(lock, FlockArg::LockExclusive)
+            }
+            locked => locked,
+        };
+        let lock = lock.map_err(|(_, errno)| errno).with_context(cannot)?;
+        let number = |found: fs::Metadata| (found.dev(), found.ino());
+        let locked =
+            lock.metadata().map(number).with_context(|| format!("cannot look at {path:?}"));
+        let is_there = fs::metadata(&path).map(number).ok() == Some(locked?);
+        Ok(is_there.then_some(Locked { path, _lock: lock }))
+    }
+
+    /// Where the layout is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where a blob is, or will be.
+    pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
+        self.path.join(BLOBS).join(digest.hex())
+    }
+
+    /// Where as much of a blob is as has come.
+    pub(crate) fn partial(&self, digest: &Digest) -> PathBuf {
+        self.path.join(PARTIAL).join(format!("sha256-{}", digest.hex()))
+    }
+
+    /// Puts a small blob there, which was checked.
+    pub(crate) fn put(&self, digest: &Digest, content: &[u8]) -> Result<()> {
+        let (partial, path) = (self.partial(digest), self.blob(digest));
+        fs::write(&partial, content).with_context(|| format!("cannot write {partial:?}"))?;
+        fs::rename(&partial, &path).with_context(|| format!("cannot rename {partial:?}"))
+    }
+
+    /// Gives an image a name, which another one loses.
+    pub(crate) fn add(
+        &self,
+        name: &str,
+        media_type: &str,
+        digest: &Digest,
+        size: usize,
+    ) -> Result<()> {
+        let image = json!({
+            "mediaType": media_type,
+            "digest": digest.to_string(),
+            "size": size,
+            "annotations": {REF_NAME: name},
+        });
+        self.change(|images| {
+            images.retain(|it| it["annotations"][REF_NAME] != name);
+            images.push(image);
+        })
+    }
+
+    /// Takes a name away.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        self.change(|images| images.retain(|it| it["annotations"][REF_NAME] != name))
+    }
+
+    /// What other tools have put into the index stays as it is.
+    fn change(&self, change: impl FnOnce(&mut Vec<Value>)) -> Result<()> {
+        let path = self.path.join("index.json");
+        let mut index = match bounded::read_file(&path, ResolveFlag::empty(), MAX_DESCRIPTION) {
+            Err(error) if error.kind() == ErrorKind::NotFound => json!({"schemaVersion": 2}),
+            read => {
+                let content = read.with_context(|| format!("cannot read {path:?}"))?;
+                let parsed = serde_json::from_slice(&content);
+                parsed.with_context(|| format!("cannot understand {path:?}"))?
+            }
+        };
+        let mut images = index["manifests"].as_array().cloned().unwrap_or_default();
+        change(&mut images);
+        let index_of = index.as_object_mut().with_context(|| format!("{path:?} is no index"))?;
+        index_of.insert("manifests".to_owned(), Value::Array(images));
+        self.write("index.json", &index)
+    }
+
+    /// Writes a file whole: whoever opens it finds the old one or the new one.
+    fn write(&self, name: &str, content: &Value) -> Result<()> {
+        let (path, new) = (self.path.join(name), self.path.join(PARTIAL).join(name));
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(content.to_string().as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, &path)
+        };
+        write().with_context(|| format!("cannot write {path:?}"))
+    }
+
+    /// Removes the blobs that no image here has any more. If some of them cannot be read, nobody
+    /// knows what they have, and nothing is removed.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        let mut kept = HashSet::new();
+        let images = Layout { path: self.path.clone(), name: String::new() }.images()?;
+        if images.iter().try_for_each(|image| self.mark(image, &mut kept)).is_err() {
+            return Ok(());
+        }
+        let blobs = self.path.join(BLOBS);
+        let entries = fs::read_dir(&blobs).with_context(|| format!("cannot list {blobs:?}"))?;
+        for entry in entries {
+            let path = entry.with_context(|| format!("cannot list {blobs:?}"))?.path();
+            let name = path.file_name().and_then(|name| Digest::from_hex(name.to_str()?).ok());
+            if name.is_some_and(|name| !kept.contains(&name)) {
+                fs::remove_file(&path).with_context(|| format!("cannot remove {path:?}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the layout back. If there is nothing in it, it goes, with what was made around it.
+    pub(crate) fn close(self, store: &Store) -> Result<()> {
+        let is_empty =
+            |directory: &PathBuf| fs::read_dir(directory).map(|mut it| it.next().is_none());
+        let directories = [self.path.join(BLOBS), self.path.join(PARTIAL)];
+        for directory in &directories {
+            match is_empty(directory) {
+                Ok(false) => return Ok(()),
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot list {directory:?}"));
+                }
+                _ => {}
+            }
+        }
+        for name in ["index.json", "oci-layout"] {
+            remove_if_there(&self.path.join(name), |path| fs::remove_file(path))?;
+        }
+        let [blobs, partial] = directories;
+        let outer = self.path.ancestors().take_while(|it| *it != store.directory());
+        let outer = outer.map(Path::to_owned);
+        let inner = [blobs, self.path.join("blobs"), partial];
+        // Another repository can be in there: `alpine/git` is in `alpine`.
+        for directory in inner.into_iter().chain(outer) {
+            match remove_if_there(&directory, |path| fs::remove_dir(path)) {
+                Err(error) if errno_in(&error) == Some(Errno::ENOTEMPTY) => break,
+                removed => removed?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks a blob, and what it names.
+    fn mark(&self, blob: &Descriptor, kept: &mut HashSet<Digest>) -> Result<()> {
+        let is_new = kept.insert(blob.digest.clone());
+        let is_index = blob.media_type.contains("index") || blob.media_type.contains("list");
+        if !is_new || !(is_index || blob.media_type.contains("manifest")) {
+            return Ok(());
+        }
+        let path = self.blob(&blob.digest);
+        let content = bounded::read_file(&path, ResolveFlag::empty(), MAX_DESCRIPTION)?;
+        let named = if is_index {
+            serde_json::from_slice::<Index>(&content)?.manifests
+        } else {
+            let Manifest { config, layers } = serde_json::from_slice(&content)?;
+            [vec![config], layers].concat()
+        };
+        // An index can name the manifests of machines whose images were not fetched.
+        let named = named.iter().filter(|it| !is_index || self.blob(&it.digest).exists());
+        named.into_iter().try_for_each(|it| self.mark(it, kept))
+    }
+}
+
+fn remove_if_there(path: &Path, remove: fn(&Path) -> io::Result<()>) -> Result<()> {
+    match remove(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.with_context(|| format!("cannot remove {path:?}")),
+    }
+}
