@@ -58,8 +58,9 @@
 //! [`Host::run`] and [`Host::start`] run a container to its end, or while the test looks at it from
 //! outside (module [`running`]); [`terminal`] has a real terminal; [`elsewhere`] a machine that
 //! refuses things; [`Outside`] is another machine on the network, [`tcp`] and [`udp`]
-//! have servers and clients; [`pace`] knows how slow the machine is. [`contract::add`] adds what
-//! all steps keep. [`shape`] is about the sources themselves: which file uses which.
+//! have servers and clients, [`registry`] has a real one for images; [`pace`] knows how slow the
+//! machine is. [`contract::add`] adds what all steps keep. [`shape`] is about the sources
+//! themselves: which file uses which.
 
 #![expect(
     clippy::unwrap_used,
@@ -72,6 +73,7 @@ pub mod book;
 mod cgroups;
 pub mod contract;
 pub mod elsewhere;
+mod etc;
 pub mod extent;
 pub mod faults;
 mod host;
@@ -82,6 +84,7 @@ mod mounts;
 mod outside;
 pub mod pace;
 mod probe;
+pub mod registry;
 pub mod running;
 pub mod shape;
 mod signals;

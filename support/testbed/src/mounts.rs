@@ -215,7 +215,7 @@ fn furnish_accounts() -> Result<()> {
 }
 
 /// Lays a file of the host's own over one in /etc.
-fn cover_in_etc(file: &str, text: &str) -> Result<()> {
+pub fn cover_in_etc(file: &str, text: &str) -> Result<()> {
     let (ours, etc) = (Path::new(OWN_ETC).join(file), Path::new("/etc").join(file));
     fs::write(&ours, text)?;
     mount(Some(&ours), &etc, NONE, MsFlags::MS_BIND, NONE)

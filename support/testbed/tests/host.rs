@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         .both("namespaces_are_the_hosts_own", namespaces_are_the_hosts_own)
         .both("orphans_are_reaped", orphans_are_reaped)
         .both("the_loopback_is_up", the_loopback_is_up)
+        .both("a_name_is_the_hosts_own", a_name_is_the_hosts_own)
         .user("nobody_has_subordinate_ids_by_itself", nobody_has_subordinate_ids)
         .user("subordinate_ids_are_mapped_with_a_range", subordinate_ids_are_mapped)
         .both("suite_says_who_runs_it", suite_says_who_runs_it)
@@ -75,6 +76,13 @@ fn commands_have_the_identity(host: &Host) {
     let others: BTreeSet<&str> = groups.text().split_whitespace().collect();
     let nobodys = host.has_user_namespace().then_some("65534");
     assert!(others.iter().all(|group| *group == "1000" || Some(*group) == nobodys), "{groups:?}");
+}
+
+fn a_name_is_the_hosts_own(host: &Host) {
+    let ask = || Outcome::of(host.command("/usr/bin/getent").args(["hosts", "a.example"]));
+    assert_eq!(ask().code(), 2);
+    host.name("192.0.2.7", &["a.example", "b.example"]);
+    assert!(ask().text().starts_with("192.0.2.7 "), "{:?}", ask());
 }
 
 fn commands_have_a_clean_environment(host: &Host) {
