@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::File;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
@@ -69,12 +69,12 @@ fn places() -> Vec<PathBuf> {
     places.into_iter().flatten().collect()
 }
 
-fn cannot_use(path: &std::path::Path, error: &CredentialRetrievalError) -> anyhow::Error {
+fn cannot_use(path: &Path, error: &CredentialRetrievalError) -> anyhow::Error {
     let why = match error {
         CredentialRetrievalError::HelperFailure { helper, .. } => {
             format!("the helper docker-credential-{helper} has failed")
         }
         other => other.to_string(),
     };
-    anyhow!("cannot use the login in {path:?}: {why}")
+    anyhow!("cannot read it in {path:?}: {why}")
 }

@@ -223,3 +223,116 @@ fn remove_if_there(path: &Path, remove: fn(&Path) -> io::Result<()>) -> Result<(
         removed => removed.with_context(|| format!("cannot remove {path:?}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::reference::Reference;
+
+    /// A directory of images for one test.
+    struct Images(Store);
+
+    impl Images {
+        fn new(name: &str) -> Images {
+            let name = format!("registry-layout-{name}-{}", std::process::id());
+            Images(Store::at(std::env::temp_dir().join(name)))
+        }
+
+        fn layout(&self, name: &str) -> Layout {
+            self.0.layout(&name.parse::<Reference>().unwrap())
+        }
+
+        fn create(&self, name: &str) -> Locked {
+            Locked::create(&self.layout(name)).unwrap()
+        }
+    }
+
+    impl Drop for Images {
+        fn drop(&mut self) {
+            fs::remove_dir_all(self.0.directory()).unwrap();
+        }
+    }
+
+    /// Puts an image with these blobs there, and says what its manifest is called.
+    fn put(locked: &Locked, name: &str, blobs: &[&str]) -> Digest {
+        let descriptor = |content: &&str| {
+            let digest = Digest::of(content.as_bytes());
+            locked.put(&digest, content.as_bytes()).unwrap();
+            json!({"mediaType": "a", "digest": digest.to_string(), "size": content.len()})
+        };
+        let blobs: Vec<_> = blobs.iter().map(descriptor).collect();
+        let manifest = json!({"config": blobs[0], "layers": blobs[1..]}).to_string();
+        let digest = Digest::of(manifest.as_bytes());
+        locked.put(&digest, manifest.as_bytes()).unwrap();
+        locked.add(name, "a.manifest", &digest, manifest.len()).unwrap();
+        digest
+    }
+
+    fn blobs(locked: &Locked) -> usize {
+        fs::read_dir(locked.path().join(BLOBS)).unwrap().count()
+    }
+
+    #[test]
+    fn a_name_moves_and_what_nobody_names_goes() {
+        let images = Images::new("moves");
+        let locked = images.create("a");
+        put(&locked, "latest", &["config", "shared", "old"]);
+        put(&locked, "other", &["config", "shared"]);
+        let new = put(&locked, "latest", &["config 2", "new"]);
+        assert_eq!(blobs(&locked), 3 + 5);
+        locked.sweep().unwrap();
+        assert_eq!(blobs(&locked), 3 + 4 - 1);
+        let named = images.layout("a").images().unwrap();
+        assert_eq!(named.len(), 2);
+        assert!(named.iter().any(|image| image.digest == new));
+        locked.remove("other").unwrap();
+        locked.sweep().unwrap();
+        assert_eq!(blobs(&locked), 3);
+    }
+
+    #[test]
+    fn nothing_is_swept_while_a_manifest_cannot_be_read() {
+        let images = Images::new("damaged");
+        let locked = images.create("a");
+        let manifest = put(&locked, "latest", &["config", "layer"]);
+        put(&locked, "other", &["config"]);
+        fs::remove_file(locked.blob(&manifest)).unwrap();
+        locked.remove("other").unwrap();
+        locked.sweep().unwrap();
+        assert_eq!(blobs(&locked), 3);
+    }
+
+    #[test]
+    fn what_others_have_written_into_the_index_stays() {
+        let images = Images::new("others");
+        let locked = images.create("a");
+        let index = locked.path().join("index.json");
+        let theirs = r#"{"schemaVersion": 2, "annotations": {"a": "b"}, "manifests":
+            [{"mediaType": "x", "digest": "sha256:1", "size": 1, "data": "e30="}]}"#;
+        fs::write(&index, theirs).unwrap();
+        locked.add("latest", "a.manifest", &Digest::of(b""), 0).unwrap();
+        locked.remove("latest").unwrap();
+        let found: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
+        assert_eq!(found, serde_json::from_str::<Value>(theirs).unwrap());
+    }
+
+    #[test]
+    fn an_empty_layout_goes_and_one_inside_it_stays() {
+        let images = Images::new("empty");
+        let inner = images.create("localhost:5000/a/b");
+        put(&inner, "latest", &["config"]);
+        images.create("localhost:5000/a").close(&images.0).unwrap();
+        assert!(!images.layout("localhost:5000/a").path.join("oci-layout").exists());
+        let there = &images.layout("localhost:5000/a/b").path;
+        inner.remove("latest").unwrap();
+        inner.sweep().unwrap();
+        let partial = inner.partial(&Digest::of(b"x"));
+        fs::write(&partial, "x").unwrap();
+        inner.close(&images.0).unwrap();
+        assert!(there.join("index.json").exists(), "a part of a blob is still there");
+        let inner = images.create("localhost:5000/a/b");
+        fs::remove_file(partial).unwrap();
+        inner.close(&images.0).unwrap();
+        assert_eq!(fs::read_dir(images.0.directory()).unwrap().count(), 0);
+    }
+}

@@ -51,7 +51,7 @@ use progress::in_words;
 
 /// Images, from a registry to this machine.
 #[derive(Parser)]
-#[command(name = "cargo workshop")]
+#[command(name = "cargo workshop", bin_name = "cargo workshop")]
 struct Args {
     #[command(subcommand)]
     tool: Tool,

@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use image::MAX_DESCRIPTION;
 use image::digest::Digest;
 use image::reference::{DOCKER_HUB, Reference, Version};
+use launcher::command_line::{note, one_line};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use ureq::http::{Response, StatusCode};
@@ -64,15 +65,13 @@ impl Repository {
     pub(crate) fn of(reference: &Reference, way: Way) -> Result<Repository> {
         let Reference { registry, repository, .. } = reference;
         let host = if registry == DOCKER_HUB { HOST_OF_DOCKER_HUB } else { registry };
-        // Without TLS everybody on the way could read the password.
-        let may_carry_secrets = !way.is_plain || is_this_machine(host);
         Ok(Repository {
             agent: way.agent(host)?,
             registry: registry.clone(),
             host: host.to_owned(),
             url: format!("{}://{host}/v2/{repository}", way.scheme()),
             scope: format!("repository:{repository}:pull"),
-            credentials: if may_carry_secrets { kept_for(registry)? } else { None },
+            credentials: credentials(registry, host, way),
             authorization: Mutex::default(),
         })
     }
@@ -158,15 +157,33 @@ impl Repository {
     }
 }
 
+/// What is kept for a registry, if it can be used.
+fn credentials(registry: &str, host: &str, way: Way) -> Option<Credentials> {
+    let not_used = |why: &str| {
+        note(format_args!("the login that is kept for {registry} is not used: {why}"));
+        None
+    };
+    match kept_for(registry) {
+        Err(error) => not_used(&one_line(&error)),
+        Ok(Some(_)) if way.is_plain && !is_this_machine(host) => {
+            not_used("without TLS everybody on the way could read it")
+        }
+        Ok(kept) => kept,
+    }
+}
+
 /// Does something that may go better the next time, until it does.
 pub(crate) fn again_if_it_may_pass<T>(mut action: impl FnMut() -> Result<T>) -> Result<T> {
-    for tried in 0.. {
+    let mut tried = 0;
+    loop {
         match action() {
-            Err(error) if may_pass(&error) && tried < TRIES => wait(tried),
+            Err(error) if may_pass(&error) && tried < TRIES => {
+                wait(tried);
+                tried += 1;
+            }
             done => return done,
         }
     }
-    bail!("tried for ever") // the loop above has no end
 }
 
 /// Waits before something is tried again.
