@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testbed::registry::{Registry, Setup};
+use testbed::registry::Registry;
 use testbed::running::within;
 use testbed::{BIN, Host, Outcome};
 
@@ -108,6 +108,7 @@ pub struct Bed<'a> {
 
 impl Bed<'_> {
     pub fn new(host: &Host) -> Bed<'_> {
+        host.images();
         let registry = Registry::plain(host, REGISTRY);
         let front = Front::before(&registry, FRONT);
         Bed { host, maker: Maker::new(host), registry, front }
@@ -192,11 +193,6 @@ pub fn assert_whole(layout: &Path, tag: &str, made: &Made) {
     }
     let left: Vec<_> = fs::read_dir(layout.join("partial")).into_iter().flatten().collect();
     assert!(left.is_empty(), "{left:?}");
-}
-
-/// A registry that is like this.
-pub fn registry(host: &Host, setup: &Setup) -> Registry {
-    Registry::start(host, setup)
 }
 
 /// The tools that are about registries.
