@@ -17,12 +17,15 @@ use crate::blobs::{Blob, Blobs};
 use crate::cache::MAX_LAYERS;
 use crate::digest::Digest;
 use anyhow::{Context, Result, bail, ensure};
-use choice::{Listed, find_manifest, pick, split_tag};
+use choice::{Listed, begins_like_path, find_manifest, pick, split_tag};
 use description::{Config, Saved, check, parse, read_json};
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+
+/// What is behind the error about a directory that has the name of an image.
+const OF_THIS_NAME: &str = " (a pulled image of this name: from another working directory)";
 
 /// An image: its layers, and how its command is to be run.
 #[derive(Debug)]
@@ -72,7 +75,10 @@ impl Image {
                     Image::from_layout(blobs, index, tag.as_deref())
                 }
                 _ if is_saved => Image::from_docker_save(blobs, tag.as_deref()),
-                _ => bail!("it has neither an index.json (OCI) nor a manifest.json (docker save)"),
+                _ => bail!(
+                    "it has neither an index.json (OCI) nor a manifest.json (docker save){}",
+                    if begins_like_path(name) { "" } else { OF_THIS_NAME }
+                ),
             }
         };
         read().with_context(|| format!("cannot use the image {name:?}"))

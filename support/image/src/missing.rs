@@ -2,14 +2,14 @@
 
 use crate::reference::Reference;
 use nix::unistd::geteuid;
-use std::fmt;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 /// The image that needs no pulling: the root directory of the first steps.
 pub const BUILT_IN: &str = "busybox";
 
 /// Where the book tells how images get into a room without internet.
-const WITHOUT_INTERNET: &str = "book/src/instructors.md#a-room-without-internet";
+pub const WITHOUT_INTERNET: &str = "book/src/instructors.md#a-room-without-internet";
 
 /// As many names are told in an error.
 const MAX_TOLD: usize = 10;
@@ -23,53 +23,60 @@ pub struct Missing {
     pub others: Vec<String>,
 }
 
-/// The command that brings all of them, ready to be copied: into a `directory`, if it is not the
-/// one in which everybody looks.
+/// That they were not pulled, and what else was, of the same repositories. `directory` is where
+/// they should be, if it is not the one in which everybody looks.
+pub fn what_is_missing(missing: &[Missing], directory: Option<&Path>) -> String {
+    let names = names(missing);
+    let verb = if names.len() == 1 { "was" } else { "were" };
+    let place = match directory {
+        Some(directory) => format!(" into {directory:?}"),
+        // The machine's root has images of its own.
+        None if geteuid().is_root() => " by root".to_owned(),
+        None => String::new(),
+    };
+    let others: BTreeSet<_> = missing.iter().flat_map(Missing::others).collect();
+    let only = others.iter().take(MAX_TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = match others.len().saturating_sub(MAX_TOLD) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let only = if only.is_empty() { only } else { format!(", only {only}{more}") };
+    format!("{} {verb} not pulled{place}{only}", names.join(", "))
+}
+
+/// The command that brings all of them, ready to be copied.
 pub fn pull_line(missing: &[Missing], directory: Option<&Path>) -> String {
-    // The machine's root has images of its own.
     let pull =
         if geteuid().is_root() { "cargo root -p registry -- pull" } else { "cargo workshop pull" };
-    let mut line = pull.to_owned();
-    if let Some(directory) = directory {
-        line += &format!(" --images {}", for_shell(&directory.to_string_lossy()));
-    }
-    let mut names: Vec<String> = Vec::new();
-    for it in missing {
-        let name = it.reference.to_string();
-        if !names.contains(&name) {
-            line += &format!(" {name}");
-            names.push(name);
-        }
-    }
-    line
+    let directory = directory.map_or_else(String::new, |directory| {
+        format!(" --images {}", for_shell(&directory.to_string_lossy()))
+    });
+    format!("{pull}{directory} {}", names(missing).join(" "))
 }
 
-/// What to do about them, without the brackets.
-pub fn how_to_get(missing: &[Missing], directory: Option<&Path>) -> String {
-    let is_built_in = |it: &Missing| it.reference.name() == BUILT_IN;
-    let built_in = if missing.iter().any(is_built_in) {
-        format!("; {BUILT_IN} without a tag is built in")
-    } else {
-        String::new()
-    };
-    let pull = pull_line(missing, directory);
-    format!("{pull}; without internet: {WITHOUT_INTERNET}{built_in}")
+/// That `busybox` needs no pulling, if this is another one.
+pub fn built_in(missing: &[Missing]) -> &'static str {
+    let is_another = missing.iter().any(|it| it.reference.name() == BUILT_IN);
+    if is_another { "; busybox without a tag is built in" } else { "" }
 }
 
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Missing { reference, others } = self;
-        write!(f, "{reference}")?;
-        if others.is_empty() {
-            return Ok(());
-        }
-        let told = others.iter().take(MAX_TOLD).map(|name| format!("{name:?}"));
-        let told = told.collect::<Vec<_>>().join(", ");
-        write!(f, " (of {} there is only {told}", reference.name())?;
-        match others.len().saturating_sub(MAX_TOLD) {
-            0 => f.write_str(")"),
-            more => write!(f, ", and {more} more)"),
-        }
+/// Each name once.
+fn names(missing: &[Missing]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let names = missing.iter().map(|it| it.reference.to_string());
+    names.filter(|name| seen.insert(name.clone())).collect()
+}
+
+impl Missing {
+    /// The other images of the repository that are here, by their names: what is no name, nobody
+    /// could type.
+    fn others(&self) -> impl Iterator<Item = String> {
+        let name = self.reference.name();
+        self.others.iter().filter_map(move |other| {
+            let separator = if other.contains(':') { '@' } else { ':' };
+            let reference: Reference = format!("{name}{separator}{other}").parse().ok()?;
+            Some(reference.to_string())
+        })
     }
 }
 
@@ -104,13 +111,23 @@ mod tests {
 
     #[test]
     fn what_else_is_here_is_told() {
-        assert_eq!(missing("a", &[]).to_string(), "a:latest");
-        let others = missing("a", &["1", "x\n"]).to_string();
-        assert_eq!(others, r#"a:latest (of a there is only "1", "x\n")"#);
-        let many = missing("a", &["1"; 12]).to_string();
-        assert!(many.ends_with(r#""1", and 2 more)"#), "{many}");
-        let how = |name| how_to_get(&[missing(name, &[])], None);
-        assert!(how("busybox:1").ends_with("; busybox without a tag is built in"));
-        assert!(!how("a/busybox:1").contains("built in"));
+        let told = |missing: &[Missing]| what_is_missing(missing, Some(Path::new("/i")));
+        assert_eq!(told(&[missing("a", &[])]), r#"a:latest was not pulled into "/i""#);
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let both = [missing("a", &["1", "x\n", &digest]), missing("b/c:2", &["3"])];
+        let wanted = r#"a:latest, b/c:2 were not pulled into "/i", only "#;
+        assert_eq!(told(&both), format!("{wanted}a:1, a@{digest}, b/c:3"));
+        let tags: Vec<_> = (10..22).map(|tag| tag.to_string()).collect();
+        let tags: Vec<_> = tags.iter().map(String::as_str).collect();
+        let many = told(&[missing("a", &tags)]);
+        assert!(many.ends_with("a:18, a:19, and 2 more"), "{many}");
+        let twice = told(&[missing("a", &["1"]), missing("a", &["1"])]);
+        assert_eq!(twice, r#"a:latest was not pulled into "/i", only a:1"#);
+    }
+
+    #[test]
+    fn another_busybox_is_not_built_in() {
+        assert_ne!(built_in(&[missing("a", &[]), missing("busybox:1", &[])]), "");
+        assert_eq!(built_in(&[missing("a/busybox:1", &[])]), "");
     }
 }

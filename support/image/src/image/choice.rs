@@ -53,8 +53,11 @@ pub(super) fn split_tag(name: &Path) -> Result<(PathBuf, Option<String>)> {
 /// # Errors
 /// If nobody can tell what is there.
 pub fn is_path(name: &Path) -> Result<bool> {
-    let begins_like_one = name.is_absolute() || name.starts_with(".") || name.starts_with("..");
-    Ok(begins_like_one || is_there(&split_tag(name)?.0)?)
+    Ok(begins_like_path(name) || is_there(&split_tag(name)?.0)?)
+}
+
+pub(super) fn begins_like_path(name: &Path) -> bool {
+    name.is_absolute() || name.starts_with(".") || name.starts_with("..")
 }
 
 /// Whether there is something of this name, which may be half of one, or far too long.
