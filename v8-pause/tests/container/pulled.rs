@@ -111,10 +111,10 @@ fn all_missing_images_are_one_error(host: &Host) {
 
 fn busybox_is_built_in(host: &Host) {
     let spec = |image: &str| {
-        of_images(&[], &[image]).replace("'}", "', command: [sh, -c, 'cat /says || true']}")
+        of_images(&[], &[image]).replace("'}", "', command: [sh, -c, 'cat /says 2>/dev/null || echo none']}")
     };
     let built_in = run(host, &spec("docker.io/library/busybox"));
-    assert_eq!(lines(&built_in), ["0-c | cat: can't open '/says': No such file or directory"]);
+    assert_eq!(lines(&built_in), ["0-c | none"]);
     let tag = run(host, &spec("busybox:1"));
     tag.assert_refused(125, &["busybox:1 was not pulled", "; busybox without a tag is built in)"]);
     put(host, &images(host), "busybox", "latest");
