@@ -111,7 +111,8 @@ fn all_missing_images_are_one_error(host: &Host) {
 
 fn busybox_is_built_in(host: &Host) {
     let spec = |image: &str| {
-        of_images(&[], &[image]).replace("'}", "', command: [sh, -c, 'cat /says 2>/dev/null || echo none']}")
+        of_images(&[], &[image])
+            .replace("'}", "', command: [sh, -c, 'cat /says 2>/dev/null || echo none']}")
     };
     let built_in = run(host, &spec("docker.io/library/busybox"));
     assert_eq!(lines(&built_in), ["0-c | none"]);
