@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use nix::unistd::{gethostname, sethostname};
 
 use super::archive::Archive;
+use super::local_registry::LocalRegistry;
 use super::page::Page;
 use super::session::{READY, SET_UP};
 use super::transcript::{Identity, Input, Machine, Reading, ShellId, Transcript};
@@ -43,6 +44,7 @@ pub fn run_book(pages: &[Page], reading: Reading, host: &Host) {
     sethostname("laptop").expect("give the host a name");
     let way_outside = WayOutside::connect(host);
     let archive = Archive::serve().expect("serve the archive");
+    let registry = LocalRegistry::start(host);
     let memory = SharedMemory::make().expect("make shared memory");
     let beginning = Beginning::said_by(pages).expect("the page says how a terminal begins");
     let mut pages = pages.to_vec();
@@ -52,7 +54,7 @@ pub fn run_book(pages: &[Page], reading: Reading, host: &Host) {
     let report = |page| type_page(page, reading, &beginning).err();
     let reports = pages.iter().filter_map(report).map(|error| format!("{error:#}"));
     let reports: Vec<_> = reports.collect();
-    drop((way_outside, archive, memory));
+    drop((way_outside, archive, registry, memory));
     sethostname(&hostname).expect("give the host its name back");
     if !reports.is_empty() {
         eprintln!("{}", reports.join("\n"));
