@@ -39,7 +39,7 @@
 //!   as the identity the variant asks for: host's root, or the user `learner` (uid 1000, no
 //!   capabilities, no other groups). `.output()`, `.spawn()`, `.stdin(..)` are the usual ones.
 //! * `/tmp`, `/run`, `/home`, `/root`, `/var/cache`, `/dev`, `/proc` are fresh; the rest of `/` is
-//!   the machine's, read-only. Every mount is `shared`, as systemd makes it: a mount that escapes a
+//!   the machine's, read-only. (Root writes below `/var/lib`, too: into an overlay.) Every mount is `shared`, as systemd makes it: a mount that escapes a
 //!   container shows up in the host.
 //! * The directory of the built binaries is `/run/testbed/bin`, also for an unprivileged user, and
 //!   first on `PATH`. The test binary itself is `/run/testbed/exe`. [`Suite::expose`] brings in

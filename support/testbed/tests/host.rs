@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         .both("directories_are_fresh", directories_are_fresh)
         .both("every_mount_is_shared", every_mount_is_shared)
         .both("the_machine_is_read_only", the_machine_is_read_only)
+        .both("the_images_of_a_host_are_its_own", the_images_of_a_host_are_its_own)
         .both("binaries_are_reachable", binaries_are_reachable)
         .both("namespaces_are_the_hosts_own", namespaces_are_the_hosts_own)
         .both("orphans_are_reaped", orphans_are_reaped)
@@ -125,6 +126,16 @@ fn the_machine_is_read_only(_: &Host) {
         let kind = error.kind();
         assert_eq!(kind, std::io::ErrorKind::ReadOnlyFilesystem, "{directory}");
     }
+}
+
+fn the_images_of_a_host_are_its_own(host: &Host) {
+    let images = host.images();
+    assert!(!images.exists());
+    let script = "mkdir -p \"$0\" && echo new >\"$0/file\"";
+    Outcome::of(host.command("/bin/sh").args(["-c", script]).arg(&images)).text();
+    assert_eq!(fs::read_to_string(images.join("file")).unwrap(), "new\n");
+    // What the machine has there is still seen.
+    assert!(Path::new("/var/lib").read_dir().unwrap().count() > 1);
 }
 
 fn binaries_are_reachable(host: &Host) {
