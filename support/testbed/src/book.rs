@@ -34,8 +34,8 @@
 //!   use of cargo fails.
 //! * ```` ```console,registry ```` is a block that asks a registry. The host of a page with such a
 //!   block has one at localhost:5000, without TLS, where the images `hello` and `web` are: a busybox
-//!   each, whose file /etc/image has that name. Where `docker-registry` and `skopeo` are missing, these
-//!   blocks are left out.
+//!   each, whose file /etc/image has that name. (A page that starts `docker-registry` itself has no
+//!   other.) Where `docker-registry` and `skopeo` are missing, these blocks are left out.
 //! * ```` ```console,v2 ```` is executed where all cgroups are version 2, ```` ```console,v1 ````
 //!   where the controllers are version 1's. Where the two print different things, the page shows
 //!   the first, and the second stands below it in a comment.
@@ -50,7 +50,7 @@
 //!   `<!-- not run: REASON -->`. `book/not-run.txt` has their number, which may only fall.
 //!
 //! Blocks in which root types are left out when the tests are not run by root; a page that calls
-//! a program that the machine lacks (`TOOLS`) is left out. All that is left out is reported as a skip.
+//! a program that the machine lacks (`TOOLS`) is left out. What is left out is reported as a skip.
 //!
 //! # The whole book, in order
 //!
@@ -58,7 +58,7 @@
 //! `~learner/steps` and what "Setting up" installs, the pages are not typed alone but all of them,
 //! one after the other, in that machine, and once more on a second day (`in_order`). What is in its
 //! /srv/archive is at http://127.0.0.2/: the packages of a Debian mirror, say. It needs a
-//! `docker-registry` of its own.
+//! `docker-registry` and a `skopeo` of its own.
 //!
 //! # What else is checked
 //!
@@ -82,6 +82,7 @@ mod shape;
 mod shown;
 pub mod sources;
 pub mod terms;
+pub mod tools;
 pub mod transcript;
 pub mod troubleshooting;
 pub mod way_outside;
@@ -100,8 +101,9 @@ use crate::{BIN, CgroupHost, Host};
 use local_registry::LocalRegistry;
 use page::Page;
 use session::{Session, make_bash};
+use tools::missing_tool;
 use transcript::{
-    Compared, Identity, Input, Machine, Reading, ShellId, Transcript, blessed, compare, is_same,
+    Compared, Identity, Machine, Reading, ShellId, Transcript, blessed, compare, is_same,
 };
 use way_outside::WayOutside;
 
@@ -117,25 +119,6 @@ const CARGO: &str = "/home/learner/.cargo/bin";
 /// Where a page may leave something.
 const PLACES_OF_A_PAGE: [&str; 5] =
     ["/home/learner", "/root", "/tmp", "/var/cache/container-steps", "/run/mount"];
-
-/// What the pages call that a small machine may lack, and where it comes from.
-pub const TOOLS: [(&str, &str); 15] = [
-    ("jq", "jq"),
-    ("pgrep", "procps"),
-    ("ps", "procps"),
-    ("findmnt", "util-linux"),
-    ("nsenter", "util-linux"),
-    ("unshare", "util-linux"),
-    ("hostname", "hostname"),
-    ("ip", "iproute2"),
-    ("nft", "nftables"),
-    ("conntrack", "conntrack"),
-    ("ping", "iputils-ping"),
-    ("curl", "curl"),
-    ("pasta", "passt"),
-    ("strace", "strace"),
-    ("newuidmap", "uidmap"),
-];
 
 /// The book, and what to do with a page that says something else than what comes out.
 pub struct Book {
@@ -223,7 +206,8 @@ impl Book {
 
 /// Run a page in a host; ends the trial as failed if something else comes out than it says.
 pub fn run_page(page: &Page, host: &Host, bless: bool) {
-    if let Some((tool, package)) = missing_tool(page) {
+    let all = Transcript::of(page, this_machine(true, true));
+    if let Some((tool, package)) = all.ok().and_then(|all| missing_tool(&all)) {
         host.skip(format!("no {tool} on this machine: install {package}"));
     }
     // What a page writes is no leak; nor is the note that mount(8) keeps of its work.
@@ -237,7 +221,7 @@ pub fn run_page(page: &Page, host: &Host, bless: bool) {
     }
     let hostname = gethostname().expect("the host has a name");
     let way_outside = WayOutside::wanted_by(page, host);
-    let registry = LocalRegistry::wanted_by(page, machine, host);
+    let registry = LocalRegistry::wanted_by(page, host);
     let outcome = furnish(host).and_then(|()| execute(page, host, machine, bless));
     drop((way_outside, registry));
     sethostname(&hostname).expect("give the host its name back");
@@ -261,25 +245,6 @@ pub fn run_page(page: &Page, host: &Host, bless: bool) {
 fn this_machine(has_root: bool, has_range: bool) -> Machine {
     let is_unified = CgroupHost::of_machine() == CgroupHost::Unified;
     Machine { has_root, has_range, has_registry: true, is_unified, reading: Reading::Alone }
-}
-
-/// A program that the page calls and that is not here.
-fn missing_tool(page: &Page) -> Option<(&'static str, &'static str)> {
-    let transcript = Transcript::of(page, this_machine(true, true)).ok()?;
-    let is_typed = |tool: &str| {
-        transcript.entries.iter().any(|entry| match &entry.input {
-            Input::Line(line) => {
-                line.split(|c: char| !c.is_alphanumeric()).any(|word| word == tool)
-            }
-            _ => false,
-        })
-    };
-    TOOLS.into_iter().find(|(tool, _)| is_typed(tool) && !is_here(tool))
-}
-
-fn is_here(tool: &str) -> bool {
-    let directories = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"];
-    directories.iter().any(|directory| Path::new(directory).join(tool).exists())
 }
 
 /// Type the whole page and compare, or rewrite it. Returns how many blocks were left out.

@@ -44,17 +44,19 @@ pub fn run_book(pages: &[Page], reading: Reading, host: &Host) {
     sethostname("laptop").expect("give the host a name");
     let way_outside = WayOutside::connect(host);
     let archive = Archive::serve().expect("serve the archive");
-    let registry = LocalRegistry::start(host);
     let memory = SharedMemory::make().expect("make shared memory");
     let beginning = Beginning::said_by(pages).expect("the page says how a terminal begins");
     let mut pages = pages.to_vec();
     if reading == Reading::Again {
         pages.push(exercises());
     }
-    let report = |page| type_page(page, reading, &beginning).err();
+    let report = |page| {
+        let _registry = LocalRegistry::wanted_by(page, host);
+        type_page(page, reading, &beginning).err()
+    };
     let reports = pages.iter().filter_map(report).map(|error| format!("{error:#}"));
     let reports: Vec<_> = reports.collect();
-    drop((way_outside, archive, registry, memory));
+    drop((way_outside, archive, memory));
     sethostname(&hostname).expect("give the host its name back");
     if !reports.is_empty() {
         eprintln!("{}", reports.join("\n"));

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::is_here;
 use super::page::Page;
-use super::transcript::{Machine, REGISTRY};
+use super::tools::is_here;
+use super::transcript::REGISTRY;
 use crate::Host;
 use crate::registry::{Registry, small_image};
 
@@ -13,36 +13,48 @@ use crate::registry::{Registry, small_image};
 const PORT: u16 = 5000;
 /// What it has. In each of them /etc/image has its name.
 const IMAGES: [&str; 2] = ["hello", "web"];
+/// What it is made of.
+const PROGRAMS: [&str; 2] = ["docker-registry", "skopeo"];
 
 /// A registry, filled.
 pub struct LocalRegistry {
-    _registry: Registry,
+    registry: Registry,
 }
 
 impl LocalRegistry {
     /// Whether the programs are here.
     pub fn can_be() -> bool {
-        ["docker-registry", "skopeo"].into_iter().all(is_here)
+        PROGRAMS.into_iter().all(is_here)
     }
 
-    /// Starts it, if a block of the page asks for that and the machine can have one.
-    pub fn wanted_by(page: &Page, machine: Machine, host: &Host) -> Option<LocalRegistry> {
+    /// Starts it, if there can be one, and a block of the page asks one that the page does not
+    /// start itself.
+    pub fn wanted_by(page: &Page, host: &Host) -> Option<LocalRegistry> {
         let asks = |line: &String| {
             let words = line.strip_prefix("```console,").unwrap_or_default();
             words.split(',').any(|word| word == REGISTRY)
         };
-        let is_wanted = machine.has_registry && page.lines.iter().any(asks);
-        is_wanted.then(|| LocalRegistry::start(host))
+        let starts = |line: &String| line.starts_with("$ docker-registry ");
+        let is_wanted = page.lines.iter().any(asks) && !page.lines.iter().any(starts);
+        (is_wanted && LocalRegistry::can_be()).then(|| LocalRegistry::start(host))
     }
 
-    /// Starts it; ends the trial as ignored where the programs are missing.
-    pub fn start(host: &Host) -> LocalRegistry {
+    fn start(host: &Host) -> LocalRegistry {
         let registry = Registry::plain(host, PORT);
         for name in IMAGES {
             registry.put(&small_image(host, name), name);
             // The reader makes files in /tmp, too.
             fs::remove_dir_all(Path::new("/tmp").join(name)).expect("remove what was copied");
         }
-        LocalRegistry { _registry: registry }
+        LocalRegistry { registry }
+    }
+}
+
+impl Drop for LocalRegistry {
+    fn drop(&mut self) {
+        // The next page of the book begins with a new one. Nobody pushes any more.
+        if let Some(directory) = self.registry.files().parent() {
+            let _ = fs::remove_dir_all(directory);
+        }
     }
 }
