@@ -33,9 +33,9 @@
 //! * `cargo run -q -p STEP -- ARGS` and `cargo workshop ARGS` run what is already built; any other
 //!   use of cargo fails.
 //! * ```` ```console,registry ```` is a block that asks a registry. The host of a page with such a
-//!   block has one at localhost:5000, without TLS, where the images `hello` and `web` are: a busybox
-//!   each, whose file /etc/image has that name. (A page that starts `docker-registry` itself has no
-//!   other.) Where `docker-registry` and `skopeo` are missing, these blocks are left out.
+//!   block has one at localhost:5000, without TLS, where the images `hello` and `web` are: each a
+//!   busybox, whose file /etc/image has that name. (A page that starts `docker-registry` itself has
+//!   no other.) Where `docker-registry` and `skopeo` are missing, these blocks are left out.
 //! * ```` ```console,v2 ```` is executed where all cgroups are version 2, ```` ```console,v1 ````
 //!   where the controllers are version 1's. Where the two print different things, the page shows
 //!   the first, and the second stands below it in a comment.
@@ -236,8 +236,8 @@ pub fn run_page(page: &Page, host: &Host, bless: bool) {
     };
     if left_out > 0 {
         host.skip(format!(
-            "{left_out} blocks need root, a range of ids, or docker-registry and skopeo; the others \
-             say the truth"
+            "{left_out} blocks need root, a range of ids, or docker-registry and skopeo; the \
+             others say the truth"
         ));
     }
 }

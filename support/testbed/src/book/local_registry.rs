@@ -1,4 +1,4 @@
-//! A registry with small images, at a port of the reader's own machine, for the blocks that ask one.
+//! A registry with small images, on the reader's own machine, for the blocks that ask one.
 
 use std::fs;
 use std::path::Path;

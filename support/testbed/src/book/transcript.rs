@@ -70,8 +70,8 @@ pub struct Entry {
 pub struct Transcript {
     /// In the order of the page.
     pub entries: Vec<Entry>,
-    /// How many blocks were left out because root types in them, or for want of a range of ids or of
-    /// a registry.
+    /// How many blocks were left out because root types in them, or for want of a range of ids or
+    /// of a registry.
     pub left_out: usize,
     /// How many blocks are marked `not-run`.
     pub not_run: usize,
