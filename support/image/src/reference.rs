@@ -14,11 +14,14 @@ pub const DOCKER_HUB: &str = "docker.io";
 /// Where the images are that Docker Hub itself answers for.
 const OFFICIAL: &str = "library/";
 
+/// The tag that is meant if none is given.
+const LATEST: &str = "latest";
+
 /// As many bytes may a name have, without its tag.
 const MAX_NAME: usize = 255;
 
-/// The name of an image in a registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The name of an image in a registry. The default is none: it stands where one could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reference {
     /// `docker.io`, `localhost:5000`.
     pub registry: String,
@@ -29,12 +32,18 @@ pub struct Reference {
 }
 
 /// Which of the images of a repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
     /// The one that has this name today.
     Tag(String),
     /// The one with this content.
     Digest(Digest),
+}
+
+impl Default for Version {
+    fn default() -> Version {
+        Version::Tag(LATEST.to_owned())
+    }
 }
 
 impl Reference {
@@ -52,7 +61,7 @@ impl Reference {
 
     /// Whether this is what `NAME` means, or `NAME:latest`.
     pub fn is_latest_of(&self, name: &str) -> bool {
-        self.name() == name && self.version == Version::Tag("latest".into())
+        self.name() == name && self.version == Version::default()
     }
 }
 
@@ -86,7 +95,7 @@ impl FromStr for Reference {
         let registry = if registry == "index.docker.io" { DOCKER_HUB } else { registry };
         let is_official = registry == DOCKER_HUB && !path.contains('/');
         let official = if is_official { OFFICIAL } else { "" };
-        let tag = || Version::Tag(tag.unwrap_or("latest").to_owned());
+        let tag = || Version::Tag(tag.unwrap_or(LATEST).to_owned());
         Ok(Reference {
             registry: registry.to_owned(),
             repository: format!("{official}{path}"),
