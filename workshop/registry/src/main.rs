@@ -14,7 +14,8 @@
 //! | `refusal` | what it says no with |
 //! | `answer` | what it answers, and what goes wrong on the way |
 //! | `credentials` | who we are to it |
-//! | `connection` | how it is reached: TLS, proxies, patience |
+//! | `connection` | how it is reached: TLS, patience |
+//! | `proxy` | and by whom |
 //! | `progress` | how much has come |
 //!
 //! The protocol is not what the course teaches. HTTP, TLS and proxies are ureq's; challenges and
@@ -36,6 +37,7 @@ mod images;
 mod layout;
 mod list;
 mod progress;
+mod proxy;
 mod pull;
 mod refusal;
 mod remove;
