@@ -1,4 +1,4 @@
-//! What a learner waits for: neither the course's tools nor the steps compile a client of registries.
+//! What a learner waits for: neither steps nor the course compile a client of registries.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking, with the line that did it")]
 
