@@ -48,7 +48,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use image::reference::Reference;
 use image::store::Store;
@@ -128,7 +128,9 @@ fn store(directory: Option<&Path>) -> Result<Store> {
 fn pull_all(args: &PullArgs) -> Result<ExitCode> {
     let store = store(args.directory.as_deref())?;
     let way = Way { is_plain: args.plain_http, silence: Duration::from_secs(args.timeout) };
-    each(&args.images, "pull", |image| pull_one(image, &store, way))
+    each(&args.images, |image| {
+        pull_one(image, &store, way).with_context(|| format!("cannot pull {image}"))
+    })
 }
 
 fn pull_one(image: &str, store: &Store, way: Way) -> Result<()> {
