@@ -71,11 +71,9 @@ impl Missing {
     /// The other images of the repository that are here, by their names: what is no name, nobody
     /// could type.
     fn others(&self) -> impl Iterator<Item = String> {
-        let name = self.reference.name();
-        self.others.iter().filter_map(move |other| {
-            let separator = if other.contains(':') { '@' } else { ':' };
-            let reference: Reference = format!("{name}{separator}{other}").parse().ok()?;
-            Some(reference.to_string())
+        self.others.iter().filter_map(|other| {
+            let version = other.parse().ok()?;
+            Some(Reference { version, ..self.reference.clone() }.to_string())
         })
     }
 }

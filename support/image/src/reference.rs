@@ -104,6 +104,19 @@ impl FromStr for Reference {
     }
 }
 
+impl FromStr for Version {
+    type Err = anyhow::Error;
+
+    /// Reads a tag or a digest, as an index has it.
+    fn from_str(text: &str) -> Result<Version> {
+        match Digest::try_from(text.to_owned()) {
+            Ok(digest) => Ok(Version::Digest(digest)),
+            Err(_) if is_tag(text) => Ok(Version::Tag(text.to_owned())),
+            Err(_) => bail!("{text:?} is no tag"),
+        }
+    }
+}
+
 impl fmt::Display for Reference {
     /// As short as it can be written, but always with the tag.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -247,6 +260,15 @@ mod tests {
             &format!("a:{}", "x".repeat(129)),
         ] {
             assert!(text.parse::<Reference>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_index_has_tags_and_digests() {
+        assert_eq!("1.2-x".parse::<Version>().unwrap(), Version::Tag("1.2-x".into()));
+        assert!(matches!(DIGEST.parse::<Version>().unwrap(), Version::Digest(_)));
+        for none in ["", "a:b", "sha256:12", "a b", "-a", "\u{202e}"] {
+            assert!(none.parse::<Version>().is_err(), "{none:?}");
         }
     }
 

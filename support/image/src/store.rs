@@ -122,7 +122,8 @@ fn look_below(directory: &Path, name: &str, found: &mut Vec<Layout>) -> Result<(
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         entries => entries.with_context(|| format!("cannot list {directory:?}"))?,
     };
-    if directory.join("index.json").is_file() {
+    // A pull that was cut off has written no index yet.
+    if ["index.json", "oci-layout"].iter().any(|name| directory.join(name).is_file()) {
         found.push(Layout { path: directory.to_owned(), name: name.to_owned() });
     }
     for entry in entries {

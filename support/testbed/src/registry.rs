@@ -113,7 +113,15 @@ impl Registry {
     #[track_caller]
     pub fn put(&self, source: &str, name: &str) {
         let mut skopeo = Command::new("skopeo");
-        skopeo.args(["--insecure-policy", "--tmpdir", "/tmp", "copy", "--quiet", "--all"]);
+        skopeo.args([
+            "--insecure-policy",
+            "--tmpdir",
+            "/tmp",
+            "copy",
+            "--quiet",
+            "--all",
+            "--preserve-digests",
+        ]);
         skopeo.arg("--dest-tls-verify=false");
         if self.login {
             skopeo.arg(format!("--dest-creds={USER}:{PASSWORD}"));
