@@ -6,15 +6,15 @@ use anyhow::{Context, Result};
 use launcher::command_line::{one_line, report};
 use workshop::output::NobodyReads;
 
-/// Does it for each. Every error is a line, and says what cannot be done with which.
+/// Does it for each. Every error is a line, which begins with these words and the image.
 pub(crate) fn each(
     images: &[String],
-    verb: &str,
+    cannot: &str,
     action: impl Fn(&str) -> Result<()>,
 ) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for image in images {
-        if let Err(error) = action(image).with_context(|| format!("cannot {verb} {image}")) {
+        if let Err(error) = action(image).with_context(|| format!("{cannot} {image}")) {
             if error.is::<NobodyReads>() {
                 return Err(error);
             }

@@ -31,7 +31,7 @@ pub(crate) fn images(
 ) -> Result<ExitCode> {
     match what {
         Some(What::Remove { images }) => {
-            each(images, "remove", |image| remove(image, store, directory))
+            each(images, "cannot remove", |image| remove(image, store, directory))
         }
         None => list(store, directory).map(|()| ExitCode::SUCCESS),
     }

@@ -126,7 +126,7 @@ fn store(directory: Option<&Path>) -> Result<Store> {
 fn pull_all(args: &PullArgs) -> Result<ExitCode> {
     let store = store(args.directory.as_deref())?;
     let way = Way { is_plain: args.plain_http, silence: Duration::from_secs(args.timeout) };
-    each(&args.images, "pull", |image| pull_one(image, &store, way))
+    each(&args.images, "cannot pull", |image| pull_one(image, &store, way))
 }
 
 fn pull_one(image: &str, store: &Store, way: Way) -> Result<()> {
