@@ -46,9 +46,6 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 /// takes this file, and not what belongs to a range of ids.
 const NEEDS: &str = "needs";
 
-/// As many lower layers as overlayfs takes (OVL_MAX_STACK in the kernel).
-pub const MAX_LAYERS: usize = 500;
-
 /// From this many bytes on, progress is shown.
 const WORTH_A_BAR: u64 = 8 << 20;
 
