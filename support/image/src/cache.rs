@@ -20,7 +20,7 @@ pub use chain::Unpacked;
 pub use once::{make_closed, remove_dead};
 
 use crate::digest::{Digest, Digesting};
-use crate::image::{Image, Layer};
+use crate::image::{Image, Layer, MAX_LAYERS};
 use crate::lower::Lower;
 use crate::rights::Rights;
 use crate::unpack::{Allowance, LeftOut, Needs, Unpacker};
