@@ -1,5 +1,5 @@
-//! A server that stands before the registry. It passes on what it is asked and what is answered, and
-//! does something else where a rule says so. It remembers every request.
+//! A server that stands before the registry. It passes on what it is asked and what is answered,
+//! and does something else where a rule says so. It remembers every request.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
