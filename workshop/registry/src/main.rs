@@ -14,6 +14,7 @@
 //! | `refusal` | what it says no with |
 //! | `answer` | what it answers, and what goes wrong on the way |
 //! | `credentials` | who we are to it |
+//! | `address` | where a registry is |
 //! | `connection` | how it is reached: TLS, patience |
 //! | `proxy` | and by whom |
 //! | `progress` | how much has come |
@@ -27,6 +28,7 @@
     reason = "they panic when nobody reads: see workshop::output"
 )]
 
+mod address;
 mod answer;
 mod blob;
 mod connection;
