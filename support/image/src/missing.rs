@@ -79,7 +79,7 @@ impl Missing {
 }
 
 /// A word that a shell takes for what it is.
-fn for_shell(word: &str) -> String {
+pub fn for_shell(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@=".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()

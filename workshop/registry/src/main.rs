@@ -14,6 +14,7 @@
 //! | `refusal` | what it says no with |
 //! | `answer` | what it answers, and what goes wrong on the way |
 //! | `credentials` | who we are to it |
+//! | `address` | where a registry is |
 //! | `connection` | how it is reached: TLS, patience |
 //! | `proxy` | and by whom |
 //! | `progress` | how much has come |
@@ -27,6 +28,7 @@
     reason = "they panic when nobody reads: see workshop::output"
 )]
 
+mod address;
 mod answer;
 mod blob;
 mod connection;
@@ -50,6 +52,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use image::missing::for_shell;
 use image::reference::Reference;
 use image::store::Store;
 use launcher::Caller;
@@ -129,11 +132,13 @@ fn pull_all(args: &PullArgs) -> Result<ExitCode> {
     let store = store(args.directory.as_deref())?;
     let way = Way { is_plain: args.plain_http, silence: Duration::from_secs(args.timeout) };
     each(&args.images, |image| {
-        pull_one(image, &store, way).with_context(|| format!("cannot pull {image}"))
+        pull_one(image, &store, args.directory.is_some(), way)
+            .with_context(|| format!("cannot pull {image}"))
     })
 }
 
-fn pull_one(image: &str, store: &Store, way: Way) -> Result<()> {
+/// `elsewhere`: v7 does not look there by itself.
+fn pull_one(image: &str, store: &Store, elsewhere: bool, way: Way) -> Result<()> {
     let reference: Reference = image.parse()?;
     let pulled = pull::pull(&reference, store, way)?;
     let layers = if pulled.layers == 1 { "layer" } else { "layers" };
@@ -144,5 +149,10 @@ fn pull_one(image: &str, store: &Store, way: Way) -> Result<()> {
     say!("{reference}: {} {layers}, {}, {fetched}", pulled.layers, in_words(pulled.size))?;
     say!("  {}", pulled.digest)?;
     let run = if geteuid().is_root() { "root" } else { "run" };
-    say!("  cargo {run} -p v7-overlay -- --image {reference}")
+    let image = if elsewhere {
+        for_shell(&store.path(&reference).to_string_lossy())
+    } else {
+        reference.to_string()
+    };
+    say!("  cargo {run} -p v7-overlay -- --image {image}")
 }

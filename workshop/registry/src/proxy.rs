@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use ureq::http::Uri;
 use ureq::{Agent, Proxy};
 
-use crate::connection::{host_and_port, is_this_machine};
+use crate::address::{host_and_port, is_this_machine};
 
 /// The proxy for `HOST[:PORT]`. To this machine itself none leads.
 pub(crate) fn proxy_for(scheme: &str, registry: &str) -> Result<Option<Proxy>> {

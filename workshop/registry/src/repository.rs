@@ -15,8 +15,9 @@ use serde::de::IgnoredAny;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
+use crate::address::is_this_machine;
 use crate::answer::{cannot_reach, header, may_pass, read_all};
-use crate::connection::{Way, is_this_machine};
+use crate::connection::Way;
 use crate::credentials::{Credentials, kept_for};
 use crate::proxy::by_proxy;
 use crate::refusal::{Refusal, refused};

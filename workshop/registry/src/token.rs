@@ -9,8 +9,8 @@ use serde::Deserialize;
 use ureq::http::Uri;
 use ureq::{Agent, Body, http};
 
+use crate::address::is_this_machine;
 use crate::answer::{cannot_reach, read_all};
-use crate::connection::is_this_machine;
 use crate::credentials::Credentials;
 use crate::refusal::{Refusal, refused};
 
