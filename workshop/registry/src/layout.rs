@@ -148,11 +148,8 @@ impl Locked {
     /// Removes the blobs that no image here has any more. If some of them cannot be read, nobody
     /// knows what they have, and nothing is removed.
     pub(crate) fn sweep(&self) -> Result<()> {
-        let mut kept = HashSet::new();
         let images = Layout { path: self.path.clone(), name: String::new() }.images()?;
-        if images.iter().try_for_each(|image| self.mark(image, &mut kept)).is_err() {
-            return Ok(());
-        }
+        let Ok(kept) = self.all_of(images) else { return Ok(()) };
         let blobs = self.path.join(BLOBS);
         let entries = fs::read_dir(&blobs).with_context(|| format!("cannot list {blobs:?}"))?;
         for entry in entries {
@@ -196,24 +193,35 @@ impl Locked {
         Ok(())
     }
 
-    /// Marks a blob, and what it names.
-    fn mark(&self, blob: &Descriptor, kept: &mut HashSet<Digest>) -> Result<()> {
-        let is_new = kept.insert(blob.digest.clone());
-        let is_index = blob.media_type.contains("index") || blob.media_type.contains("list");
-        if !is_new || !(is_index || blob.media_type.contains("manifest")) {
-            return Ok(());
+    /// Images, and all that they name. What a blob is, its place says, and not the media type that
+    /// a registry gives it: a configuration that calls itself a manifest is none, and a layer that
+    /// is the manifest of another image hides nothing of that one.
+    fn all_of(&self, images: Vec<Descriptor>) -> Result<HashSet<Digest>> {
+        let is = |it: &Descriptor, kind| it.media_type.contains(kind);
+        let is_index = |it: &Descriptor| is(it, "index") || is(it, "list");
+        let (mut kept, mut read, mut to_read) = (HashSet::new(), HashSet::new(), images);
+        while let Some(image) = to_read.pop() {
+            kept.insert(image.digest.clone());
+            let is_index = is_index(&image);
+            let is_description = is_index || is(&image, "manifest");
+            if !is_description || !read.insert((image.digest.clone(), is_index)) {
+                continue;
+            }
+            let path = self.blob(&image.digest);
+            let content = bounded::read_file(&path, ResolveFlag::empty(), MAX_DESCRIPTION)?;
+            if is_index {
+                // It can name the manifests of machines whose images were not fetched.
+                let Index { mut manifests } = serde_json::from_slice(&content)?;
+                manifests.sort_by(|a, b| a.digest.cmp(&b.digest));
+                manifests.dedup_by(|a, b| a.digest == b.digest && a.media_type == b.media_type);
+                manifests.retain(|it| self.blob(&it.digest).exists());
+                to_read.extend(manifests);
+            } else {
+                let Manifest { config, layers } = serde_json::from_slice(&content)?;
+                kept.extend(layers.into_iter().chain([config]).map(|it| it.digest));
+            }
         }
-        let path = self.blob(&blob.digest);
-        let content = bounded::read_file(&path, ResolveFlag::empty(), MAX_DESCRIPTION)?;
-        let named = if is_index {
-            serde_json::from_slice::<Index>(&content)?.manifests
-        } else {
-            let Manifest { config, layers } = serde_json::from_slice(&content)?;
-            [vec![config], layers].concat()
-        };
-        // An index can name the manifests of machines whose images were not fetched.
-        let named = named.iter().filter(|it| !is_index || self.blob(&it.digest).exists());
-        named.into_iter().try_for_each(|it| self.mark(it, kept))
+        Ok(kept)
     }
 }
 
@@ -255,10 +263,15 @@ mod tests {
 
     /// Puts an image with these blobs there, and says what its manifest is called.
     fn put(locked: &Locked, name: &str, blobs: &[&str]) -> Digest {
+        put_as(locked, name, blobs, "a")
+    }
+
+    /// The same, with this media type for each of them.
+    fn put_as(locked: &Locked, name: &str, blobs: &[&str], media_type: &str) -> Digest {
         let descriptor = |content: &&str| {
             let digest = Digest::of(content.as_bytes());
             locked.put(&digest, content.as_bytes()).unwrap();
-            json!({"mediaType": "a", "digest": digest.to_string(), "size": content.len()})
+            json!({"mediaType": media_type, "digest": digest.to_string(), "size": content.len()})
         };
         let blobs: Vec<_> = blobs.iter().map(descriptor).collect();
         let manifest = json!({"config": blobs[0], "layers": blobs[1..]}).to_string();
@@ -298,6 +311,32 @@ mod tests {
         put(&locked, "other", &["config"]);
         fs::remove_file(locked.blob(&manifest)).unwrap();
         locked.remove("other").unwrap();
+        locked.sweep().unwrap();
+        assert_eq!(blobs(&locked), 3);
+    }
+
+    #[test]
+    fn a_layer_that_is_a_manifest_of_another_image_hides_nothing_of_it() {
+        let images = Images::new("hidden");
+        let locked = images.create("a");
+        let other = put(&locked, "other", &["config", "layer"]);
+        let content = fs::read_to_string(locked.blob(&other)).unwrap();
+        // Whichever of the two is looked at first.
+        put(&locked, "before", &["config", &content]);
+        locked.remove("other").unwrap();
+        locked.add("other", "a.manifest", &other, content.len()).unwrap();
+        put(&locked, "after", &["config", &content]);
+        locked.sweep().unwrap();
+        assert!(locked.blob(&Digest::of(b"layer")).exists());
+        assert_eq!(blobs(&locked), 4);
+    }
+
+    #[test]
+    fn a_configuration_that_calls_itself_a_manifest_is_swept_like_any_other() {
+        let images = Images::new("disguised");
+        let locked = images.create("a");
+        put_as(&locked, "latest", &["config", "layer"], "a.manifest");
+        put_as(&locked, "latest", &["config 2", "layer 2"], "an.index");
         locked.sweep().unwrap();
         assert_eq!(blobs(&locked), 3);
     }
