@@ -30,7 +30,6 @@ mod reading;
 mod values;
 mod variables;
 
-pub use names::Reference;
 pub use pod::{
     Container, LEAST_MEMORY, Limits, Mount, Pod, Port, Resources, RestartPolicy, SecurityContext,
     Source, Volume,
