@@ -102,6 +102,8 @@ impl Fetching<'_> {
             let status = answer.status();
             ensure!(status == StatusCode::OK, "it answers {status}, and not with the blob");
         }
+        // Behind the last byte of an answer whose length is not said, trailers can come for ever.
+        let says_length = answer.body().content_length().is_some();
         let mut body = answer.into_body().into_reader();
         let mut buffer = vec![0; PIECE];
         loop {
@@ -115,6 +117,9 @@ impl Fetching<'_> {
             ensure!(!is_more, "more comes than the manifest says");
             partial.write(piece)?;
             self.progress.inc(length as u64);
+            if partial.length == blob.size && !says_length {
+                break;
+            }
         }
         let length = partial.length;
         let too_short = io::Error::from(ErrorKind::UnexpectedEof);

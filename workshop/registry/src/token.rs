@@ -10,7 +10,7 @@ use ureq::http::Uri;
 use ureq::{Agent, Body, http};
 
 use crate::answer::{cannot_reach, read_all};
-use crate::connection::is_this_machine;
+use crate::connection::{is_this_machine, soon};
 use crate::credentials::Credentials;
 use crate::refusal::{Refusal, refused};
 
@@ -107,13 +107,14 @@ fn ask(
                 ("refresh_token", token),
                 ("client_id", "container-steps"),
             ]);
-            agent.post(realm).send_form(fields)
+            soon(agent, agent.post(realm)).send_form(fields)
         }
         Some(Credentials::Password(name, password)) => {
-            let request = agent.get(realm).header("Authorization", basic(name, password));
+            let request =
+                soon(agent, agent.get(realm)).header("Authorization", basic(name, password));
             request.query_pairs(fields).call()
         }
-        None => agent.get(realm).query_pairs(fields).call(),
+        None => soon(agent, agent.get(realm)).query_pairs(fields).call(),
     }
 }
 
