@@ -49,12 +49,12 @@ impl Fetching<'_> {
         let what = || format!("cannot fetch {} ({} bytes)", blob.digest, blob.size);
         let partial = self.layout.partial(&blob.digest);
         let was_begun = fs::metadata(&partial).is_ok_and(|found| found.len() > 0);
-        let mut fetched = self.to_its_end(blob, &partial).with_context(what)?;
+        let mut fetched = self.whole(blob, &partial).with_context(what)?;
         if fetched.finish() != blob.digest && was_begun {
             // What an earlier try has left can be damaged, by a crash of the machine, say.
             self.progress.dec(blob.size);
             remove(&partial)?;
-            fetched = self.to_its_end(blob, &partial).with_context(what)?;
+            fetched = self.whole(blob, &partial).with_context(what)?;
         }
         let found = fetched.finish();
         if found != blob.digest {
@@ -66,6 +66,15 @@ impl Fetching<'_> {
         }
         let path = self.layout.blob(&blob.digest);
         fs::rename(&partial, &path).with_context(|| format!("cannot rename {partial:?}"))
+    }
+
+    /// Fetches it to its end. Of what has not even begun to come, nothing stays.
+    fn whole(&self, blob: &Descriptor, path: &Path) -> Result<Partial> {
+        let fetched = self.to_its_end(blob, path);
+        if fetched.is_err() && fs::metadata(path).is_ok_and(|found| found.len() == 0) {
+            remove(path)?;
+        }
+        fetched
     }
 
     /// Asks as often as something comes, and some times more.

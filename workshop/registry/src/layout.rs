@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use image::MAX_DESCRIPTION;
 use image::cache::make_closed;
 use image::digest::Digest;
@@ -20,24 +20,40 @@ use serde_json::{Value, json};
 
 use crate::contents::{self, REF_NAME, mark};
 
+/// How often a layout is made that others remove at the same time.
+const TRIES: usize = 100;
+
+/// What a layout has in it.
+const OF_A_LAYOUT: [&str; 4] = ["blobs", PARTIAL, "index.json", "oci-layout"];
+
 /// A layout of which this process is the only writer.
 #[derive(Debug)]
 pub(crate) struct Locked {
     path: PathBuf,
     /// The directory itself, locked: flock(2). The lock is gone when this process is.
-    _lock: Flock<File>,
+    lock: Flock<File>,
 }
 
 impl Locked {
     /// Locks a layout, which is made if it is not there.
     pub(crate) fn create(layout: &Layout) -> Result<Locked> {
-        let path = &layout.path;
+        ensure_own_place(&layout.name)?;
+        let mut tries = 0..TRIES;
         loop {
-            for directory in [path.clone(), path.join(BLOBS), path.join(PARTIAL)] {
-                make_closed(&directory)?;
+            // Whoever has the lock may remove the layout, or that around it, at any moment: then it
+            // is another one. What has directories in it stays.
+            let locked = make_closed(&layout.path).and_then(|()| Locked::open(layout));
+            match locked {
+                Err(error) if errno_in(&error) == Some(Errno::ENOENT) && tries.next().is_some() => {
+                    continue;
+                }
+                _ => {}
             }
-            // Whoever held the lock before may have removed the layout: it is another one now.
-            if let Some(locked) = Locked::open(layout)? {
+            let Some(locked) = locked? else { continue };
+            for directory in [BLOBS, PARTIAL] {
+                make_closed(&layout.path.join(directory))?;
+            }
+            if locked.is_there()? {
                 locked.write("oci-layout", &json!({"imageLayoutVersion": "1.0.0"}))?;
                 return Ok(locked);
             }
@@ -60,11 +76,17 @@ impl Locked {
             locked => locked,
         };
         let lock = lock.map_err(|(_, errno)| errno).with_context(cannot)?;
+        let locked = Locked { path, lock };
+        Ok(locked.is_there()?.then_some(locked))
+    }
+
+    /// Whether it is still what has this path.
+    fn is_there(&self) -> Result<bool> {
+        let Locked { path, lock } = self;
         let number = |found: fs::Metadata| (found.dev(), found.ino());
-        let locked =
-            lock.metadata().map(number).with_context(|| format!("cannot look at {path:?}"));
-        let is_there = fs::metadata(&path).map(number).ok() == Some(locked?);
-        Ok(is_there.then_some(Locked { path, _lock: lock }))
+        let locked = lock.metadata().map(number);
+        let locked = locked.with_context(|| format!("cannot look at {path:?}"))?;
+        Ok(fs::metadata(path).map(number).ok() == Some(locked))
     }
 
     /// Where the layout is.
@@ -221,6 +243,19 @@ impl Locked {
     }
 }
 
+/// Requires that a layout is in no directory that belongs to another one: `alpine/blobs` would be
+/// among the blobs of `alpine`.
+fn ensure_own_place(name: &str) -> Result<()> {
+    let taken = name.split('/').skip(1).find(|part| OF_A_LAYOUT.contains(part));
+    ensure!(
+        taken.is_none(),
+        "{name} has no place in the directory of images, where {:?} belongs to an image layout \
+         (skopeo copy docker://{name} oci:DIRECTORY, and --image DIRECTORY)",
+        taken.unwrap_or_default()
+    );
+    Ok(())
+}
+
 fn remove_if_there(path: &Path, remove: fn(&Path) -> io::Result<()>) -> Result<()> {
     match remove(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -232,6 +267,7 @@ fn remove_if_there(path: &Path, remove: fn(&Path) -> io::Result<()>) -> Result<(
 mod tests {
     use super::*;
     use image::reference::Reference;
+    use std::thread;
 
     /// A directory of images for one test.
     struct Images(Store);
@@ -309,6 +345,37 @@ mod tests {
         locked.remove("other").unwrap();
         locked.sweep().unwrap();
         assert_eq!(blobs(&locked), 3);
+    }
+
+    #[test]
+    fn no_layout_is_among_the_files_of_another() {
+        let images = Images::new("among");
+        fs::create_dir(images.0.directory()).unwrap();
+        for name in ["a/blobs", "a/blobs/sha256/b", "b.c/a/index.json", "a/partial/x"] {
+            Locked::create(&images.layout(name)).unwrap_err();
+        }
+        for name in ["blobs", "partial", "index.json", "a/my-blobs"] {
+            images.create(name);
+        }
+    }
+
+    #[test]
+    fn who_has_waited_for_a_layout_makes_what_was_removed_meanwhile() {
+        let images = Images::new("waited");
+        let first = images.create("a");
+        let path = first.path().to_owned();
+        let inode = format!(":{} ", fs::metadata(&path).unwrap().ino());
+        thread::scope(|scope| {
+            let second = scope.spawn(|| images.create("a"));
+            // proc_locks(5): `->` is before who waits.
+            let waits = |line: &str| line.contains("->") && line.contains(&inode);
+            while !fs::read_to_string("/proc/locks").unwrap().lines().any(waits) {
+                thread::yield_now();
+            }
+            fs::remove_dir(path.join(PARTIAL)).unwrap();
+            drop(first);
+            assert!(second.join().unwrap().path().join(PARTIAL).exists());
+        });
     }
 
     #[test]
