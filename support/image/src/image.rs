@@ -286,7 +286,9 @@ mod tests {
                 "layers": [blob("application/vnd.oci.image.layer.v1.tar")],
             },
             "config": {
-                "os": "linux", "architecture": machine::architecture(), "rootfs": {"diff_ids": [digest]},
+                "os": "linux",
+                "architecture": machine::architecture(),
+                "rootfs": {"diff_ids": [digest]},
             },
         });
         change(&mut image);

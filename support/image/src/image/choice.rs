@@ -310,9 +310,10 @@ mod tests {
     #[test]
     fn of_the_annotations_only_names_are_read() {
         let names = |annotations: &str| {
-            let digest = format!("sha256:{}", "0".repeat(64));
             let text = format!(
-                r#"{{"mediaType": "a", "digest": "{digest}", "size": 1, "annotations": {annotations}}}"#
+                r#"{{"mediaType": "a", "digest": "sha256:{:064}", "size": 1, "annotations":
+                {annotations}}}"#,
+                0
             );
             names_of(&serde_json::from_str(&text).unwrap())
         };
