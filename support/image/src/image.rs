@@ -18,7 +18,7 @@ use crate::digest::Digest;
 use anyhow::{Context, Result, bail, ensure};
 use choice::{Listed, begins_like_path, find_manifest, pick, split_tag};
 use description::{Config, Saved, check, parse, read_json};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -195,17 +195,28 @@ impl fmt::Display for Layer {
     }
 }
 
-/// Whether an image can be used here, before its layers are there: it is for this machine, its
-/// layers are archives, and there are not too many.
+/// Whether an image can be used here, before its layers are there: it is for this machine, it has
+/// layers, not too many, and they are archives that can be what it says.
 ///
 /// # Errors
 /// Why not.
 pub fn check_usable(manifest: &Manifest, config: &[u8]) -> Result<()> {
-    let layers = manifest.layers.len();
-    ensure!(layers <= MAX_LAYERS, "it has {layers} layers, and overlayfs takes {MAX_LAYERS}");
-    manifest.layers.iter().try_for_each(|layer| compression(layer).map(drop))?;
+    let layers = &manifest.layers;
+    let count = layers.len();
+    ensure!(count <= MAX_LAYERS, "it has {count} layers, and overlayfs takes {MAX_LAYERS}");
+    ensure!(count > 0, "it has no layers: there is nothing to run");
     let config: Config = parse("its configuration", config)?;
-    config.for_layers(layers).map(drop)
+    let (_, diff_ids) = config.for_layers(count)?;
+    let mut sizes = HashMap::new();
+    for (layer, diff_id) in layers.iter().zip(&diff_ids) {
+        let Descriptor { digest, size, .. } = layer;
+        let first = *sizes.entry(digest).or_insert(*size);
+        ensure!(first == *size, "the layer {digest} has {first} bytes there, and {size} here");
+        if compression(layer)? == Compression::None {
+            check(&format!("the layer {digest}"), diff_id, digest)?;
+        }
+    }
+    Ok(())
 }
 
 /// What to do about a file that is not there.
@@ -260,4 +271,53 @@ pub(crate) fn read_index(blobs: &Blobs) -> Result<Option<Index>> {
         return Ok(None);
     }
     parse("index.json", &blobs.read(path, MAX_DESCRIPTION)?).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// What is said of an image with one plain layer, after this change of its description.
+    fn told(change: impl FnOnce(&mut serde_json::Value)) -> Result<()> {
+        let digest = format!("sha256:{}", "1".repeat(64));
+        let blob = |media_type| json!({"mediaType": media_type, "digest": digest, "size": 1});
+        let mut image = json!({
+            "manifest": {
+                "config": blob("application/vnd.oci.image.config.v1+json"),
+                "layers": [blob("application/vnd.oci.image.layer.v1.tar")],
+            },
+            "config": {
+                "os": "linux",
+                "architecture": machine::architecture(),
+                "rootfs": {"diff_ids": [digest]},
+            },
+        });
+        change(&mut image);
+        let manifest = serde_json::from_value(image["manifest"].take()).unwrap();
+        check_usable(&manifest, image["config"].to_string().as_bytes())
+    }
+
+    #[test]
+    fn what_could_not_be_run_is_told_before_its_layers_are_there() {
+        told(|_| {}).unwrap();
+        let other = format!("sha256:{}", "2".repeat(64));
+        told(|it| it["config"]["rootfs"]["diff_ids"][0] = json!(other)).unwrap_err();
+        told(|it| it["config"]["architecture"] = json!("none")).unwrap_err();
+        told(|it| it["manifest"]["layers"][0]["mediaType"] = json!("text/plain")).unwrap_err();
+        told(|it| {
+            it["manifest"]["layers"] = json!([]);
+            it["config"]["rootfs"]["diff_ids"] = json!([]);
+        })
+        .unwrap_err();
+        // The same layer twice, and once with another size.
+        told(|it| {
+            let layer = it["manifest"]["layers"][0].clone();
+            it["manifest"]["layers"] = json!([layer, layer]);
+            it["manifest"]["layers"][1]["size"] = json!(2);
+            let diff_id = it["config"]["rootfs"]["diff_ids"][0].clone();
+            it["config"]["rootfs"]["diff_ids"] = json!([diff_id, diff_id]);
+        })
+        .unwrap_err();
+    }
 }

@@ -50,7 +50,8 @@ impl Reference {
     /// Registry and repository, without what every tool leaves out: `nginx`, `ghcr.io/owner/app`.
     pub fn name(&self) -> String {
         let Reference { registry, repository, .. } = self;
-        let short = repository.strip_prefix(OFFICIAL).unwrap_or(repository);
+        let official = repository.strip_prefix(OFFICIAL).filter(|rest| !rest.contains('/'));
+        let short = official.unwrap_or(repository);
         // What would be taken for the name of a registry cannot stand alone.
         if registry == DOCKER_HUB && !has_registry(short) {
             short.to_owned()
@@ -163,7 +164,9 @@ fn is_registry(text: &str) -> bool {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => host.split('.').all(is_label),
     };
-    is_host && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+    let is_port =
+        |port: &str| port.parse::<u16>().is_ok() && port.starts_with(|c| matches!(c, '1'..='9'));
+    is_host && port.is_none_or(is_port)
 }
 
 /// A part of a path: small letters and digits, with one `.`, one or two `_`, or `-` between them.
@@ -203,6 +206,7 @@ mod tests {
                 "nginx:latest",
             ),
             ("grafana/grafana:11", "docker.io", "grafana/grafana", "11", "grafana/grafana:11"),
+            ("library/a/b", "docker.io", "library/a/b", "latest", "library/a/b:latest"),
             ("ghcr.io/o/a:v1.2-3", "ghcr.io", "o/a", "v1.2-3", "ghcr.io/o/a:v1.2-3"),
             ("localhost/a", "localhost", "a", "latest", "localhost/a:latest"),
             ("localhost:5000/a", "localhost:5000", "a", "latest", "localhost:5000/a:latest"),
@@ -248,6 +252,8 @@ mod tests {
             "a.b:0/c",
             "a.b:x/c",
             "a.b:70000/c",
+            "a.b:+5000/c",
+            "a.b:05000/c",
             "-a.b/c",
             "a.b-/c",
             "[::1/a",

@@ -3,6 +3,9 @@
 //! A file, an image or a process is called whatever somebody likes: also an escape sequence that
 //! clears the screen or types into it, or a newline that forges a line of ours.
 
+/// As many characters may a line have. The longest that we mean to say name a hundred tags.
+const MAX_LINE: usize = 1 << 14;
+
 /// The text with everything escaped that does not print as itself: control characters, what Unicode
 /// calls format characters (Cf: some change the direction of writing, others are not seen), bytes
 /// that are no UTF-8. A backslash is escaped too, so that
@@ -23,6 +26,9 @@ pub fn printable(bytes: &[u8]) -> String {
 
 /// A message of ours with words of others in it, as one line. A backslash stays: most names in it
 /// were escaped already, when they were put in quotes.
+///
+/// Words of others can be very many. Of a long message the beginning stays, and the end, where the
+/// advice is.
 pub(crate) fn as_one_line(message: &str) -> String {
     let mut line = String::with_capacity(message.len());
     for character in message.chars() {
@@ -31,7 +37,12 @@ pub(crate) fn as_one_line(message: &str) -> String {
             _ => line.extend(character.escape_debug()),
         }
     }
-    line
+    if line.chars().nth(MAX_LINE).is_none() {
+        return line;
+    }
+    let start: String = line.chars().take(MAX_LINE * 3 / 4).collect();
+    let end: String = line.chars().rev().take(MAX_LINE / 4 - 3).collect();
+    format!("{start} … {}", end.chars().rev().collect::<String>())
 }
 
 #[cfg(test)]
@@ -89,5 +100,14 @@ mod tests {
         let line = "cannot open \"a\\nb\": it is\\n\\u{202e}a 'FIFO'\\u{9b}";
         assert_eq!(as_one_line(message), line);
         assert_eq!(as_one_line(line), line);
+    }
+
+    #[test]
+    fn of_a_long_message_the_end_stays_too() {
+        let line =
+            as_one_line(&format!("it is no image, but {} (what to do)", "ä".repeat(1 << 20)));
+        assert!(line.starts_with("it is no image, but ä") && line.ends_with("ä (what to do)"));
+        assert_eq!(line.chars().count(), MAX_LINE);
+        assert_eq!(as_one_line(&line), line);
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, ensure};
 use launcher::Advise;
 use launcher::command_line::errno_in;
 use nix::errno::Errno;
-use ureq::{Body, Error, http};
+use ureq::{Body, Error, Timeout, http};
 
 /// Nothing came for so long as the user wants to wait.
 #[derive(Debug)]
@@ -45,6 +45,9 @@ pub(crate) fn broken_off(error: io::Error) -> anyhow::Error {
 /// Why there is no answer.
 pub(crate) fn cannot_reach(error: Error) -> anyhow::Error {
     match error {
+        Error::Timeout(Timeout::Global) => {
+            anyhow!("its answer takes too long (--timeout SECONDS waits longer)")
+        }
         Error::Timeout(_) => Silence.into(),
         Error::HostNotFound => no_address(),
         // getaddrinfo(3) has errors of its own, and std has no kind for them.

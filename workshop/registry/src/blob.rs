@@ -49,12 +49,12 @@ impl Fetching<'_> {
         let what = || format!("cannot fetch {} ({} bytes)", blob.digest, blob.size);
         let partial = self.layout.partial(&blob.digest);
         let was_begun = fs::metadata(&partial).is_ok_and(|found| found.len() > 0);
-        let mut fetched = self.to_its_end(blob, &partial).with_context(what)?;
+        let mut fetched = self.whole(blob, &partial).with_context(what)?;
         if fetched.finish() != blob.digest && was_begun {
             // What an earlier try has left can be damaged, by a crash of the machine, say.
             self.progress.dec(blob.size);
             remove(&partial)?;
-            fetched = self.to_its_end(blob, &partial).with_context(what)?;
+            fetched = self.whole(blob, &partial).with_context(what)?;
         }
         let found = fetched.finish();
         if found != blob.digest {
@@ -66,6 +66,15 @@ impl Fetching<'_> {
         }
         let path = self.layout.blob(&blob.digest);
         fs::rename(&partial, &path).with_context(|| format!("cannot rename {partial:?}"))
+    }
+
+    /// Fetches it to its end. Of what has not even begun to come, nothing stays.
+    fn whole(&self, blob: &Descriptor, path: &Path) -> Result<Partial> {
+        let fetched = self.to_its_end(blob, path);
+        if fetched.is_err() && fs::metadata(path).is_ok_and(|found| found.len() == 0) {
+            remove(path)?;
+        }
+        fetched
     }
 
     /// Asks as often as something comes, and some times more.
@@ -102,6 +111,8 @@ impl Fetching<'_> {
             let status = answer.status();
             ensure!(status == StatusCode::OK, "it answers {status}, and not with the blob");
         }
+        // Behind the last byte of an answer whose length is not said, trailers can come for ever.
+        let says_length = answer.body().content_length().is_some();
         let mut body = answer.into_body().into_reader();
         let mut buffer = vec![0; PIECE];
         loop {
@@ -115,6 +126,9 @@ impl Fetching<'_> {
             ensure!(!is_more, "more comes than the manifest says");
             partial.write(piece)?;
             self.progress.inc(length as u64);
+            if partial.length == blob.size && !says_length {
+                break;
+            }
         }
         let length = partial.length;
         let too_short = io::Error::from(ErrorKind::UnexpectedEof);

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use anyhow::Result;
 use launcher::command_line::note;
-use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, RequestBuilder};
 
 use crate::proxy::proxy_for;
 
 /// As often may a registry send us elsewhere: to where its blobs lie.
 const REDIRECTS: u32 = 5;
+
+/// As many times the longest silence may a whole answer take that is small: all but a blob. Else
+/// one that comes byte by byte, or with trailers without end, would never be there.
+const PATIENCE: u32 = 10;
 
 /// How to reach a registry.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +48,12 @@ impl Way {
             .user_agent(concat!("container-steps/", env!("CARGO_PKG_VERSION")));
         Ok(config.build().into())
     }
+}
+
+/// A request whose answer is small.
+pub(crate) fn soon<B>(agent: &Agent, request: RequestBuilder<B>) -> RequestBuilder<B> {
+    let most = agent.config().timeout_per_read().map(|silence| silence * PATIENCE);
+    request.config().timeout_global(most).build()
 }
 
 /// The authorities that this machine trusts, or those of SSL_CERT_FILE and SSL_CERT_DIR. A machine

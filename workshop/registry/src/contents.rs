@@ -27,36 +27,41 @@ pub(crate) fn blob(layout: &Path, digest: &Digest) -> PathBuf {
     layout.join(BLOBS).join(digest.hex())
 }
 
-/// Marks a blob of a layout, and what it names.
-pub(crate) fn mark(
-    layout: &Path,
-    descriptor: &Descriptor,
-    marked: &mut HashSet<Digest>,
-) -> Result<()> {
-    let Descriptor { digest, media_type, .. } = descriptor;
-    let is_new = marked.insert(digest.clone());
-    let is_index = media_type.contains("index") || media_type.contains("list");
-    if !is_new || !(is_index || media_type.contains("manifest")) {
-        return Ok(());
+/// Marks an image of a layout, and all that it names. What a blob is, its place says, and not the
+/// media type that a registry gives it: a configuration that calls itself a manifest is none, and
+/// a layer that is the manifest of another image hides nothing of that one.
+pub(crate) fn mark(layout: &Path, image: &Descriptor, marked: &mut HashSet<Digest>) -> Result<()> {
+    let (mut to_read, mut read) = (vec![image.clone()], HashSet::new());
+    while let Some(Descriptor { digest, media_type, .. }) = to_read.pop() {
+        marked.insert(digest.clone());
+        let is = |kind| media_type.contains(kind);
+        let is_index = is("index") || is("list");
+        if !(is_index || is("manifest")) || !read.insert((digest.clone(), is_index)) {
+            continue;
+        }
+        let path = blob(layout, &digest);
+        let content = bounded::read_file(&path, ResolveFlag::empty(), MAX_DESCRIPTION)
+            .with_context(|| format!("cannot read {path:?}"))?;
+        let cannot = || format!("cannot understand {path:?}");
+        if is_index {
+            let Index { mut manifests } = serde_json::from_slice(&content).with_context(cannot)?;
+            // It can name the manifests of machines whose images were not fetched.
+            manifests.retain(|it| blob(layout, &it.digest).exists());
+            manifests.sort_by(|a, b| a.digest.cmp(&b.digest));
+            manifests.dedup_by(|a, b| a.digest == b.digest && a.media_type == b.media_type);
+            to_read.extend(manifests);
+        } else {
+            let Manifest { config, layers } =
+                serde_json::from_slice(&content).with_context(cannot)?;
+            marked.extend(layers.into_iter().chain([config]).map(|it| it.digest));
+        }
     }
-    let path = blob(layout, digest);
-    let content = bounded::read_file(&path, ResolveFlag::empty(), MAX_DESCRIPTION)
-        .with_context(|| format!("cannot read {path:?}"))?;
-    let parsed = if is_index {
-        serde_json::from_slice(&content).map(|Index { manifests }| manifests)
-    } else {
-        serde_json::from_slice(&content)
-            .map(|Manifest { config, layers }| [vec![config], layers].concat())
-    };
-    let named = parsed.with_context(|| format!("cannot understand {path:?}"))?;
-    // An index can name the manifests of machines whose images were not fetched.
-    let named = named.iter().filter(|it| !is_index || blob(layout, &it.digest).exists());
-    named.into_iter().try_for_each(|it| mark(layout, it, marked))
+    Ok(())
 }
 
 /// What an image of a layout is called.
 pub(crate) fn name_of(image: &Descriptor) -> String {
-    let said = image.annotations.as_ref().and_then(|all| all.get(REF_NAME)).cloned();
+    let said = image.annotations.as_ref().and_then(|all| all.ref_name.clone());
     name(said, &image.digest.to_string())
 }
 

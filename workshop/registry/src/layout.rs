@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use image::MAX_DESCRIPTION;
 use image::cache::make_closed;
 use image::digest::Digest;
@@ -20,24 +20,40 @@ use serde_json::{Value, json};
 
 use crate::contents::{self, REF_NAME, mark};
 
+/// How often a layout is made that others remove at the same time.
+const TRIES: usize = 100;
+
+/// What a layout has in it.
+const OF_A_LAYOUT: [&str; 4] = ["blobs", PARTIAL, "index.json", "oci-layout"];
+
 /// A layout of which this process is the only writer.
 #[derive(Debug)]
 pub(crate) struct Locked {
     path: PathBuf,
     /// The directory itself, locked: flock(2). The lock is gone when this process is.
-    _lock: Flock<File>,
+    lock: Flock<File>,
 }
 
 impl Locked {
     /// Locks a layout, which is made if it is not there.
     pub(crate) fn create(layout: &Layout) -> Result<Locked> {
-        let path = &layout.path;
+        ensure_own_place(&layout.name)?;
+        let mut tries = 0..TRIES;
         loop {
-            for directory in [path.clone(), path.join(BLOBS), path.join(PARTIAL)] {
-                make_closed(&directory)?;
+            // Whoever has the lock may remove the layout, or that around it, at any moment: then it
+            // is another one. What has directories in it stays.
+            let locked = make_closed(&layout.path).and_then(|()| Locked::open(layout));
+            match locked {
+                Err(error) if errno_in(&error) == Some(Errno::ENOENT) && tries.next().is_some() => {
+                    continue;
+                }
+                _ => {}
             }
-            // Whoever held the lock before may have removed the layout: it is another one now.
-            if let Some(locked) = Locked::open(layout)? {
+            let Some(locked) = locked? else { continue };
+            for directory in [BLOBS, PARTIAL] {
+                make_closed(&layout.path.join(directory))?;
+            }
+            if locked.is_there()? {
                 locked.write("oci-layout", &json!({"imageLayoutVersion": "1.0.0"}))?;
                 return Ok(locked);
             }
@@ -60,11 +76,17 @@ impl Locked {
             locked => locked,
         };
         let lock = lock.map_err(|(_, errno)| errno).with_context(cannot)?;
+        let locked = Locked { path, lock };
+        Ok(locked.is_there()?.then_some(locked))
+    }
+
+    /// Whether it is still what has this path.
+    fn is_there(&self) -> Result<bool> {
+        let Locked { path, lock } = self;
         let number = |found: fs::Metadata| (found.dev(), found.ino());
-        let locked =
-            lock.metadata().map(number).with_context(|| format!("cannot look at {path:?}"));
-        let is_there = fs::metadata(&path).map(number).ok() == Some(locked?);
-        Ok(is_there.then_some(Locked { path, _lock: lock }))
+        let locked = lock.metadata().map(number);
+        let locked = locked.with_context(|| format!("cannot look at {path:?}"))?;
+        Ok(fs::metadata(path).map(number).ok() == Some(locked))
     }
 
     /// Where the layout is.
@@ -221,6 +243,19 @@ impl Locked {
     }
 }
 
+/// Requires that a layout is in no directory that belongs to another one: `alpine/blobs` would be
+/// among the blobs of `alpine`.
+fn ensure_own_place(name: &str) -> Result<()> {
+    let taken = name.split('/').skip(1).find(|part| OF_A_LAYOUT.contains(part));
+    ensure!(
+        taken.is_none(),
+        "{name} has no place in the directory of images, where {:?} belongs to an image layout \
+         (skopeo copy docker://{name} oci:DIRECTORY, and --image DIRECTORY)",
+        taken.unwrap_or_default()
+    );
+    Ok(())
+}
+
 fn remove_if_there(path: &Path, remove: fn(&Path) -> io::Result<()>) -> Result<()> {
     match remove(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -232,6 +267,7 @@ fn remove_if_there(path: &Path, remove: fn(&Path) -> io::Result<()>) -> Result<(
 mod tests {
     use super::*;
     use image::reference::Reference;
+    use std::thread;
 
     /// A directory of images for one test.
     struct Images(Store);
@@ -259,10 +295,15 @@ mod tests {
 
     /// Puts an image with these blobs there, and says what its manifest is called.
     fn put(locked: &Locked, name: &str, blobs: &[&str]) -> Digest {
+        put_as(locked, name, blobs, "a")
+    }
+
+    /// The same, with this media type for each of them.
+    fn put_as(locked: &Locked, name: &str, blobs: &[&str], media_type: &str) -> Digest {
         let descriptor = |content: &&str| {
             let digest = Digest::of(content.as_bytes());
             locked.put(&digest, content.as_bytes()).unwrap();
-            json!({"mediaType": "a", "digest": digest.to_string(), "size": content.len()})
+            json!({"mediaType": media_type, "digest": digest.to_string(), "size": content.len()})
         };
         let blobs: Vec<_> = blobs.iter().map(descriptor).collect();
         let manifest = json!({"config": blobs[0], "layers": blobs[1..]}).to_string();
@@ -302,6 +343,63 @@ mod tests {
         put(&locked, "other", &["config"]);
         fs::remove_file(locked.blob(&manifest)).unwrap();
         locked.remove("other").unwrap();
+        locked.sweep().unwrap();
+        assert_eq!(blobs(&locked), 3);
+    }
+
+    #[test]
+    fn no_layout_is_among_the_files_of_another() {
+        let images = Images::new("among");
+        fs::create_dir(images.0.directory()).unwrap();
+        for name in ["a/blobs", "a/blobs/sha256/b", "b.c/a/index.json", "a/partial/x"] {
+            Locked::create(&images.layout(name)).unwrap_err();
+        }
+        for name in ["blobs", "partial", "index.json", "a/my-blobs"] {
+            images.create(name);
+        }
+    }
+
+    #[test]
+    fn who_has_waited_for_a_layout_makes_what_was_removed_meanwhile() {
+        let images = Images::new("waited");
+        let first = images.create("a");
+        let path = first.path().to_owned();
+        let inode = format!(":{} ", fs::metadata(&path).unwrap().ino());
+        thread::scope(|scope| {
+            let second = scope.spawn(|| images.create("a"));
+            // proc_locks(5): `->` is before who waits.
+            let waits = |line: &str| line.contains("->") && line.contains(&inode);
+            while !fs::read_to_string("/proc/locks").unwrap().lines().any(waits) {
+                thread::yield_now();
+            }
+            fs::remove_dir(path.join(PARTIAL)).unwrap();
+            drop(first);
+            assert!(second.join().unwrap().path().join(PARTIAL).exists());
+        });
+    }
+
+    #[test]
+    fn a_layer_that_is_a_manifest_of_another_image_hides_nothing_of_it() {
+        let images = Images::new("hidden");
+        let locked = images.create("a");
+        let other = put(&locked, "other", &["config", "layer"]);
+        let content = fs::read_to_string(locked.blob(&other)).unwrap();
+        // Whichever of the two is looked at first.
+        put(&locked, "before", &["config", &content]);
+        locked.remove("other").unwrap();
+        locked.add("other", "a.manifest", &other, content.len()).unwrap();
+        put(&locked, "after", &["config", &content]);
+        locked.sweep().unwrap();
+        assert!(locked.blob(&Digest::of(b"layer")).exists());
+        assert_eq!(blobs(&locked), 4);
+    }
+
+    #[test]
+    fn a_configuration_that_calls_itself_a_manifest_is_swept_like_any_other() {
+        let images = Images::new("disguised");
+        let locked = images.create("a");
+        put_as(&locked, "latest", &["config", "layer"], "a.manifest");
+        put_as(&locked, "latest", &["config 2", "layer 2"], "an.index");
         locked.sweep().unwrap();
         assert_eq!(blobs(&locked), 3);
     }

@@ -12,12 +12,12 @@ use image::reference::{DOCKER_HUB, Reference, Version};
 use launcher::command_line::{note, one_line};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body};
+use ureq::http::{Response, StatusCode, Uri};
+use ureq::{Agent, Body, ResponseExt};
 
 use crate::address::is_this_machine;
 use crate::answer::{cannot_reach, header, may_pass, read_all};
-use crate::connection::Way;
+use crate::connection::{Way, soon};
 use crate::credentials::{Credentials, kept_for};
 use crate::proxy::by_proxy;
 use crate::refusal::{Refusal, refused};
@@ -33,6 +33,9 @@ const DESCRIPTIONS: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 ];
+
+/// The path of a blob begins with it.
+const BLOBS: &str = "blobs/";
 
 /// How often is tried again what may go better the next time, and how long to wait before: the
 /// first time, and twice as long each time.
@@ -102,7 +105,7 @@ impl Repository {
     pub(crate) fn blob(&self, digest: &Digest, from: u64) -> Result<Response<Body>> {
         let headers = [("Range", format!("bytes={from}-"))];
         let headers = if from == 0 { &[][..] } else { &headers[..] };
-        self.get(&format!("blobs/{digest}"), headers, "such blob")
+        self.get(&format!("{BLOBS}{digest}"), headers, "such blob")
     }
 
     /// Asks, and says who we are if that is wanted. What asks for a range may hear that there is
@@ -110,7 +113,9 @@ impl Repository {
     fn get(&self, path: &str, headers: &[(&str, String)], what: &str) -> Result<Response<Body>> {
         let shown = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut answer = self.send(path, headers, shown.as_deref())?;
+        // Who is elsewhere, where the registry has sent us, may not say who gets its password.
         if answer.status() == StatusCode::UNAUTHORIZED
+            && answer.get_uri().authority() == self.url.parse::<Uri>()?.authority()
             && let Some(authorization) = self.authorize(&answer, shown)?
         {
             answer = self.send(path, headers, Some(&authorization))?;
@@ -130,6 +135,9 @@ impl Repository {
         authorization: Option<&str>,
     ) -> Result<Response<Body>> {
         let mut request = self.agent.get(format!("{}/{path}", self.url));
+        if !path.starts_with(BLOBS) {
+            request = soon(&self.agent, request);
+        }
         for (name, value) in headers {
             request = request.header(*name, value);
         }

@@ -11,6 +11,7 @@ use ureq::{Agent, Body, http};
 
 use crate::address::is_this_machine;
 use crate::answer::{cannot_reach, read_all};
+use crate::connection::soon;
 use crate::credentials::Credentials;
 use crate::refusal::{Refusal, refused};
 
@@ -107,13 +108,14 @@ fn ask(
                 ("refresh_token", token),
                 ("client_id", "container-steps"),
             ]);
-            agent.post(realm).send_form(fields)
+            soon(agent, agent.post(realm)).send_form(fields)
         }
         Some(Credentials::Password(name, password)) => {
-            let request = agent.get(realm).header("Authorization", basic(name, password));
+            let request =
+                soon(agent, agent.get(realm)).header("Authorization", basic(name, password));
             request.query_pairs(fields).call()
         }
-        None => agent.get(realm).query_pairs(fields).call(),
+        None => soon(agent, agent.get(realm)).query_pairs(fields).call(),
     }
 }
 

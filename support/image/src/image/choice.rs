@@ -152,12 +152,8 @@ fn platforms<'a>(all: impl IntoIterator<Item = &'a Descriptor>) -> String {
 
 /// The names that an index has for an image.
 pub(crate) fn names_of(descriptor: &Descriptor) -> Vec<String> {
-    let names = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
-    let annotations = descriptor.annotations.iter().flatten();
-    annotations
-        .filter(|(key, _)| names.contains(&key.as_str()))
-        .map(|(_, name)| name.clone())
-        .collect()
+    let annotations = descriptor.annotations.iter();
+    annotations.flat_map(|it| [&it.containerd, &it.ref_name]).flatten().cloned().collect()
 }
 
 /// The one with this tag; without a tag the only one there is, or `latest`. `platforms` says for
@@ -309,6 +305,22 @@ mod tests {
         assert_eq!(find(&all, Some("b:latest")), Ok(1), "as docker save's manifest.json has it");
         assert_eq!(find(&all, Some("docker.io/library/a:latest")), Ok(0));
         assert_eq!(find(&all, Some("docker.io/library/a")), Ok(0));
+    }
+
+    #[test]
+    fn of_the_annotations_only_names_are_read() {
+        let names = |annotations: &str| {
+            let text = format!(
+                r#"{{"mediaType": "a", "digest": "sha256:{:064}", "size": 1, "annotations":
+                {annotations}}}"#,
+                0
+            );
+            names_of(&serde_json::from_str(&text).unwrap())
+        };
+        let both = r#"{"org.opencontainers.image.ref.name": "b", "x": 1, "io.containerd.image.name":
+            "a"}"#;
+        assert_eq!(names(both), ["a", "b"]);
+        assert!(names("null").is_empty() && names("{}").is_empty());
     }
 
     #[test]

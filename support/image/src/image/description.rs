@@ -83,7 +83,18 @@ pub struct Descriptor {
     pub platform: Option<Platform>,
     /// What else is said of it: its name, in an index.json.
     #[serde(default)]
-    pub annotations: Option<BTreeMap<String, String>>,
+    pub annotations: Option<Annotations>,
+}
+
+/// The annotations that are names. The others are not kept: there may be very many.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Annotations {
+    /// The name that containerd gives an image.
+    #[serde(rename = "io.containerd.image.name")]
+    pub containerd: Option<String>,
+    /// The name that the specification of image layouts gives an image.
+    #[serde(rename = "org.opencontainers.image.ref.name")]
+    pub ref_name: Option<String>,
 }
 
 /// An entry of docker save's manifest.json.

@@ -67,7 +67,7 @@ fn here() -> String {
 }
 
 /// This machine's architecture, by the name that Go has for it.
-fn architecture() -> &'static str {
+pub(super) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "x86" => "386",

@@ -20,7 +20,7 @@ pub const REGISTRY: u16 = 5000;
 pub const FRONT: u16 = 5001;
 
 /// Where the tests make their images.
-const MADE: &str = "/tmp/made";
+pub const MADE: &str = "/tmp/made";
 
 /// An image that was made.
 pub struct Made {

@@ -41,6 +41,8 @@ pub enum Fault {
     Say(Answer),
     /// The answer begins like this, and goes on with the second text, again and again.
     Endless(&'static str, &'static str),
+    /// The answer begins like this, and does not go on.
+    Begin(String),
     /// This header says something else.
     Header(&'static str, String),
     /// The registry is not told which range is wanted.
@@ -190,6 +192,10 @@ impl Shared {
         match fault {
             Some(Fault::Mute) => return wait_for_end(client),
             Some(Fault::Say(answer)) => return answer.send(client),
+            Some(Fault::Begin(start)) => {
+                (&*client).write_all(start.as_bytes())?;
+                return wait_for_end(client);
+            }
             Some(Fault::Endless(start, again)) => return send_endless(client, start, again),
             _ => {}
         }

@@ -1,12 +1,13 @@
 //! A registry that sends what it should not is not believed, and has no power over this machine.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use testbed::{Host, Outcome, Suite};
 
-use crate::bed::{Bed, Made, text};
+use crate::bed::{Bed, MADE, Made, text};
 use crate::front::Fault;
 use crate::http::Answer;
 use crate::image::{INDEX, MANIFEST};
@@ -19,6 +20,8 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_changed_manifest_is_refused", a_changed_manifest_is_refused)
         .both("a_manifest_that_is_none_is_refused", a_manifest_that_is_none)
         .both("what_has_no_end_is_cut_off", what_has_no_end_is_cut_off)
+        .both("what_is_small_has_no_time_without_end", small_answers_in_time)
+        .both("behind_a_blob_nothing_is_waited_for", behind_a_blob)
         .both("what_the_registry_says_is_told", what_the_registry_says_is_told)
         .both("too_many_requests_say_when", too_many_requests_say_when)
         .both("a_moment_that_does_not_pass_is_an_error", a_moment_that_does_not_pass)
@@ -184,6 +187,29 @@ fn what_has_no_end_is_cut_off(host: &Host) {
         testbed::elsewhere::limit_memory(&mut pull);
         Outcome::of(&mut pull).assert_refused(1, &[words]);
     }
+}
+
+/// Something comes all the time, but there would be no end.
+fn small_answers_in_time(host: &Host) {
+    let bed = Bed::new(host);
+    bed.random("a:1", &[1000]);
+    bed.front.always("/manifests/1", Fault::Slow(100, Duration::from_millis(300)));
+    bed.impatient("a:1").assert_refused(1, &["its answer takes too long (--timeout SECONDS"]);
+}
+
+/// RFC 9112: behind the last chunk trailers may come, and nobody says how many.
+fn behind_a_blob(host: &Host) {
+    let bed = Bed::new(host);
+    let made = bed.random("a:1", &[1000]);
+    let path = text(&made.config["digest"]).replace(':', "/");
+    let config = fs::read_to_string(Path::new(MADE).join("blobs").join(path)).unwrap();
+    let start = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{config}\r\n0\r\nX: ",
+        config.len()
+    );
+    bed.front.always(text(&made.config["digest"]), Fault::Begin(start));
+    bed.impatient("a:1").text();
+    bed.assert_whole("a", "1", &made);
 }
 
 fn what_the_registry_says_is_told(host: &Host) {

@@ -30,6 +30,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_token_that_has_expired_is_asked_for_anew", a_token_that_has_expired)
         .both("a_token_service_that_lies_is_told", a_token_service_that_lies)
         .both("where_blobs_lie_elsewhere_nobody_learns_the_token", blobs_that_lie_elsewhere)
+        .both("who_has_the_blobs_says_not_who_gets_the_password", elsewhere_wants_a_password)
 }
 
 /// A real registry that wants a login, with the image `a:1`.
@@ -367,4 +368,22 @@ fn blobs_that_lie_elsewhere(host: &Host) {
     let of_registry = bed.front.seen_of(&path);
     let with_token = of_registry.iter().filter(|it| it.header("authorization").is_some()).count();
     assert_eq!(with_token, 2);
+}
+
+/// Where the registry sends us for a blob is somebody who says where to take a password.
+fn elsewhere_wants_a_password(host: &Host) {
+    let bed = Bed::new(host);
+    let made = bed.random("a:1", &[1000]);
+    let elsewhere = Front::before(&bed.registry, 5004);
+    elsewhere.guard(Guard::new(&elsewhere.address(), Who::Password));
+    guard(&bed, Who::Password);
+    keep(host, &host.home().join(".docker/config.json"), &auths("localhost:5001", BASIC));
+    let path = made.layer(0);
+    let location = format!("http://localhost:5004/v2/a{path}");
+    let moved = Answer::new("307 Temporary Redirect", &[("Location", &*location)], "");
+    bed.front.always(&path, Fault::Say(moved));
+    bed.pull("a:1").assert_refused(1, &["denied: \"authentication required\""]);
+    let seen = elsewhere.seen();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].header("authorization"), None);
 }
