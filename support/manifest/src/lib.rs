@@ -9,10 +9,12 @@
 //! | `names`, `quantity` | how single values are written |
 //! | `variables` | what `$(NAME)` stands for |
 //! | `limits` | how much a text may stand for |
-//! | `node`, `document` | YAML as a tree, in which every value knows its place |
-//! | `fields` | the fields of a mapping: read with one line each, and what is wrong is collected |
-//! | `values`, `reading` | which field is read as what |
+//! | `scalar` | what a word of YAML is to Kubernetes: a text, a number, a boolean |
+//! | `node`, `place`, `merge`, `document` | YAML as a tree, in which every value knows its place |
+//! | `mapping`, `fault` | the fields of a mapping, and what is wrong with them, all of it |
+//! | `values`, `fields` | which field is read as what: a line for each |
 //! | `checks` | what must be so among fields |
+//! | `manifest` | from a file to a pod |
 //!
 //! The reader is our own, on a parser of YAML. With serde (serde-saphyr 2.2 was tried) an error has
 //! no path, an unknown field has no line, `'80'` is a number and `'true'` a boolean, which the API
@@ -20,13 +22,18 @@
 
 mod checks;
 mod document;
+mod fault;
 mod fields;
 mod limits;
+mod manifest;
+mod mapping;
+mod merge;
 mod names;
 mod node;
+mod place;
 mod pod;
 mod quantity;
-mod reading;
+mod scalar;
 mod values;
 mod variables;
 

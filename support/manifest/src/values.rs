@@ -1,64 +1,59 @@
 //! How a single value of a manifest is read, and when it is refused.
 
+use crate::fault::Fault;
 use crate::names::{self, Reference};
 use crate::node::Node;
 use crate::pod::{LEAST_MEMORY, RestartPolicy};
 use crate::quantity;
-use anyhow::Result;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 /// A text that may be anything.
-pub(crate) fn text(node: &Node) -> Result<String> {
+pub(crate) fn text(node: &Node) -> Result<String, Fault> {
     Ok(node.text()?.to_owned())
 }
 
 /// A text that is not empty.
-pub(crate) fn filled(node: &Node) -> Result<String> {
+pub(crate) fn filled(node: &Node) -> Result<String, Fault> {
     match node.text()? {
         "" => Err(node.wrong("it is empty")),
         text => Ok(text.to_owned()),
     }
 }
 
-/// A list of texts.
-pub(crate) fn texts(node: &Node) -> Result<Vec<String>> {
-    node.list()?.iter().map(text).collect()
-}
-
 /// `true` or `false`.
-pub(crate) fn boolean(node: &Node) -> Result<bool> {
+pub(crate) fn boolean(node: &Node) -> Result<bool, Fault> {
     node.boolean()
 }
 
 /// What containers, volumes and hosts are called.
-pub(crate) fn label(node: &Node) -> Result<String> {
+pub(crate) fn label(node: &Node) -> Result<String, Fault> {
     checked(node, names::label)
 }
 
 /// What pods are called.
-pub(crate) fn subdomain(node: &Node) -> Result<String> {
+pub(crate) fn subdomain(node: &Node) -> Result<String, Fault> {
     checked(node, names::subdomain)
 }
 
 /// The name of an environment variable.
-pub(crate) fn variable_name(node: &Node) -> Result<String> {
+pub(crate) fn variable_name(node: &Node) -> Result<String, Fault> {
     checked(node, names::variable)
 }
 
-fn checked(node: &Node, check: fn(&str) -> Result<(), String>) -> Result<String> {
+fn checked(node: &Node, check: fn(&str) -> Result<(), String>) -> Result<String, Fault> {
     let text = node.text()?;
     check(text).map_err(|what| node.wrong(what))?;
     Ok(text.to_owned())
 }
 
 /// Where an image is to be found.
-pub(crate) fn reference(node: &Node) -> Result<Reference> {
+pub(crate) fn reference(node: &Node) -> Result<Reference, Fault> {
     Reference::parse(node.text()?).map_err(|what| node.wrong(what))
 }
 
 /// What to do when a container ends.
-pub(crate) fn restart_policy(node: &Node) -> Result<RestartPolicy> {
+pub(crate) fn restart_policy(node: &Node) -> Result<RestartPolicy, Fault> {
     match node.text()? {
         "Always" => Ok(RestartPolicy::Always),
         "OnFailure" => Ok(RestartPolicy::OnFailure),
@@ -68,32 +63,32 @@ pub(crate) fn restart_policy(node: &Node) -> Result<RestartPolicy> {
 }
 
 /// Whole seconds.
-pub(crate) fn seconds(node: &Node) -> Result<Duration> {
+pub(crate) fn seconds(node: &Node) -> Result<Duration, Fault> {
     let seconds = node.integer(0, i64::from(u32::MAX))?;
     Ok(Duration::from_secs(seconds.unsigned_abs()))
 }
 
 /// The number of a port.
-pub(crate) fn port(node: &Node) -> Result<u16> {
+pub(crate) fn port(node: &Node) -> Result<u16, Fault> {
     let number = node.integer(1, 65535)?;
     u16::try_from(number).map_err(|_| node.wrong("it is no port"))
 }
 
 /// The number of a port, or 0, which is how Kubernetes says "none".
-pub(crate) fn port_or_none(node: &Node) -> Result<Option<u16>> {
+pub(crate) fn port_or_none(node: &Node) -> Result<Option<u16>, Fault> {
     let number = node.integer(0, 65535)?;
     let number = u16::try_from(number).map_err(|_| node.wrong("it is no port"))?;
     Ok(Some(number).filter(|port| *port != 0))
 }
 
 /// The number of a user.
-pub(crate) fn user(node: &Node) -> Result<u32> {
+pub(crate) fn user(node: &Node) -> Result<u32, Fault> {
     let number = node.integer(0, i64::from(i32::MAX))?;
     u32::try_from(number).map_err(|_| node.wrong("it is no user"))
 }
 
 /// Bytes of memory; none if it is zero, which means no limit.
-pub(crate) fn memory(node: &Node) -> Result<Option<u64>> {
+pub(crate) fn memory(node: &Node) -> Result<Option<u64>, Fault> {
     let thousandths = thousandths(node)?;
     let bytes = u64::try_from(thousandths.div_ceil(1000)).unwrap_or(u64::MAX);
     if (1..LEAST_MEMORY).contains(&bytes) {
@@ -103,19 +98,19 @@ pub(crate) fn memory(node: &Node) -> Result<Option<u64>> {
 }
 
 /// CPUs; none if it is zero, which means no limit.
-pub(crate) fn cpus(node: &Node) -> Result<Option<f64>> {
+pub(crate) fn cpus(node: &Node) -> Result<Option<f64>, Fault> {
     let thousandths = thousandths(node)?;
     // Exact for any number of CPUs that there can be.
     let cpus = thousandths as f64 / 1000.0;
     Ok(Some(cpus).filter(|_| thousandths > 0))
 }
 
-fn thousandths(node: &Node) -> Result<u128> {
-    quantity::in_thousandths(node.text_or_number()?).map_err(|what| node.wrong(what))
+fn thousandths(node: &Node) -> Result<u128, Fault> {
+    quantity::in_thousandths(&node.text_or_number()?).map_err(|what| node.wrong(what))
 }
 
 /// A path of the host.
-pub(crate) fn host_path(node: &Node) -> Result<PathBuf> {
+pub(crate) fn host_path(node: &Node) -> Result<PathBuf, Fault> {
     let path = PathBuf::from(filled(node)?);
     if path.components().any(|part| part == Component::ParentDir) {
         return Err(node.wrong(format_args!("{path:?} goes through ..")));
@@ -127,7 +122,7 @@ pub(crate) fn host_path(node: &Node) -> Result<PathBuf> {
 }
 
 /// A place in a container.
-pub(crate) fn mount_path(node: &Node) -> Result<PathBuf> {
+pub(crate) fn mount_path(node: &Node) -> Result<PathBuf, Fault> {
     let path = filled(node)?;
     if path.contains(':') {
         return Err(node.wrong("it must not contain a :"));
