@@ -44,15 +44,21 @@ fn check_ports(pod: &Pod, init_nodes: &[Node], nodes: &[Node], faults: &mut Faul
         }
     }
     let mut of_host = HashSet::new();
-    let mut inside: HashMap<u16, &str> = HashMap::new();
+    let mut inside = HashMap::new();
     for (container, node) in pod.containers.iter().zip(nodes) {
+        let mut names = HashSet::new();
         for port in &container.ports {
-            if port.host.is_some_and(|port| !of_host.insert(port)) {
-                let port = port.host.unwrap_or_default();
-                faults.add(node.wrong(format_args!("hostPort {port} is there twice in the pod")));
+            if let Some(name) = port.name.as_ref().filter(|name| !names.insert(*name)) {
+                faults.add(node.wrong(format_args!("two ports have the name {name:?}")));
             }
-            let other = *inside.entry(port.container).or_insert(&container.name);
-            if other != container.name {
+            if let Some(number) = port.host
+                && !of_host.insert((number, port.host_ip, port.protocol))
+            {
+                faults.add(node.wrong(format_args!("hostPort {number} is there twice in the pod")));
+            }
+            let key = (port.container, port.protocol);
+            let other = *inside.entry(key).or_insert(&container.name);
+            if *other != container.name {
                 faults.add(node.wrong(format_args!(
                     "containerPort {} is that of {other:?} too, and they share one network",
                     port.container

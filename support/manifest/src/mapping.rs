@@ -4,7 +4,7 @@
 use crate::fault::{Fault, Faults, Known, Unsupported};
 use crate::node::{Node, Value};
 use crate::place::Place;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -76,6 +76,25 @@ impl<'a> Fields<'a> {
         Some(nodes.iter().map(|node| faults.unless(value(node))).collect())
     }
 
+    /// Values by keys.
+    pub(crate) fn by_key<T: Default>(
+        &mut self,
+        name: &'static str,
+        key: fn(&Node) -> Result<String, Fault>,
+        value: fn(&Node) -> Result<T, Fault>,
+    ) -> BTreeMap<String, T> {
+        let mut by_key = BTreeMap::new();
+        let Some(node) = self.take(name) else { return by_key };
+        let faults = &mut self.found.faults;
+        for (key_node, value_node) in faults.unless(node.mapping()) {
+            let key = faults.unless(key(key_node));
+            if by_key.insert(key, faults.unless(value(value_node))).is_some() {
+                faults.add(value_node.wrong("it is there twice"));
+            }
+        }
+        by_key
+    }
+
     /// A mapping that must be there.
     pub(crate) fn required_mapping<T: Default>(
         &mut self,
@@ -129,6 +148,18 @@ impl<'a> Fields<'a> {
             Ok(_) => self.found.passed_over.push(key.place().clone()),
             Err(fault) => self.found.faults.add(fault),
         }
+    }
+
+    /// A value that may be left out, and means less here than in a cluster, which is told.
+    pub(crate) fn told<T: Default>(
+        &mut self,
+        name: &'static str,
+        value: fn(&Node) -> Result<T, Fault>,
+    ) -> Option<T> {
+        self.known.used.push(name);
+        let (key, node) = self.take_with_key(name)?;
+        self.found.passed_over.push(key.place().clone());
+        Some(self.found.faults.unless(value(node)))
     }
 
     /// A field that can only say what is so here anyway; else it is not supported, for this reason.

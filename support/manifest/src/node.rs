@@ -98,6 +98,14 @@ impl Node {
         Ok(entry.map(|(_, value)| value).filter(|value| !value.is_null()))
     }
 
+    /// The value of a field that has to be there.
+    ///
+    /// # Errors
+    /// If it is not, or this is no mapping.
+    pub(crate) fn needed(&self, name: &str) -> Result<&Node, Fault> {
+        self.field(name)?.ok_or_else(|| self.wrong(format_args!("the field {name} is missing")))
+    }
+
     /// The entries of the list in a field; none if it is not there.
     ///
     /// # Errors

@@ -37,7 +37,10 @@ fn a_wrong_manifest(host: &Host) {
     let spec = scripts("  dnsPolicy: Default\n", &[("a", "true")]) + "    tty: true\n";
     run(host, &spec).assert_refused(
         125,
-        &["pod.yaml: 2 fields are not supported here: spec.dnsPolicy (line ", "[0].tty (container \"a\", line 16, "],
+        &[
+            "pod.yaml: 2 fields are not supported here: spec.dnsPolicy (line ",
+            "[0].tty (container \"a\", line 16, ",
+        ],
     );
     let spec = scripts("", &[("a", "true")]) + "    resources: {limits: {memory: 12Q}}\n";
     run(host, &spec).assert_refused(125, &["limits.memory: \"12Q\" is not a quantity"]);

@@ -7,15 +7,15 @@ use super::{of_container, pod, told};
 fn all_unknown_fields_are_told_at_once() {
     let text = of_container(
         "    livenessProbe:\n      httpGet: {path: /, port: 80}\n    ports:\n    - {containerPort: \
-         80, protocol: TCP}\n  restartpolicy: Never\n  hostname: web\n",
+         80, appProtocol: TCP}\n  restartpolicy: Never\n  hostname: web\n",
     );
-    let text = text.replace("name: test", "name: test\n  labels: {app: web}") + "status: {}\n";
+    let text = text.replace("name: test", "name: test\n  label: {app: web}") + "state: {}\n";
     assert_eq!(
         told(&text),
-        "5 fields are not supported here: metadata.labels (line 5, column 3), \
+        "5 fields are not supported here: metadata.label (line 5, column 3, did you mean labels?), \
          spec.containers[0].livenessProbe (container \"a\", line 10, column 5), \
-         spec.containers[0].ports[0].protocol (container \"a\", line 13, column 27), \
-         spec.restartpolicy (line 14, column 3, did you mean restartPolicy?), status (line 16, \
+         spec.containers[0].ports[0].appProtocol (container \"a\", line 13, column 27), \
+         spec.restartpolicy (line 14, column 3, did you mean restartPolicy?), state (line 16, \
          column 1)"
     );
 }
@@ -40,7 +40,8 @@ fn all_wrong_values_are_told_beside_unknown_fields() {
     let text = pod("  replicas: 2\n").replace("Pod", "Deployment");
     assert_eq!(
         told(&text),
-        "kind: it is \"Deployment\"; only \"Pod\" can be run here (line 2, column 7)"
+        "it has no Pod, but Deployment \"test\" (line 1) (a Deployment makes pods: its template is \
+         one, run it with --template)"
     );
 }
 
@@ -51,7 +52,11 @@ fn one_unknown_field_is_told_with_the_field_that_was_meant() {
         ("Hostname", "here: did you mean hostname? (line 9, column 3)"),
         ("volume", "here: did you mean volumes? (line 9, column 3)"),
         ("hsotname", "here: did you mean hostname? (line 9, column 3)"),
-        ("tolerations", "here (known: hostname, shareProcessNamespace, restartPolicy, "),
+        ("toleration", "here: did you mean tolerations? (line 9, column 3)"),
+        (
+            "ephemeralContainers",
+            "here (known: os, securityContext, hostname, shareProcessNamespace, ",
+        ),
     ] {
         let told = told(&of_container(&format!("  {field}: x\n")));
         let start = format!("spec.{field}: no such field is supported {told_of}");
