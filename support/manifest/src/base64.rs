@@ -4,7 +4,7 @@
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let letters: Vec<u8> = text.bytes().filter(|byte| !b"\r\n".contains(byte)).collect();
     let end = letters.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    if letters.len() % 4 != 0 || letters.len() - end > 2 {
+    if !letters.len().is_multiple_of(4) || letters.len() - end > 2 {
         return None;
     }
     let mut bytes = Vec::with_capacity(letters.len() / 4 * 3);

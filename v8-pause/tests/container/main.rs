@@ -6,6 +6,7 @@ mod attack;
 mod ends;
 mod entering;
 mod inside;
+mod manifests;
 mod nginx;
 mod pause;
 mod pod;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
         nginx::prepare();
     }
     let suite = Suite::of(&Stage::V8);
-    let parts: [fn(Suite) -> Suite; 11] = [
+    let parts: [fn(Suite) -> Suite; 12] = [
         pause::add,
         sharing::add,
         ends::add,
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         terminal::add,
         volumes::add,
         refused::add,
+        manifests::add,
         attack::add,
         nginx::add,
     ];

@@ -30,15 +30,15 @@ fn a_wrong_manifest(host: &Host) {
     run(host, &spec).assert_refused(
         125,
         &[
-            "pod.yaml: spec.containers[0].tty: no such field is supported here",
+            "pod.yaml: spec.containers[0].tty: here it can only be false",
             "(container \"a\", line 15, column 5)",
         ],
     );
-    let spec = scripts("  dnsPolicy: Default\n", &[("a", "true")]) + "    tty: true\n";
+    let spec = scripts("  subdomain: a\n", &[("a", "true")]) + "    tty: true\n";
     run(host, &spec).assert_refused(
         125,
         &[
-            "pod.yaml: 2 fields are not supported here: spec.dnsPolicy (line ",
+            "pod.yaml: 2 fields are not supported here: spec.subdomain (line ",
             "[0].tty (container \"a\", line 16, ",
         ],
     );

@@ -122,7 +122,7 @@ fn what_is_wrong_with_a_template_is_told_with_its_place() {
     let wrong = maker("Deployment", "apps/v1", "").replace("image", "imgae");
     let what = "spec.template.spec.containers[0].imgae: no such field is supported here: did you mean \
                 image? (container \"a\", line 10, column 19)";
-    refused(&wrong, &Wanted::Template, &what);
+    refused(&wrong, &Wanted::Template, what);
     let unnamed = maker("Deployment", "apps/v1", "").replace("{name: web}", "{}");
     refused(&unnamed, &Wanted::Template, "metadata: the field name is missing");
     let misnamed = maker("Deployment", "apps/v1", "").replace("{name: web}", "{name: Web}");
