@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::net::{TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use testbed::{Host, Outcome, Suite};
 
@@ -54,7 +55,9 @@ pub fn add(suite: Suite) -> Suite {
 }
 
 fn file(host: &Host, text: &str) -> PathBuf {
-    let path = host.dir("manifests").join("pod.yaml");
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let path = host.dir(&format!("manifest{number}")).join("pod.yaml");
     fs::write(&path, text).unwrap();
     host.give(&path);
     path
