@@ -56,7 +56,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub options: PodArgs,
 
-    /// Run the template in a Deployment, StatefulSet, DaemonSet, Job or CronJob (of several: NAME's)
+    /// Run the template in a Deployment, StatefulSet, DaemonSet, Job, CronJob (of several: NAME's)
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true)]
     pub template: Option<Option<String>>,
 

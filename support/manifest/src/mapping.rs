@@ -201,7 +201,8 @@ impl<'a> Fields<'a> {
         Fields { of: node, left, known: Known::default(), found }
     }
 
-    /// What was not asked for is not known: a field is never dropped in silence, also if it is null.
+    /// What was not asked for is not known: a field is never dropped in silence, also if it is
+    /// null.
     fn end(self) {
         let known = Rc::new(self.known);
         for (name, key, _) in self.left {

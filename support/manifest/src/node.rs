@@ -205,8 +205,8 @@ impl Node {
         };
         let digits = digits.trim_start_matches(['+', '0']);
         Err(self.wrong(format_args!(
-            "to Kubernetes {text} is octal, the number {octal} (write {sign}{digits}, or {octal} if \
-             that is what you mean)"
+            "to Kubernetes {text} is octal, the number {octal} (write {sign}{digits}, or {octal} \
+             if that is what you mean)"
         )))
     }
 

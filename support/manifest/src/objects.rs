@@ -68,8 +68,8 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The pod in it, that it makes copies of; none if it makes no pods. Fields beside the way there
-    /// are given to `beside`.
+    /// The pod in it, that it makes copies of; none if it makes no pods. Fields beside the way
+    /// there are given to `beside`.
     ///
     /// # Errors
     /// If it is not there, or the version is none that there is.

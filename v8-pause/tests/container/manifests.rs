@@ -117,8 +117,9 @@ fn a_file_with_several_objects(host: &Host) {
     let text = format!("---\n# nothing\n---\n{pod}---\n{JOB}---\n");
     let outcome = run(host, &text);
     assert!(outcome.text().ends_with("p | hi\n"), "{outcome:?}");
-    let told = "Note: only the Pod \"p\" (line 4) is run, not Job \"once\" (line 21), Service \"web\" \
-                (line 32) (a Job makes pods: its template is one, run it with --template)\n";
+    let told = "Note: only the Pod \"p\" (line 4) is run, not Job \"once\" (line 21), \
+                Service \"web\" (line 32) (a Job makes pods: its template is one, run it with \
+                --template)\n";
     assert!(outcome.stderr.contains(told), "{outcome:?}");
 }
 
@@ -128,10 +129,10 @@ fn all_that_is_wrong_is_told(host: &Host) {
     crate::pod::run(host, &(scripts("", &[("web", "true")]) + more)).assert_refused(
         125,
         &[
-            "pod.yaml: spec.containers[0].tty: here it can only be false (container \"web\", line 15, ",
-            "column 5); and spec.containers[0].env[0].value: it is a boolean, not a text (quote it: ",
-            "(container \"web\", line 16, column 28); spec.containers[0].securityContext.runAsUser: to \
-             Kubernetes 01000 is octal, the number 512 (write 1000, or 512 if that is what you mean)",
+            "pod.yaml: spec.containers[0].tty: here it can only be false (container \"web\", line ",
+            "; and spec.containers[0].env[0].value: it is a boolean, not a text (quote it: \"y\")",
+            "; spec.containers[0].securityContext.runAsUser: to Kubernetes 01000 is octal, the",
+            "number 512 (write 1000, or 512 if that is what you mean) (container \"web\", line ",
         ],
     );
 }

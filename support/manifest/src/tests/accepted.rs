@@ -146,8 +146,8 @@ fn of_very_much_that_is_passed_over_the_first_is_told() {
 
 #[test]
 fn ports_have_names_and_protocols() {
-    let ports = "    ports:\n    - {name: web-1, containerPort: 80, protocol: TCP}\n    - {name: dns, \
-                 containerPort: 80, protocol: UDP, hostPort: 53, hostIP: 127.0.0.1}\n    - \
+    let ports = "    ports:\n    - {name: web-1, containerPort: 80, protocol: TCP}\n    - {name: \
+                 dns, containerPort: 80, protocol: UDP, hostPort: 53, hostIP: 127.0.0.1}\n    - \
                  {containerPort: 53, hostPort: 53, protocol: TCP}\n    - {containerPort: 9, \
                  protocol: SCTP, hostIP: ''}\n";
     let pod = Pod::read(&of_container(ports)).unwrap();

@@ -21,8 +21,8 @@ fn object(kind: &str, version: &str, more: &str) -> String {
 
 /// Of this kind, with a template of a pod.
 fn maker(kind: &str, version: &str, spec: &str) -> String {
-    let template = "template:\n    metadata: {labels: {app: web}}\n    spec:\n      containers:\n      \
-                    - {name: a, image: busybox}\n";
+    let pod = "      containers:\n      - {name: a, image: busybox}\n";
+    let template = format!("template:\n    metadata: {{labels: {{app: web}}}}\n    spec:\n{pod}");
     object(kind, version, &format!("spec:\n  {template}{spec}"))
 }
 
@@ -34,10 +34,8 @@ fn the_pod_is_run_and_what_is_beside_it_is_told() {
     assert_eq!(manifest.pod.name, "test");
     assert_eq!(
         manifest.notes,
-        [
-            "only the Pod \"test\" (line 7) is run, not Service \"web\" (line 2), Deployment \"web\" \
-          (line 16) (a Deployment makes pods: its template is one, run it with --template)"
-        ]
+        ["only the Pod \"test\" (line 7) is run, not Service \"web\" (line 2), Deployment \
+          \"web\" (line 16) (a Deployment makes pods: its template is one, run it with --template)"]
     );
     let two = format!("{}---\n{}", of_container(""), of_container("").replace("test", "second"));
     let manifest = read(&two, &Wanted::Pod);
@@ -67,8 +65,8 @@ fn a_file_without_a_pod_says_what_it_has() {
     let service = object("Service", "v1", "");
     refused(&service, &Wanted::Pod, "it has no Pod, but Service \"web\" (line 2)");
     let text = service + &maker("Job", "batch/v1", "");
-    let what = "it has no Pod, but Service \"web\" (line 2), Job \"web\" (line 6) (a Job makes pods: \
-                its template is one, run it with --template)";
+    let what = "it has no Pod, but Service \"web\" (line 2), Job \"web\" (line 6) (a Job makes \
+                pods: its template is one, run it with --template)";
     refused(&text, &Wanted::Pod, what);
     refused(&object("ConfigMap", "v1", ""), &Wanted::Pod, "it has no Pod, but ConfigMap \"web\"");
     refused("[]", &Wanted::Pod, "the manifest: it is a list, not a mapping");
@@ -120,8 +118,8 @@ fn what_is_wrong_with_a_template_is_told_with_its_place() {
         "spec: the field template is missing (line 5, column 7)",
     );
     let wrong = maker("Deployment", "apps/v1", "").replace("image", "imgae");
-    let what = "spec.template.spec.containers[0].imgae: no such field is supported here: did you mean \
-                image? (container \"a\", line 10, column 19)";
+    let what = "spec.template.spec.containers[0].imgae: no such field is supported here: did you \
+                mean image? (container \"a\", line 10, column 19)";
     refused(&wrong, &Wanted::Template, what);
     let unnamed = maker("Deployment", "apps/v1", "").replace("{name: web}", "{}");
     refused(&unnamed, &Wanted::Template, "metadata: the field name is missing");
@@ -133,8 +131,8 @@ fn what_is_wrong_with_a_template_is_told_with_its_place() {
 fn of_several_templates_one_is_chosen_by_its_name() {
     let second = maker("StatefulSet", "apps/v1", "").replace("web", "db");
     let text = maker("Deployment", "apps/v1", "") + &second + &object("Service", "v1", "");
-    let what = "it has Deployment \"web\" (line 2), StatefulSet \"db\" (line 12): say whose template \
-                to run, with --template=NAME";
+    let what = "it has Deployment \"web\" (line 2), StatefulSet \"db\" (line 12): say whose \
+                template to run, with --template=NAME";
     refused(&text, &Wanted::Template, what);
     let manifest = read(&text, &Wanted::TemplateOf("db".into()));
     assert_eq!(manifest.pod.name, "db-0");

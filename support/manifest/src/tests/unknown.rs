@@ -33,8 +33,8 @@ fn all_wrong_values_are_told_beside_unknown_fields() {
          name?); and spec.containers[0].args[0]: it is a number, not a text (quote it: \"1\") \
          (container \"a\", line 10, column 12); spec.containers[0].env[0]: the field name is \
          missing (container \"a\", line 11, column 11); spec.containers[0].command: it is a text, \
-         not a list (container \"a\", line 12, column 14); spec.hostname: \"a.b\" is no name: small \
-         letters, digits and - (not first, not last) (line 13, column 13)"
+         not a list (container \"a\", line 12, column 14); spec.hostname: \"a.b\" is no name: \
+         small letters, digits and - (not first, not last) (line 13, column 13)"
     );
     // Of another kind of object nothing is known here.
     let text = pod("  replicas: 2\n").replace("Pod", "Deployment");
@@ -85,7 +85,8 @@ fn of_very_many_wrong_values_the_first_are_told() {
     assert!(told.ends_with("; and 1980 more"), "{told}");
 }
 
-/// What the API server has no field for is told whatever its value is (`kubectl --validate=strict`).
+/// What the API server has no field for is told whatever its value is, as it does
+/// (`kubectl --validate=strict`).
 #[test]
 fn an_unknown_field_that_is_null_is_told() {
     let told = told(&of_container("    comand:\n  restartpolicy: null\n"));
