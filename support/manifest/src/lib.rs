@@ -42,7 +42,6 @@ mod variables;
 
 pub use config::{ConfigMap, Secret};
 pub use manifest::{Manifest, Wanted};
-pub use names::Reference;
 pub use pod::{
     Container, LEAST_MEMORY, Limits, Mount, Pod, Port, Protocol, Requests, Resources,
     RestartPolicy, SecurityContext, Source, Volume,

@@ -2,11 +2,13 @@
 
 use crate::base64;
 use crate::fault::Fault;
-use crate::names::{self, Reference};
+use crate::names;
 use crate::node::Node;
 use crate::place::shortened;
 use crate::pod::{LEAST_MEMORY, Protocol, RestartPolicy};
 use crate::quantity;
+use image::reference::Reference;
+use launcher::command_line::one_line;
 use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -59,7 +61,7 @@ fn checked(node: &Node, check: fn(&str) -> Result<(), String>) -> Result<String,
 
 /// Where an image is to be found.
 pub(crate) fn reference(node: &Node) -> Result<Reference, Fault> {
-    Reference::parse(node.text()?).map_err(|what| node.wrong(what))
+    node.text()?.parse().map_err(|error| node.wrong(one_line(&error)))
 }
 
 /// What a port is called.

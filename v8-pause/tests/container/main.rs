@@ -2,14 +2,21 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "../../../v7-overlay/tests/container/archive.rs"]
+#[expect(dead_code, reason = "v7's tests make stranger archives")]
+mod archive;
 mod attack;
 mod ends;
 mod entering;
+#[path = "../../../v7-overlay/tests/container/image.rs"]
+#[expect(dead_code, reason = "v7's tests make stranger images")]
+mod image;
 mod inside;
 mod manifests;
 mod nginx;
 mod pause;
 mod pod;
+mod pulled;
 mod refused;
 mod sharing;
 mod stop_signal;
@@ -34,7 +41,7 @@ fn main() -> ExitCode {
         nginx::prepare();
     }
     let suite = Suite::of(&Stage::V8);
-    let parts: [fn(Suite) -> Suite; 12] = [
+    let parts: [fn(Suite) -> Suite; 13] = [
         pause::add,
         sharing::add,
         ends::add,
@@ -45,6 +52,7 @@ fn main() -> ExitCode {
         volumes::add,
         refused::add,
         manifests::add,
+        pulled::add,
         attack::add,
         nginx::add,
     ];

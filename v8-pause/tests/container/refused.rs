@@ -16,7 +16,6 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_manifest_without_an_end", a_manifest_without_an_end)
         .both("a_manifest_of_long_paths", a_manifest_of_long_paths)
         .both("a_manifest_from_a_pipe", a_manifest_from_a_pipe)
-        .both("a_missing_image", a_missing_image)
         .both("a_missing_host_path", a_missing_host_path)
         .both("a_runtime_directory_of_somebody_else", a_runtime_directory_of_somebody_else)
         .user("another_user_needs_root", another_user_needs_root)
@@ -84,22 +83,6 @@ fn a_manifest_from_a_pipe(host: &Host) {
         let outcome = Outcome::of(shell.args([&path, &fifo]));
         assert!(outcome.text().ends_with("a | here\n"), "{outcome:?}");
     }
-}
-
-fn a_missing_image(host: &Host) {
-    let spec = "  containers: [{name: a, image: 'nginx:1.27'}]\n";
-    run(host, spec)
-        .assert_refused(125, &["container \"a\"", "nginx is not built in", "--images DIR"]);
-    let path = crate::pod::manifest(host, spec);
-    let path = path.to_str().unwrap();
-    let none = host.run(["run", "--net", "none", "--images", "/tmp", path]);
-    none.assert_refused(
-        125,
-        &["no image \"/tmp/nginx\": ENOENT", "(skopeo copy docker://nginx:1.27"],
-    );
-    fs::create_dir(host.dir("images").join("nginx")).unwrap();
-    let empty = host.run(["run", "--net", "none", "--images", "/tmp/images", path]);
-    empty.assert_refused(125, &["container \"a\"", "/tmp/images/nginx:1.27", "index.json"]);
 }
 
 /// What its owner writes there, exec would believe.
