@@ -12,6 +12,7 @@ mod entering;
 #[expect(dead_code, reason = "v7's tests make stranger images")]
 mod image;
 mod inside;
+mod manifests;
 mod nginx;
 mod pause;
 mod pod;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
         nginx::prepare();
     }
     let suite = Suite::of(&Stage::V8);
-    let parts: [fn(Suite) -> Suite; 12] = [
+    let parts: [fn(Suite) -> Suite; 13] = [
         pause::add,
         sharing::add,
         ends::add,
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         terminal::add,
         volumes::add,
         refused::add,
+        manifests::add,
         pulled::add,
         attack::add,
         nginx::add,
