@@ -186,16 +186,30 @@ fn limits(container: &Container) -> Limits {
 }
 
 // ANCHOR: pod_cgroup
-/// Makes the cgroup of the pod, if it has limits. As Kubernetes has it, the limit of the pod is the
-/// sum of those of its containers, if every one has one.
+/// Makes the cgroup of the pod, if it has limits.
 ///
 /// # Errors
 /// Those of v6.
 pub fn pod_cgroup(as_root: &AsRoot, pod: &Pod) -> Result<Cgroup> {
     let inner: Vec<_> = pod.all_containers().map(limits).collect();
-    let memory = pod.containers.iter().map(|it| it.resources.limits.memory).sum();
-    let cpus = pod.containers.iter().map(|it| it.resources.limits.cpu).sum();
+    let memory = limit_of_pod(pod, |limits| limits.memory, u64::saturating_add);
+    let cpus = limit_of_pod(pod, |limits| limits.cpu, |one, other| one + other);
     Cgroup::create_outer(as_root, &Limits { memory, cpus, ..Limits::default() }, &inner)
+}
+
+/// What the containers of a pod may take at any time: the sum of those that run together, or the
+/// most of those that run alone before them. If one has no limit, the pod has none (kubelet).
+fn limit_of_pod<T: PartialOrd>(
+    pod: &Pod,
+    limit: impl Fn(&manifest::Limits) -> Option<T>,
+    add: fn(T, T) -> T,
+) -> Option<T> {
+    let of = |containers: &[Container]| -> Option<Vec<T>> {
+        containers.iter().map(|it| limit(&it.resources.limits)).collect()
+    };
+    let (alone, together) = (of(&pod.init_containers)?, of(&pod.containers)?);
+    let most = |one, other| if other > one { other } else { one };
+    alone.into_iter().chain(together.into_iter().reduce(add)).reduce(most)
 }
 // ANCHOR_END: pod_cgroup
 

@@ -19,6 +19,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("each_container_has_its_own_root", each_container_has_its_own_root)
         .both("command_args_and_env", command_args_and_env)
         .root("limits_of_container_and_pod", limits_of_container_and_pod)
+        .root("the_pods_limit_is_what_its_containers_may_take", limit_of_the_pod)
         .root("out_of_memory_is_told", out_of_memory_is_told)
 }
 
@@ -176,6 +177,45 @@ fn limits_of_container_and_pod(host: &Host) {
     let expected = ["25000", "50000"];
     assert!(cpu.iter().zip(expected).all(|(cpu, it)| cpu.split(' ').next() == Some(it)), "{cpu:?}");
     pod.stop();
+}
+
+/// Init containers run alone, one after the other: each needs its own limit, and no more. One
+/// container without a limit may take what there is, and so may the pod.
+fn limit_of_the_pod(host: &Host) {
+    const NONE: &str = "none";
+    let of = |limits: &str| match limits {
+        NONE => String::new(),
+        limits => format!(", resources: {{limits: {{{limits}}}}}"),
+    };
+    for (init, first, second, memory, cpu) in [
+        ("memory: 100Mi, cpu: 100m", "memory: 16Mi, cpu: 250m", "memory: 16Mi, cpu: 250m", 100, 50),
+        ("memory: 20Mi, cpu: 800m", "memory: 16Mi, cpu: 250m", "memory: 16Mi, cpu: 250m", 32, 80),
+        ("memory: 20Mi", "memory: 16Mi, cpu: 250m", "memory: 16Mi, cpu: 250m", 32, 0),
+        ("memory: 20Mi, cpu: 100m", "memory: 16Mi", NONE, 0, 0),
+    ] {
+        let container = |name: &str, limits: &str, script: &str| {
+            let limits = of(limits);
+            format!("  - {{name: {name}, image: busybox, command: [sh, -c, {script}]{limits}}}\n")
+        };
+        let sleep = "echo ready; exec sleep 1000";
+        let spec = format!(
+            "  terminationGracePeriodSeconds: 0\n  initContainers:\n{}  containers:\n{}{}",
+            container("i", init, "exit 0"),
+            container("a", first, sleep),
+            container("b", second, sleep)
+        );
+        let mut pod = Pod::start_ready(host, &spec, 2);
+        let of_pod = |controller: &str, v1: &str, v2: &str| {
+            let [_, of_pod] = limits(pod.pause, controller, v1, v2);
+            of_pod.split(' ').next().and_then(|it| it.parse::<u64>().ok()).unwrap_or(0)
+        };
+        let found = of_pod("memory", "memory.limit_in_bytes", "memory.max") >> 20;
+        let no_limit = found > 1 << 40; // v1 has no word for it
+        assert_eq!(if no_limit { 0 } else { found }, memory, "{init} {first} {second}");
+        let found = of_pod("cpu", "cpu.cfs_quota_us", "cpu.max") / 1000;
+        assert_eq!(found, cpu, "{init} {first} {second}");
+        pod.stop();
+    }
 }
 
 fn out_of_memory_is_told(host: &Host) {
