@@ -122,7 +122,7 @@ impl Prepared {
             user: user.clone().or_else(|| layers.config().user),
             limits: limits(container),
             overlay,
-            config: config(layers.config(), container),
+            config: config(layers.config(), container, &pod.hostname),
             process: ProcessArgs {
                 env: container.env.iter().map(variable).collect(),
                 workdir: container.working_dir.clone(),
@@ -134,13 +134,22 @@ impl Prepared {
             stop_signal: stop_signal(&container.name, &layers.config()),
         })
     }
+
+    /// The working directory: the manifest's, else the image's.
+    pub fn workdir(&self) -> Option<PathBuf> {
+        let of_image = self.config.working_dir.as_ref().map(PathBuf::from);
+        self.process.workdir.clone().or(of_image)
+    }
 }
 
 // ANCHOR: config
 /// With a command, nothing is left of what the image would have run. A VOLUME of the image goes
-/// with the container, as in Kubernetes: a manifest has volumes of its own.
-fn config(of_image: ContainerConfig, container: &Container) -> ContainerConfig {
-    let of_image = ContainerConfig { volumes: None, ..of_image };
+/// with the container, as in Kubernetes: a manifest has volumes of its own. HOSTNAME is the pod's,
+/// unless the image or the manifest says otherwise.
+fn config(of_image: ContainerConfig, container: &Container, hostname: &str) -> ContainerConfig {
+    let of_pod = std::iter::once(format!("HOSTNAME={hostname}"));
+    let env = of_pod.chain(of_image.env.into_iter().flatten()).collect();
+    let of_image = ContainerConfig { volumes: None, env: Some(env), ..of_image };
     match &container.command {
         None => of_image,
         command => ContainerConfig { entrypoint: command.clone(), cmd: None, ..of_image },

@@ -38,6 +38,8 @@ pub struct Running {
     pub pid: i32,
     /// As which user its command was started, if not as root: as the manifest or the image has it.
     pub user: Option<String>,
+    /// Where it was started, if not in `/`: as the manifest or the image has it.
+    pub workdir: Option<PathBuf>,
     /// When it was started (field 22 of proc_pid_stat(5)): its number may be another's by now.
     pub started: u64,
 }

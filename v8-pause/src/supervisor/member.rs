@@ -169,6 +169,7 @@ impl Process {
             name: name.clone(),
             pid: pid.filter(|_| is_it).map_or(0, Pid::as_raw),
             user: container.user.clone(),
+            workdir: container.workdir(),
             started: started.unwrap_or(0),
         };
         Process { in_between, namespaces, record, started: Instant::now(), cgroup }

@@ -5,11 +5,13 @@
 mod attack;
 mod ends;
 mod entering;
+mod image;
 mod inside;
 mod nginx;
 mod pause;
 mod pod;
 mod refused;
+mod same_as_first;
 mod sharing;
 mod stop_signal;
 mod terminal;
@@ -33,12 +35,13 @@ fn main() -> ExitCode {
         nginx::prepare();
     }
     let suite = Suite::of(&Stage::V8);
-    let parts: [fn(Suite) -> Suite; 11] = [
+    let parts: [fn(Suite) -> Suite; 12] = [
         pause::add,
         sharing::add,
         ends::add,
         stop_signal::add,
         entering::add,
+        same_as_first::add,
         inside::add,
         terminal::add,
         volumes::add,
