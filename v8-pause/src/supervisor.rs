@@ -150,7 +150,7 @@ impl<'a> Supervisor<'a> {
     fn write_state(&self) -> Result<()> {
         let running = self.members.iter().filter_map(|member| member.process.as_ref());
         let containers = running.map(|process| process.record.clone()).collect();
-        self.state.write(&Record { pod: self.pod.name.clone(), containers })
+        self.state.write(&Record::new(&self.pod.name, containers)?)
     }
 
     // ANCHOR: wait_for_events
