@@ -9,6 +9,8 @@ use launcher::users::Digits;
 use launcher::{Advise, AsRoot, Caller};
 use manifest::{Container, Pod, Source};
 use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use v2_mountns::Volume;
 use v2_mountns::volume::VolumeArgs;
@@ -102,7 +104,10 @@ impl Prepared {
         images: &[(OverlayArgs, Layers)],
         state: &State,
     ) -> Result<Vec<Prepared>> {
-        let prepare = |(container, image)| Prepared::new(as_root, pod, container, image, state);
+        let prepare = |(container, image): (&Container, _)| {
+            Prepared::new(as_root, pod, container, image, state)
+                .with_context(|| format!("container {:?}", container.name))
+        };
         pod.all_containers().zip(images).map(prepare).collect()
     }
 
@@ -113,8 +118,7 @@ impl Prepared {
         (args, layers): &(OverlayArgs, Layers),
         state: &State,
     ) -> Result<Prepared> {
-        let overlay = Overlay::create(as_root, layers, args)
-            .with_context(|| format!("container {:?}", container.name))?;
+        let overlay = Overlay::create(as_root, layers, args)?;
         let user = container.security_context.run_as_user.map(|user| user.to_string());
         let variable = |(name, value): &(String, String)| format!("{name}={value}").into();
         Ok(Prepared {
@@ -177,9 +181,7 @@ fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<VolumeArgs
     for mount in &container.mounts {
         let source = pod.volumes.iter().find(|volume| volume.name == mount.volume);
         let source = match source.map(|volume| &volume.source) {
-            Some(Source::HostPath(path)) => Volume::find_source(path).with_context(|| {
-                format!("cannot find {path:?} of the host, for the volume {:?}", mount.volume)
-            })?,
+            Some(Source::HostPath(path)) => find_or_make(path, &mount.volume)?,
             _ => state.make_volume(&mount.volume)?,
         };
         let target = mount.path.clone();
@@ -188,6 +190,20 @@ fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<VolumeArgs
     Ok(VolumeArgs { volumes, ..VolumeArgs::default() })
 }
 // ANCHOR_END: volumes
+
+/// A path of the host. If nothing is there, a directory is made, as containerd makes it.
+fn find_or_make(path: &Path, volume: &str) -> Result<PathBuf> {
+    if let Err(error) = path.metadata()
+        && error.kind() == ErrorKind::NotFound
+    {
+        fs::create_dir_all(path).with_context(|| {
+            format!("cannot make {path:?} of the host, for the volume {volume:?}")
+        })?;
+        note(format_args!("made the directory {path:?} of the host, for the volume {volume:?}"));
+    }
+    Volume::find_source(path)
+        .with_context(|| format!("cannot find {path:?} of the host, for the volume {volume:?}"))
+}
 
 fn limits(container: &Container) -> Limits {
     let limits = &container.resources.limits;

@@ -3,7 +3,7 @@
 use crate::prepared::Prepared;
 use crate::shared::{Namespaces, started};
 use crate::state::Running;
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 use launcher::Container;
 use launcher::child::children_of;
 use launcher::command_line::{Failure, errno_in, note, one_line, report, tell_left_behind};
@@ -81,15 +81,15 @@ impl<'a> Member<'a> {
     pub(super) fn start(&mut self, pod: &Cgroup, width: usize, start: &Start) -> Result<()> {
         self.next_start = None;
         let Prepared { name, limits, .. } = self.container;
-        let (ends, streams) = pipes(name, self.index, width)?;
-        let cgroup = pod.create_inner(name, limits)?;
+        let (ends, streams) = pipes(name, self.index, width).with_context(|| name.clone())?;
+        let cgroup = pod.create_inner(name, limits).with_context(|| name.clone())?;
         match start(self.container, &cgroup, &ends).map_err(Failure::from) {
             Ok(in_between) => {
                 self.streams.extend(streams);
                 self.process = Some(Process::new(in_between, self.container, cgroup));
             }
-            Err(failure) if failure.code == 125 => {
-                return Err(anyhow!(failure).context(name.clone()));
+            Err(Failure { code: 125, text }) => {
+                return Err(Failure { code: 125, text: format!("{name}: {text}") }.into());
             }
             Err(failure) => {
                 report(&format!("{name}: {failure}"));
