@@ -1,6 +1,7 @@
 //! From a container in the manifest to what the seven steps want to know.
 
-use crate::state::State;
+use crate::limits;
+use crate::volumes::EmptyDirs;
 use anyhow::{Context, Result};
 use image::ContainerConfig;
 use launcher::command_line::note;
@@ -102,10 +103,10 @@ impl Prepared {
         as_root: &AsRoot,
         pod: &Pod,
         images: &[(OverlayArgs, Layers)],
-        state: &State,
+        empty: &EmptyDirs,
     ) -> Result<Vec<Prepared>> {
         let prepare = |(container, image): (&Container, _)| {
-            Prepared::new(as_root, pod, container, image, state)
+            Prepared::new(as_root, pod, container, image, empty)
                 .with_context(|| format!("container {:?}", container.name))
         };
         pod.all_containers().zip(images).map(prepare).collect()
@@ -116,7 +117,7 @@ impl Prepared {
         pod: &Pod,
         container: &Container,
         (args, layers): &(OverlayArgs, Layers),
-        state: &State,
+        empty: &EmptyDirs,
     ) -> Result<Prepared> {
         let overlay = Overlay::create(as_root, layers, args)?;
         let user = container.security_context.run_as_user.map(|user| user.to_string());
@@ -124,7 +125,7 @@ impl Prepared {
         Ok(Prepared {
             name: container.name.clone(),
             user: user.clone().or_else(|| layers.config().user),
-            limits: limits(container),
+            limits: limits::of_container(container),
             overlay,
             config: config(layers.config(), container, &pod.hostname),
             process: ProcessArgs {
@@ -134,7 +135,7 @@ impl Prepared {
                 digits: Digits::Number,
             },
             args: container.args.iter().flatten().map(OsString::from).collect(),
-            volumes: volumes(pod, container, state)?,
+            volumes: volumes(pod, container, empty)?,
             stop_signal: stop_signal(&container.name, &layers.config()),
         })
     }
@@ -176,13 +177,13 @@ fn stop_signal(container: &str, config: &ContainerConfig) -> i32 {
 }
 
 // ANCHOR: volumes
-fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<VolumeArgs> {
+fn volumes(pod: &Pod, container: &Container, empty: &EmptyDirs) -> Result<VolumeArgs> {
     let mut volumes = Vec::new();
     for mount in &container.mounts {
         let source = pod.volumes.iter().find(|volume| volume.name == mount.volume);
         let source = match source.map(|volume| &volume.source) {
             Some(Source::HostPath(path)) => find_or_make(path, &mount.volume)?,
-            _ => state.make_volume(&mount.volume)?,
+            _ => empty.path(&mount.volume)?,
         };
         let target = mount.path.clone();
         volumes.push(Volume { source, target, read_only: mount.read_only });
@@ -205,36 +206,14 @@ fn find_or_make(path: &Path, volume: &str) -> Result<PathBuf> {
         .with_context(|| format!("cannot find {path:?} of the host, for the volume {volume:?}"))
 }
 
-fn limits(container: &Container) -> Limits {
-    let limits = &container.resources.limits;
-    Limits { memory: limits.memory, cpus: limits.cpu, ..Limits::default() }
-}
-
 // ANCHOR: pod_cgroup
 /// Makes the cgroup of the pod, if it has limits.
 ///
 /// # Errors
 /// Those of v6.
 pub fn pod_cgroup(as_root: &AsRoot, pod: &Pod) -> Result<Cgroup> {
-    let inner: Vec<_> = pod.all_containers().map(limits).collect();
-    let memory = limit_of_pod(pod, |limits| limits.memory, u64::saturating_add);
-    let cpus = limit_of_pod(pod, |limits| limits.cpu, |one, other| one + other);
-    Cgroup::create_outer(as_root, &Limits { memory, cpus, ..Limits::default() }, &inner)
-}
-
-/// What the containers of a pod may take at any time: the sum of those that run together, or the
-/// most of those that run alone before them. If one has no limit, the pod has none (kubelet).
-fn limit_of_pod<T: PartialOrd>(
-    pod: &Pod,
-    limit: impl Fn(&manifest::Limits) -> Option<T>,
-    add: fn(T, T) -> T,
-) -> Option<T> {
-    let of = |containers: &[Container]| -> Option<Vec<T>> {
-        containers.iter().map(|it| limit(&it.resources.limits)).collect()
-    };
-    let (alone, together) = (of(&pod.init_containers)?, of(&pod.containers)?);
-    let most = |one, other| if other > one { other } else { one };
-    alone.into_iter().chain(together.into_iter().reduce(add)).reduce(most)
+    let inner: Vec<_> = pod.all_containers().map(limits::of_container).collect();
+    Cgroup::create_outer(as_root, &limits::of_pod(pod), &inner)
 }
 // ANCHOR_END: pod_cgroup
 

@@ -13,9 +13,9 @@ use nix::fcntl::{AT_FDCWD, ResolveFlag};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::fs::{self, DirBuilder, DirEntry, Permissions};
+use std::fs::{self, DirBuilder, DirEntry};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// A larger file is not one of ours: it names the containers of one manifest.
@@ -96,18 +96,6 @@ impl State {
         Ok(State { parent: parent.to_owned(), path, _lock: lock, is_gone: Cell::new(false) })
     }
     // ANCHOR_END: create
-
-    /// Makes a directory for an emptyDir volume. As Kubernetes has it, everybody may write there.
-    ///
-    /// # Errors
-    /// Those of mkdir(2).
-    pub fn make_volume(&self, name: &str) -> Result<PathBuf> {
-        let path = self.path.join("volumes").join(name);
-        fs::create_dir_all(&path)
-            .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o777)))
-            .with_context(|| format!("cannot make {path:?}"))?;
-        Ok(path)
-    }
 
     // ANCHOR: write
     /// Writes the file anew, such that a reader sees either the old text or the new one.

@@ -32,8 +32,8 @@ mod variables;
 
 pub use names::Reference;
 pub use pod::{
-    Container, LEAST_MEMORY, Limits, Mount, Pod, Port, Resources, RestartPolicy, SecurityContext,
-    Source, Volume,
+    Container, EmptyDir, LEAST_MEMORY, Limits, Medium, Mount, Pod, Port, Resources, RestartPolicy,
+    SecurityContext, Source, Volume,
 };
 
 use anyhow::{Context, Result};

@@ -4,10 +4,12 @@ use crate::checks::check;
 use crate::document;
 use crate::fields::{self, Fields};
 use crate::node::Node;
-use crate::pod::{Container, Limits, Mount, Pod, Port, Resources, SecurityContext, Source, Volume};
+use crate::pod::{
+    Container, EmptyDir, Limits, Mount, Pod, Port, Resources, SecurityContext, Source, Volume,
+};
 use crate::values::{
-    boolean, cpus, filled, host_path, label, memory, mount_path, port, port_or_none, reference,
-    restart_policy, seconds, subdomain, text, texts, user, variable_name,
+    boolean, bytes, cpus, filled, host_path, label, medium, memory, mount_path, port, port_or_none,
+    reference, restart_policy, seconds, subdomain, text, texts, user, variable_name,
 };
 use crate::variables::{Room, Variables};
 use anyhow::Result;
@@ -79,11 +81,21 @@ fn volume(fields: &mut Fields) -> Volume {
 
 fn source(fields: &mut Fields) -> Source {
     let path = fields.mapping("hostPath", |fields| fields.required("path", host_path));
-    let empty = fields.mapping("emptyDir", |_| ());
+    let empty = fields.mapping("emptyDir", empty_dir);
     if path.is_some() && empty.is_some() {
         fields.refuse("it is both a hostPath and an emptyDir");
     }
-    path.map_or(Source::EmptyDir, Source::HostPath) // as Kubernetes has it
+    match path {
+        Some(path) => Source::HostPath(path),
+        None => Source::EmptyDir(empty.unwrap_or_default()),
+    }
+}
+
+fn empty_dir(fields: &mut Fields) -> EmptyDir {
+    EmptyDir {
+        medium: fields.optional("medium", medium).unwrap_or_default(),
+        size_limit: fields.optional("sizeLimit", bytes).flatten(),
+    }
 }
 
 fn container(fields: &mut Fields) -> Container {

@@ -2,7 +2,7 @@
 
 use crate::names::{self, Reference};
 use crate::node::Node;
-use crate::pod::{LEAST_MEMORY, RestartPolicy};
+use crate::pod::{LEAST_MEMORY, Medium, RestartPolicy};
 use crate::quantity;
 use anyhow::Result;
 use std::path::{Component, Path, PathBuf};
@@ -92,14 +92,33 @@ pub(crate) fn user(node: &Node) -> Result<u32> {
     u32::try_from(number).map_err(|_| node.wrong("it is no user"))
 }
 
-/// Bytes of memory; none if it is zero, which means no limit.
-pub(crate) fn memory(node: &Node) -> Result<Option<u64>> {
+/// Bytes; none if it is zero, which means no limit.
+pub(crate) fn bytes(node: &Node) -> Result<Option<u64>> {
     let thousandths = thousandths(node)?;
     let bytes = u64::try_from(thousandths.div_ceil(1000)).unwrap_or(u64::MAX);
-    if (1..LEAST_MEMORY).contains(&bytes) {
-        return Err(node.wrong("6Mi is the least: no program starts with much less"));
-    }
     Ok(Some(bytes).filter(|bytes| *bytes > 0))
+}
+
+/// Bytes of memory, as [`bytes`].
+pub(crate) fn memory(node: &Node) -> Result<Option<u64>> {
+    match bytes(node)? {
+        Some(bytes) if bytes < LEAST_MEMORY => {
+            Err(node.wrong("6Mi is the least: no program starts with much less"))
+        }
+        bytes => Ok(bytes),
+    }
+}
+
+/// Where an emptyDir lies.
+pub(crate) fn medium(node: &Node) -> Result<Medium> {
+    match node.text()? {
+        "" => Ok(Medium::Disk),
+        "Memory" => Ok(Medium::Memory),
+        other if other.starts_with("HugePages") => {
+            Err(node.wrong("huge pages are set aside by a cluster, and not here: take Memory"))
+        }
+        other => Err(node.wrong(format_args!("{other:?} is neither empty nor Memory"))),
+    }
 }
 
 /// CPUs; none if it is zero, which means no limit.

@@ -321,9 +321,11 @@ fn a_killed_supervisor_takes_all_along(host: &Host) {
         pod.running.supervisor.wait().unwrap();
         within(Duration::from_secs(1), "all are gone", || !all.iter().copied().any(is_alive));
         let left = runtime_directory(host).join(pod.pause.to_string());
-        assert!(left.join("volumes/v").is_dir());
+        let volumes = crate::empty_dirs::directory(host);
+        assert!(left.is_dir() && volumes.join("v").is_dir());
         sweep(host);
         assert!(!left.exists() && !Path::new(&runtime_directory(host)).exists());
+        assert!(!volumes.exists());
     }
 }
 

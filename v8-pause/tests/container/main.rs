@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod attack;
+mod empty_dirs;
 mod ends;
 mod entering;
 mod image;
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
         nginx::prepare();
     }
     let suite = Suite::of(&Stage::V8);
-    let parts: [fn(Suite) -> Suite; 12] = [
+    let parts: [fn(Suite) -> Suite; 13] = [
         pause::add,
         sharing::add,
         ends::add,
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         inside::add,
         terminal::add,
         volumes::add,
+        empty_dirs::add,
         refused::add,
         attack::add,
         nginx::add,

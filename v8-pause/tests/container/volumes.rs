@@ -10,9 +10,6 @@ use crate::pod::{Pod, run, scripts};
 
 pub fn add(suite: Suite) -> Suite {
     suite
-        .both("an_empty_dir_is_shared_and_goes", an_empty_dir_is_shared_and_goes)
-        .both("an_empty_dir_without_a_bottom_goes_too", an_empty_dir_without_a_bottom)
-        .long()
         .both("volume_mounts_may_be_given_inner_first", volume_mounts_given_inner_first)
         .both("a_host_path_can_be_read_only", a_host_path_can_be_read_only)
         .both("a_host_path_that_became_a_link_is_refused", a_host_path_that_became_a_link)
@@ -26,19 +23,6 @@ pub fn add(suite: Suite) -> Suite {
 const READ_ONLY: &str = "    volumeMounts: [{name: v, mountPath: /v, readOnly: true}]\n";
 const WRITABLE: &str = "    volumeMounts: [{name: v, mountPath: /v}]\n";
 
-fn an_empty_dir_is_shared_and_goes(host: &Host) {
-    let write =
-        scripts("  volumes: [{name: v, emptyDir: {}}]\n", &[("a", "echo ready; sleep 1000")]);
-    let read = "  - {name: b, image: busybox, command: [sh, -c, echo ready; sleep 1000],\n    \
-                volumeMounts: [{name: v, mountPath: /there, readOnly: true}]}\n";
-    let mut pod = Pod::start_ready(host, &(write + WRITABLE + read), 2);
-    pod.sh("echo hello > /v/file; chown 5 /v/file 2>/dev/null; stat -c %a /v");
-    assert_eq!(pod.sh_in("b", "cat /there/file"), "hello\n");
-    let refused = pod.exec(&["-c", "b", "--", "touch", "/there/file"]);
-    assert!(refused.code() == 1 && refused.stderr.contains("Read-only"), "{refused:?}");
-    pod.stop(); // the leak check looks for the directory
-}
-
 /// As the kubelet does it, which sorts them by depth.
 fn volume_mounts_given_inner_first(host: &Host) {
     let more = "  restartPolicy: Never\n  volumes: [{name: outer}, {name: inner}]\n  \
@@ -50,22 +34,6 @@ fn volume_mounts_given_inner_first(host: &Host) {
     let spec = scripts(more, &[("a", "cat /data/file /data/sub/file")]);
     let outcome = run(host, &(spec + mounts));
     assert!(outcome.text().ends_with("a | outer\na | inner\n"), "{outcome:?}");
-}
-
-/// Deeper than there are descriptors, or stack, for one who walks down; and longer than a path.
-fn an_empty_dir_without_a_bottom(host: &Host) {
-    let spec =
-        scripts("  volumes: [{name: v, emptyDir: {}}]\n", &[("a", "echo ready; sleep 1000")]);
-    let mut pod = Pod::start_ready(host, &(spec + WRITABLE), 1);
-    let pods = match host.is_root() {
-        true => "/run/container-steps".into(),
-        false => host.cache().join("pods"),
-    };
-    let state = pods.join(pod.pause.to_string());
-    host.dig(&state.join("volumes/v"), 30_000);
-    fs::write(state.join("volumes/v/removed1"), "a name that our own might have").unwrap();
-    pod.stop();
-    assert!(!state.exists(), "left behind");
 }
 
 fn a_host_path_can_be_read_only(host: &Host) {
