@@ -20,7 +20,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("an_empty_dir_without_a_bottom_goes_too", an_empty_dir_without_a_bottom)
         .long()
         .both("an_empty_dir_lies_on_disk", an_empty_dir_lies_on_disk)
-        .user("what_a_lost_range_has_left_keeps_nobody", what_a_lost_range_has_left)
+        .user("what_a_dead_pod_has_left_keeps_nobody_with_a_range", what_a_dead_pod_has_left)
         .both("an_empty_dir_can_be_in_memory", an_empty_dir_can_be_in_memory)
         .both("one_in_memory_lives_as_long_as_the_pod", one_in_memory_lives_as_long_as_the_pod)
         .both("one_in_memory_goes_with_a_killed_supervisor", one_in_memory_goes_with_a_killed)
@@ -82,7 +82,7 @@ fn an_empty_dir_lies_on_disk(host: &Host) {
 }
 
 /// Files of ids that this user has had, and has no more.
-fn what_a_lost_range_has_left(host: &Host) {
+fn what_a_dead_pod_has_left(host: &Host) {
     host.give_subordinate_ids();
     let spec = scripts("  volumes: [{name: v}]\n", &[("a", READY)]) + MOUNT;
     let mut pod = Pod::start_ready(host, &spec, 1);

@@ -1,5 +1,6 @@
 //! What the containers of a pod share, and what they do not.
 
+use std::collections::HashSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -131,6 +132,9 @@ fn processes_are_not_shared(host: &Host) {
 
 /// Each in a PID namespace of its own, and with one runtime directory.
 fn two_pods_can_have_one_number(host: &Host) {
+    if host.has_user_namespace() {
+        host.skip("whoever runs the tests has one id");
+    }
     let new: &[&str] = match host.is_root() {
         true => &["--pid", "--fork", "--mount-proc"],
         false => &["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"],
@@ -144,10 +148,11 @@ fn two_pods_can_have_one_number(host: &Host) {
         pod.running.expect_line(&format!("{name} | ready"));
         pod
     };
-    crate::ends::sweep(host); // and makes the rootfs
-    let (mut one, mut two) = (start("one"), start("two"));
-    assert_eq!(one.pause, two.pause, "the test needs that");
-    for (pod, name) in [(&one, "one"), (&two, "two")] {
+    // The first start has more to do; of several, two have one number.
+    let mut pods = ["one", "two", "three", "four"].map(|name| (name, start(name)));
+    let numbers: HashSet<_> = pods.iter().map(|(_, pod)| pod.pause).collect();
+    assert!(numbers.len() < pods.len(), "the test needs that: {numbers:?}");
+    for (name, pod) in &pods {
         let supervisor = testbed::running::children(pod.running.pid())[0];
         let inner = pod.exec_command(&["-c", name, "--", "true"]);
         let mut exec = host.command("nsenter");
@@ -157,9 +162,9 @@ fn two_pods_can_have_one_number(host: &Host) {
         }
         let outcome = Outcome::of(exec.arg(inner.get_program()).args(inner.get_args()));
         assert_eq!(outcome.code(), 0, "{outcome:?}");
+        pod.exec(&["--", "true"]).assert_refused(125, &["no pod of yours", "running: none"]);
     }
-    one.exec(&["--", "true"]).assert_refused(125, &["no pod of yours", "running: none"]);
-    for pod in [&mut one, &mut two] {
+    for (_, pod) in &mut pods {
         send(testbed::running::children(pod.running.pid())[0], libc::SIGTERM);
         pod.running.code();
     }
