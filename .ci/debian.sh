@@ -73,13 +73,14 @@ debian_root_archive() {
 }
 
 # The files that the page "Root without root" asks of Debian's mirror, in /srv/archive of the root:
-# the book is typed in a host without internet. And the two programs that the page calls.
+# the book is typed in a host without internet. And the two programs that the page calls, and the
+# two of which the registry of "v7: layers" is made. (Nothing starts services in there.)
 make_archive() {
     local root=$1 mirror uri file archive=$1/srv/archive/debian index
     mirror=$(debian_mirror)
     inside "$root" sh -c 'apt-get update --quiet --quiet && apt-get install --quiet --quiet --yes \
-        --no-install-recommends mmdebstrap umoci' >"$BORROWED/install.log" 2>&1 ||
-        { tail "$BORROWED/install.log"; return 1; }
+        --no-install-recommends mmdebstrap umoci docker-registry skopeo' \
+        >"$BORROWED/install.log" 2>&1 || { tail "$BORROWED/install.log"; return 1; }
     index=main/binary-$(dpkg --print-architecture)/Packages.xz
     {
         for file in InRelease "$index" main/i18n/Translation-en.xz; do

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 /// The layers, for the command lines of all steps from here on.
 #[derive(Debug, PartialEq, Eq, clap::Args)]
 pub struct OverlayArgs {
-    /// OCI layout (or its tar), or a docker save file
-    #[arg(long, value_name = "PATH[:TAG]", conflicts_with_all = ["rootfs", "layers"])]
+    /// Pulled; or OCI layout (or its tar), docker save
+    #[arg(long, value_name = "NAME|PATH[:TAG]", conflicts_with_all = ["rootfs", "layers"])]
     pub image: Option<PathBuf>,
 
     /// Directory as a layer (the first is on top)

@@ -3,12 +3,17 @@
 use crate::arguments::OverlayArgs;
 use anyhow::{Context, Result, anyhow};
 use image::cache::{self, Unpacked};
+use image::missing::{BUILT_IN, Missing, WITHOUT_INTERNET};
+use image::missing::{built_in, pull_line, what_is_missing};
+use image::reference::Reference;
 use image::rights::Rights;
-use image::{ContainerConfig, Image};
+use image::store::Store;
+use image::{ContainerConfig, Image, is_path};
 use launcher::Caller;
 use launcher::command_line::one_line;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::slice;
 
 /// Where the layers of a container come from.
 #[derive(Debug)]
@@ -37,7 +42,10 @@ impl Layers {
             fs::canonicalize(layer).with_context(|| format!("cannot use {layer:?} as a layer"))
         };
         let source = match (&args.image, &args.layers[..]) {
-            (Some(name), _) => Source::Image(Box::new(wanted(Image::open(name)?, args))),
+            (Some(name), _) => match is_path(name).with_context(|| cannot_use(name))? {
+                true => Source::image(name, args)?,
+                false => return Layers::of_name(caller, args, name),
+            },
             (None, []) => Source::Directories(vec![rootfs::prepare(caller, rootfs)?]),
             (None, layers) => {
                 Source::Directories(layers.iter().map(absolute).collect::<Result<_>>()?)
@@ -46,6 +54,43 @@ impl Layers {
         Ok(Layers { source, cache: caller.cache() })
     }
     // ANCHOR_END: find
+
+    // ANCHOR: pulled
+    /// The layers of an image that was pulled; or that it was not. `busybox` needs no pulling: it
+    /// is the rootfs of the steps before, unless an image of that name is there.
+    ///
+    /// # Errors
+    /// If the image is damaged.
+    pub fn pulled(
+        caller: &Caller,
+        args: &OverlayArgs,
+        store: &Store,
+        reference: &Reference,
+    ) -> Result<Result<Layers, Missing>> {
+        let source = match store.find(reference)? {
+            Ok(path) => Source::image(&path, args)?,
+            Err(_) if reference.is_latest_of(BUILT_IN) => {
+                Source::Directories(vec![rootfs::prepare(caller, None)?])
+            }
+            Err(missing) => return Ok(Err(missing)),
+        };
+        Ok(Ok(Layers { source, cache: caller.cache() }))
+    }
+    // ANCHOR_END: pulled
+
+    /// Looks for what is no file's name.
+    fn of_name(caller: &Caller, args: &OverlayArgs, name: &Path) -> Result<Layers> {
+        let find = || {
+            let reference: Reference =
+                name.to_string_lossy().parse().context("no file has this name")?;
+            let found = Layers::pulled(caller, args, &Store::of(caller)?, &reference)?;
+            found.map_err(|missing| {
+                let what = what_is_missing(slice::from_ref(&missing), None);
+                anyhow!("no file has this name, and {what} ({})", how_to_get(&missing))
+            })
+        };
+        find().with_context(|| cannot_use(name))
+    }
 
     /// A directory in the cache.
     pub(crate) fn cache(&self, name: &str) -> Result<PathBuf> {
@@ -86,6 +131,12 @@ impl Layers {
     }
 }
 
+impl Source {
+    fn image(name: &Path, args: &OverlayArgs) -> Result<Source> {
+        Ok(Source::Image(Box::new(wanted(Image::open(name)?, args))))
+    }
+}
+
 /// What of an image's wishes is left: with `--upper` everything is kept. An image that names no
 /// user still has a root, with the home that its /etc/passwd says.
 fn wanted(mut image: Image, args: &OverlayArgs) -> Image {
@@ -93,4 +144,21 @@ fn wanted(mut image: Image, args: &OverlayArgs) -> Image {
     config.user.get_or_insert_default();
     config.volumes = config.volumes.take().filter(|_| args.upper.is_none());
     image
+}
+
+fn cannot_use(name: &Path) -> String {
+    format!("cannot use the image {name:?}")
+}
+
+/// What to do about an image that was not pulled.
+fn how_to_get(missing: &Missing) -> String {
+    let name = &missing.reference;
+    let file = name.repository.rsplit('/').next().unwrap_or_default();
+    let missing = slice::from_ref(missing);
+    format!(
+        "{}; without internet: docker save -o {file}.tar {name} elsewhere and --image {file}.tar, \
+         or {WITHOUT_INTERNET}{}",
+        pull_line(missing, None),
+        built_in(missing),
+    )
 }

@@ -31,7 +31,7 @@ pub enum What {
 /// Options of a pod.
 #[derive(Debug, Args)]
 pub struct PodArgs {
-    /// Directory of images: OCI layouts, by the names of their repositories
+    /// Directory of images [default: the pulled ones]
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
 

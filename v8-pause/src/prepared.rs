@@ -2,12 +2,14 @@
 
 use crate::limits;
 use crate::volumes::EmptyDirs;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use image::ContainerConfig;
+use image::missing::{WITHOUT_INTERNET, built_in, pull_line, what_is_missing};
+use image::store::Store;
 use launcher::command_line::note;
 use launcher::signals::number_of;
 use launcher::users::Digits;
-use launcher::{Advise, AsRoot, Caller};
+use launcher::{AsRoot, Caller};
 use manifest::{Container, Pod, Source};
 use std::ffi::OsString;
 use std::fs;
@@ -46,53 +48,40 @@ pub struct Prepared {
     pub stop_signal: i32,
 }
 
-/// Looks for the image of every container: `busybox` is the rootfs of v1 to v6, others are OCI
-/// layouts below `images`.
+// ANCHOR: find_images
+/// Looks for the images of all containers: in `directory`, or else where they are pulled to.
 ///
 /// # Errors
-/// If one is not there, or damaged.
+/// If some are not there: which. If one is damaged.
 pub fn find_images(
     caller: &Caller,
     pod: &Pod,
-    images: Option<&Path>,
+    directory: Option<&Path>,
 ) -> Result<Vec<(OverlayArgs, Layers)>> {
-    let find = |container: &Container| {
-        let image = image_path(container, images)?;
-        let args = OverlayArgs { image, ..OverlayArgs::default() };
-        let layers = Layers::find(caller, &args, None)
-            .with_context(|| format!("container {:?}", container.name))?;
-        Ok((args, layers))
+    let store = match directory {
+        Some(directory) => Store::at(directory.to_owned()),
+        None => Store::of(caller)?,
     };
-    pod.all_containers().map(find).collect()
-}
-
-/// `DIR/REPOSITORY:TAG`; none for busybox.
-fn image_path(container: &Container, images: Option<&Path>) -> Result<Option<PathBuf>> {
-    let reference = &container.image;
-    if reference.repository == "busybox" {
-        return Ok(None);
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for Container { name, image, .. } in pod.all_containers() {
+        let args = OverlayArgs::default();
+        let layers = Layers::pulled(caller, &args, &store, image);
+        match layers.with_context(|| format!("container {name:?}"))? {
+            Ok(layers) => found.push((args, layers)),
+            Err(it) => missing.push(it),
+        }
     }
-    let (name, repository) = (&container.name, &reference.repository);
-    let images = images.with_context(|| {
-        format!(
-            "container {name:?}: the image {repository} is not built in: put it below a directory \
-             (skopeo copy docker://{repository}:{tag} oci:DIR/{repository}:{tag}) and give that: \
-             --images DIR",
-            tag = reference.tag
-        )
-    })?;
-    let path = images.join(repository);
-    let copy = |_| {
-        let (path, tag) = (path.display(), &reference.tag);
-        format!("skopeo copy docker://{repository}:{tag} oci:{path}:{tag}")
-    };
-    path.metadata()
-        .advise(copy)
-        .with_context(|| format!("container {name:?}: no image {path:?}"))?;
-    let mut with_tag = path.into_os_string();
-    with_tag.push(format!(":{}", reference.tag));
-    Ok(Some(with_tag.into()))
+    ensure!(
+        missing.is_empty(),
+        "cannot run the pod {:?}: {} ({}; without internet: {WITHOUT_INTERNET}{})",
+        pod.name,
+        what_is_missing(&missing, directory),
+        pull_line(&missing, directory),
+        built_in(&missing),
+    );
+    Ok(found)
 }
+// ANCHOR_END: find_images
 
 impl Prepared {
     /// Prepares the containers, those that run first at the front.

@@ -164,7 +164,7 @@ fn open_file(path: &Path) -> Result<File> {
 fn cure(errno: Errno) -> &'static str {
     match errno {
         Errno::ENOENT => {
-            "get it: skopeo copy docker://NAME oci:DIRECTORY, or docker save -o FILE NAME"
+            "get all of the image: cargo workshop pull NAME, or docker save -o FILE NAME"
         }
         Errno::EACCES => "this user may not read it: sudo chmod -R a+rX",
         _ => "",

@@ -8,8 +8,8 @@ mod choice;
 mod description;
 mod machine;
 
-pub use choice::best;
-pub(crate) use choice::names_of;
+pub use choice::{best, is_path};
+pub(crate) use choice::{has_tag, names_of};
 pub use description::{ContainerConfig, Descriptor, Index, MAX_DESCRIPTION, Manifest};
 pub use machine::Platform;
 
@@ -17,12 +17,15 @@ use crate::blobs::{Blob, Blobs};
 use crate::cache::MAX_LAYERS;
 use crate::digest::Digest;
 use anyhow::{Context, Result, bail, ensure};
-use choice::{Listed, find_manifest, pick, split_tag};
+use choice::{Listed, begins_like_path, find_manifest, pick, split_tag};
 use description::{Config, Saved, check, parse, read_json};
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+
+/// What is behind the error about a directory that has the name of an image.
+const OF_THIS_NAME: &str = " (a pulled image of this name: from another working directory)";
 
 /// An image: its layers, and how its command is to be run.
 #[derive(Debug)]
@@ -64,7 +67,7 @@ impl Image {
     pub fn open(name: &Path) -> Result<Image> {
         let read = || {
             let (path, tag) = split_tag(name)?;
-            let blobs = Blobs::open(&path, || how_to_get(name, &path))?;
+            let blobs = Blobs::open(&path, || how_to_get(&path))?;
             let is_saved = blobs.has(Path::new("manifest.json"))?;
             match read_index(&blobs)? {
                 // docker save by a digest gives the image no name, and leaves the index empty.
@@ -72,7 +75,10 @@ impl Image {
                     Image::from_layout(blobs, index, tag.as_deref())
                 }
                 _ if is_saved => Image::from_docker_save(blobs, tag.as_deref()),
-                _ => bail!("it has neither an index.json (OCI) nor a manifest.json (docker save)"),
+                _ => bail!(
+                    "it has neither an index.json (OCI) nor a manifest.json (docker save){}",
+                    if begins_like_path(name) { "" } else { OF_THIS_NAME }
+                ),
             }
         };
         read().with_context(|| format!("cannot use the image {name:?}"))
@@ -200,16 +206,12 @@ pub fn check_usable(manifest: &Manifest, config: &[u8]) -> Result<()> {
     config.for_layers(layers).map(drop)
 }
 
-/// What to do about an image that is not there. Who has typed a name, as for docker run, wants to
-/// have it pulled.
-fn how_to_get(given: &Path, path: &Path) -> String {
-    let is_path = given.is_absolute() || given.starts_with(".") || given.starts_with("..");
-    let name = if is_path { Path::new("NAME") } else { given };
-    let (name, given) = (name.display(), given.display());
-    let file = path.file_name().unwrap_or_default().display();
+/// What to do about a file that is not there.
+fn how_to_get(path: &Path) -> String {
+    let (directory, file) = (path.display(), path.file_name().unwrap_or_default().display());
     format!(
-        "nothing is pulled; where there is internet: skopeo copy docker://{name} oci:{given}, or \
-         docker save -o {file}.tar {name} and --image {file}.tar"
+        "where there is internet: skopeo copy docker://NAME oci:{directory}, or docker save -o \
+         {file}.tar NAME and --image {file}.tar"
     )
 }
 

@@ -14,6 +14,7 @@
 //! | [`unpack`] | from a tar archive to a directory, whatever the archive tries |
 //! | [`reference`] | the name of an image, as one writes it |
 //! | [`store`] | the directory of images: what was pulled |
+//! | [`missing`] | what is not in it, and how it gets there |
 //! | [`lower`] | what layers show at a path, as overlayfs finds it |
 //! | [`temporary`] | a directory on disk that goes at the end |
 //! | [`rights`] | what this process may give to files: owners, attributes |
@@ -26,6 +27,7 @@ mod damage;
 pub mod digest;
 mod image;
 pub mod lower;
+pub mod missing;
 pub mod reference;
 pub mod rights;
 pub mod store;
@@ -37,4 +39,4 @@ pub mod xattrs;
 pub use image::{
     Compression, ContainerConfig, Descriptor, Image, Index, Layer, Manifest, Platform,
 };
-pub use image::{MAX_DESCRIPTION, best, check_usable};
+pub use image::{MAX_DESCRIPTION, best, check_usable, is_path};

@@ -14,11 +14,14 @@ pub const DOCKER_HUB: &str = "docker.io";
 /// Where the images are that Docker Hub itself answers for.
 const OFFICIAL: &str = "library/";
 
+/// The tag that is meant if none is given.
+const LATEST: &str = "latest";
+
 /// As many bytes may a name have, without its tag.
 const MAX_NAME: usize = 255;
 
-/// The name of an image in a registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The name of an image in a registry. The default is none: it stands where one could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reference {
     /// `docker.io`, `localhost:5000`.
     pub registry: String,
@@ -29,12 +32,18 @@ pub struct Reference {
 }
 
 /// Which of the images of a repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
     /// The one that has this name today.
     Tag(String),
     /// The one with this content.
     Digest(Digest),
+}
+
+impl Default for Version {
+    fn default() -> Version {
+        Version::Tag(LATEST.to_owned())
+    }
 }
 
 impl Reference {
@@ -52,7 +61,7 @@ impl Reference {
 
     /// Whether this is what `NAME` means, or `NAME:latest`.
     pub fn is_latest_of(&self, name: &str) -> bool {
-        self.name() == name && self.version == Version::Tag("latest".into())
+        self.name() == name && self.version == Version::default()
     }
 }
 
@@ -86,12 +95,25 @@ impl FromStr for Reference {
         let registry = if registry == "index.docker.io" { DOCKER_HUB } else { registry };
         let is_official = registry == DOCKER_HUB && !path.contains('/');
         let official = if is_official { OFFICIAL } else { "" };
-        let tag = || Version::Tag(tag.unwrap_or("latest").to_owned());
+        let tag = || Version::Tag(tag.unwrap_or(LATEST).to_owned());
         Ok(Reference {
             registry: registry.to_owned(),
             repository: format!("{official}{path}"),
             version: digest.map_or_else(tag, Version::Digest),
         })
+    }
+}
+
+impl FromStr for Version {
+    type Err = anyhow::Error;
+
+    /// Reads a tag or a digest, as an index has it.
+    fn from_str(text: &str) -> Result<Version> {
+        match Digest::try_from(text.to_owned()) {
+            Ok(digest) => Ok(Version::Digest(digest)),
+            Err(_) if is_tag(text) => Ok(Version::Tag(text.to_owned())),
+            Err(_) => bail!("{text:?} is no tag"),
+        }
     }
 }
 
@@ -238,6 +260,15 @@ mod tests {
             &format!("a:{}", "x".repeat(129)),
         ] {
             assert!(text.parse::<Reference>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_index_has_tags_and_digests() {
+        assert_eq!("1.2-x".parse::<Version>().unwrap(), Version::Tag("1.2-x".into()));
+        assert!(matches!(DIGEST.parse::<Version>().unwrap(), Version::Digest(_)));
+        for none in ["", "a:b", "sha256:12", "a b", "-a", "\u{202e}"] {
+            assert!(none.parse::<Version>().is_err(), "{none:?}");
         }
     }
 

@@ -10,7 +10,8 @@
 //! tool that reads image layouts finds its way: `skopeo inspect oci:IMAGES/alpine:latest`.
 
 use crate::blobs::Blobs;
-use crate::image::{Descriptor, Index, names_of, read_index};
+use crate::image::{Descriptor, Index, has_tag, names_of, read_index};
+use crate::missing::Missing;
 use crate::reference::Reference;
 use anyhow::{Context, Result};
 use launcher::Caller;
@@ -74,14 +75,20 @@ impl Store {
         path.into()
     }
 
-    /// Whether the image is here. (That it is complete, whoever opens it finds out.)
+    /// The path of an image that is here. (That it is complete, whoever opens it finds out.)
     ///
     /// # Errors
     /// If the description of its layout cannot be read.
-    pub fn has(&self, reference: &Reference) -> Result<bool> {
-        let version = reference.version.to_string();
-        let images = self.layout(reference).images()?;
-        Ok(images.iter().any(|image| names_of(image).contains(&version)))
+    pub fn find(&self, reference: &Reference) -> Result<Result<PathBuf, Missing>> {
+        let layout = self.layout(reference);
+        // Somebody else may have put it there: also as docker save has it.
+        let is_saved = layout.path.is_file() || layout.path.join("manifest.json").is_file();
+        let images = if is_saved { Vec::new() } else { layout.images()? };
+        let others = images.iter().flat_map(names_of).collect();
+        if is_saved || has_tag(images, &reference.version.to_string()) {
+            return Ok(Ok(self.path(reference)));
+        }
+        Ok(Err(Missing { reference: reference.clone(), others }))
     }
 
     /// All layouts, by their names.
@@ -115,7 +122,8 @@ fn look_below(directory: &Path, name: &str, found: &mut Vec<Layout>) -> Result<(
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         entries => entries.with_context(|| format!("cannot list {directory:?}"))?,
     };
-    if directory.join("index.json").is_file() {
+    // A pull that was cut off has written no index yet.
+    if ["index.json", "oci-layout"].iter().any(|name| directory.join(name).is_file()) {
         found.push(Layout { path: directory.to_owned(), name: name.to_owned() });
     }
     for entry in entries {
@@ -152,7 +160,7 @@ mod tests {
         }
         let names: Vec<_> = store.layouts().unwrap().into_iter().map(|it| it.name).collect();
         assert_eq!(names, ["alpine", "alpine/git", "localhost:5000/a"]);
-        let has = |name: &str| store.has(&name.parse().unwrap()).unwrap();
+        let has = |name: &str| store.find(&name.parse().unwrap()).unwrap().is_ok();
         assert!(
             has("alpine:1.2") && has("docker.io/alpine/git:1.2") && has("localhost:5000/a:1.2")
         );

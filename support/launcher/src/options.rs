@@ -51,7 +51,7 @@ const ELSEWHERE: [(&[&str], &str); 8] = [
         "no option changes what root may do inside: no step is a sandbox",
     ),
     (&["--mount"], "v2-mountns has -v HOST:CONTAINER[:ro] and --tmpfs DIR"),
-    (&["--pull"], "nothing is pulled: v7-overlay has --image PATH"),
+    (&["--pull"], "no step pulls: cargo workshop pull IMAGE, then v7-overlay --image IMAGE"),
     (&["-f", "--filename"], "v8-pause takes its manifest without it: v8-pause run POD.yaml"),
 ];
 

@@ -30,7 +30,6 @@ mod reading;
 mod values;
 mod variables;
 
-pub use names::Reference;
 pub use pod::{
     Container, EmptyDir, LEAST_MEMORY, Limits, Medium, Mount, Pod, Port, Resources, RestartPolicy,
     SecurityContext, Source, Volume,

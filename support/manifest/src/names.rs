@@ -38,16 +38,12 @@ fn has_length(text: &str, most: usize) -> Result<(), String> {
     }
 }
 
+/// Whether it is made of small letters and digits, and of `-` between them.
 fn is_part(text: &str) -> bool {
-    is_word(text, "-")
-}
-
-/// Whether it is made of small letters and digits, and of `signs` between them.
-fn is_word(text: &str, signs: &str) -> bool {
-    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    text.starts_with(is_inner)
-        && text.ends_with(is_inner)
-        && text.chars().all(|c| is_inner(c) || signs.contains(c))
+    let is_outer = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.starts_with(is_outer)
+        && text.ends_with(is_outer)
+        && text.chars().all(|c| is_outer(c) || c == '-')
 }
 
 /// The name of an environment variable.
@@ -59,54 +55,6 @@ pub(crate) fn variable(text: &str) -> Result<(), String> {
         _ if text.is_empty() => Err("it is empty".into()),
         Some(_) => Err(format!("{text:?} is no name of a variable: printable, and without =")),
         None => Ok(()),
-    }
-}
-
-/// Where an image is to be found, from a reference such as `docker.io/library/nginx:1.27`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reference {
-    /// `nginx`, `ghcr.io/owner/app`: without what every tool leaves out.
-    pub repository: String,
-    /// `latest` if none is given.
-    pub tag: String,
-}
-
-impl Reference {
-    /// Reads a reference, as a registry's client does.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub(crate) fn parse(text: &str) -> Result<Reference, String> {
-        let wrong = || format!("{text:?} is no image reference, such as nginx:1.27");
-        if text.contains('@') {
-            return Err(format!("{text:?} names a digest; here an image is found by its tag"));
-        }
-        let (repository, tag) = match text.rsplit_once(':') {
-            Some((repository, tag)) if !tag.contains('/') => (repository, tag),
-            _ => (text, "latest"),
-        };
-        let is_tag = |tag: &str| {
-            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            (1..=128).contains(&tag.len())
-                && tag.starts_with(is_word)
-                && tag.chars().all(|c| is_word(c) || c == '.' || c == '-')
-        };
-        let mut parts = repository.split('/');
-        let is_registry = |part: &str| part.contains(['.', ':']) || part == "localhost";
-        let first = parts.next().ok_or_else(wrong)?;
-        let is_registry_name = |part: &str| {
-            part.chars().all(|c| c.is_ascii_alphanumeric() || ".:-".contains(c))
-                && part.starts_with(|c: char| c.is_ascii_alphanumeric())
-        };
-        let is_part = |part: &str| is_word(part, "._-");
-        let has_registry = repository.contains('/') && is_registry(first);
-        let first_is_right = if has_registry { is_registry_name(first) } else { is_part(first) };
-        if !first_is_right || !parts.all(is_part) || !is_tag(tag) {
-            return Err(wrong());
-        }
-        let short = repository.strip_prefix("docker.io/").unwrap_or(repository);
-        let short = short.strip_prefix("library/").unwrap_or(short);
-        Ok(Reference { repository: short.to_owned(), tag: tag.to_owned() })
     }
 }
 
@@ -129,26 +77,6 @@ mod tests {
             ["", ".", "a..b", "a.-b", "A", &"x".repeat(254), &format!("{}-", "x".repeat(70))]
         {
             assert!(subdomain(name).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_reference_is_shortened_as_every_tool_does() {
-        for (text, repository, tag) in [
-            ("nginx", "nginx", "latest"),
-            ("nginx:1.27", "nginx", "1.27"),
-            ("docker.io/library/nginx:1.27", "nginx", "1.27"),
-            ("docker.io/owner/app", "owner/app", "latest"),
-            ("ghcr.io/owner/app:v1", "ghcr.io/owner/app", "v1"),
-            ("localhost:5000/app", "localhost:5000/app", "latest"),
-        ] {
-            let (repository, tag) = (repository.to_owned(), tag.to_owned());
-            assert_eq!(Reference::parse(text), Ok(Reference { repository, tag }), "{text}");
-        }
-        for text in
-            ["", "Nginx", "nginx:", "a//b", "../x", "a/../b", "nginx:ta g", "/etc", "x@sha256:0"]
-        {
-            assert!(Reference::parse(text).is_err(), "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a manifest says: one type for each mapping in it, one field a line.
 
-use crate::names::Reference;
+use image::reference::Reference;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -73,7 +73,7 @@ spec:
     let first = pod.init_containers[0].command.as_ref().unwrap();
     assert_eq!(first[2], "echo $(A) $(A) $(B) $A");
     let nginx = &pod.containers[0];
-    assert_eq!((nginx.image.repository.as_str(), nginx.image.tag.as_str()), ("nginx", "1.27"));
+    assert_eq!(nginx.image.to_string(), "nginx:1.27");
     assert_eq!(nginx.args.as_deref().unwrap()[1], "user nobody;");
     let twice = nginx.env.iter().find(|(name, _)| name == "TWICE").unwrap();
     assert_eq!(twice.1, "rootroot");
@@ -85,6 +85,19 @@ spec:
     );
     assert!(nginx.mounts[1].read_only && !nginx.mounts[0].read_only);
     assert_eq!(nginx.security_context.run_as_user, Some(1000));
+}
+
+#[test]
+fn an_image_can_be_named_by_its_digest() {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let with = |image: &str| of_container("").replace("busybox", &format!("'{image}'"));
+    let pod = Pod::read(&with(&format!("docker.io/library/nginx:1@{digest}"))).unwrap();
+    assert_eq!(pod.containers[0].image.to_string(), format!("nginx@{digest}"));
+    for wrong in ["nginx@sha256:0", "Nginx", "nginx:"] {
+        let error = Pod::read(&with(wrong)).unwrap_err().to_string();
+        assert!(error.contains("spec.containers[0].image: "), "{error}");
+        assert!(error.contains("line 8"), "{error}");
+    }
 }
 
 #[test]

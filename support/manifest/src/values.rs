@@ -1,10 +1,12 @@
 //! How a single value of a manifest is read, and when it is refused.
 
-use crate::names::{self, Reference};
+use crate::names;
 use crate::node::Node;
 use crate::pod::{LEAST_MEMORY, Medium, RestartPolicy};
 use crate::quantity;
 use anyhow::Result;
+use image::reference::Reference;
+use launcher::command_line::one_line;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -54,7 +56,7 @@ fn checked(node: &Node, check: fn(&str) -> Result<(), String>) -> Result<String>
 
 /// Where an image is to be found.
 pub(crate) fn reference(node: &Node) -> Result<Reference> {
-    Reference::parse(node.text()?).map_err(|what| node.wrong(what))
+    node.text()?.parse().map_err(|error| node.wrong(one_line(&error)))
 }
 
 /// What to do when a container ends.

@@ -32,6 +32,10 @@
 //!   host's resolver, by name only. All other pages' hosts have no link but `lo`.
 //! * `cargo run -q -p STEP -- ARGS` and `cargo workshop ARGS` run what is already built; any other
 //!   use of cargo fails.
+//! * ```` ```console,registry ```` is a block that asks a registry. The host of a page with such a
+//!   block has one at localhost:5000, without TLS, where the images `hello` and `web` are: each a
+//!   busybox, whose file /etc/image has that name. (A page that starts `docker-registry` itself has
+//!   no other.) Where `docker-registry` and `skopeo` are missing, these blocks are left out.
 //! * ```` ```console,v2 ```` is executed where all cgroups are version 2, ```` ```console,v1 ````
 //!   where the controllers are version 1's. Where the two print different things, the page shows
 //!   the first, and the second stands below it in a comment.
@@ -46,14 +50,15 @@
 //!   `<!-- not run: REASON -->`. `book/not-run.txt` has their number, which may only fall.
 //!
 //! Blocks in which root types are left out when the tests are not run by root; a page that calls
-//! a program that the machine lacks (`TOOLS`) is left out. Both are reported as skips.
+//! a program that the machine lacks (`TOOLS`) is left out. What is left out is reported as a skip.
 //!
 //! # The whole book, in order
 //!
 //! With `BOOK_MACHINE=DIRECTORY`, the root directory of a Debian with Rust, this source in
 //! `~learner/steps` and what "Setting up" installs, the pages are not typed alone but all of them,
 //! one after the other, in that machine, and once more on a second day (`in_order`). What is in its
-//! /srv/archive is at http://127.0.0.2/: the packages of a Debian mirror, say.
+//! /srv/archive is at http://127.0.0.2/: the packages of a Debian mirror, say. It needs a
+//! `docker-registry` and a `skopeo` of its own.
 //!
 //! # What else is checked
 //!
@@ -70,12 +75,14 @@ mod archive;
 pub mod claims;
 pub mod derived;
 pub mod in_order;
+mod local_registry;
 pub mod page;
 pub mod session;
 mod shape;
 mod shown;
 pub mod sources;
 pub mod terms;
+pub mod tools;
 pub mod transcript;
 pub mod troubleshooting;
 pub mod way_outside;
@@ -91,10 +98,12 @@ use nix::unistd::{gethostname, sethostname};
 
 use crate::terminal::Terminal;
 use crate::{BIN, CgroupHost, Host};
+use local_registry::LocalRegistry;
 use page::Page;
 use session::{Session, make_bash};
+use tools::missing_tool;
 use transcript::{
-    Compared, Identity, Input, Machine, Reading, ShellId, Transcript, blessed, compare, is_same,
+    Compared, Identity, Machine, Reading, ShellId, Transcript, blessed, compare, is_same,
 };
 use way_outside::WayOutside;
 
@@ -107,24 +116,9 @@ const CONTENTS: &str = "SUMMARY.md";
 /// Comes before all other directories on PATH.
 const CARGO: &str = "/home/learner/.cargo/bin";
 
-/// What the pages call that a small machine may lack, and where it comes from.
-pub const TOOLS: [(&str, &str); 15] = [
-    ("jq", "jq"),
-    ("pgrep", "procps"),
-    ("ps", "procps"),
-    ("findmnt", "util-linux"),
-    ("nsenter", "util-linux"),
-    ("unshare", "util-linux"),
-    ("hostname", "hostname"),
-    ("ip", "iproute2"),
-    ("nft", "nftables"),
-    ("conntrack", "conntrack"),
-    ("ping", "iputils-ping"),
-    ("curl", "curl"),
-    ("pasta", "passt"),
-    ("strace", "strace"),
-    ("newuidmap", "uidmap"),
-];
+/// Where a page may leave something.
+const PLACES_OF_A_PAGE: [&str; 5] =
+    ["/home/learner", "/root", "/tmp", "/var/cache/container-steps", "/run/mount"];
 
 /// The book, and what to do with a page that says something else than what comes out.
 pub struct Book {
@@ -212,59 +206,45 @@ impl Book {
 
 /// Run a page in a host; ends the trial as failed if something else comes out than it says.
 pub fn run_page(page: &Page, host: &Host, bless: bool) {
-    if let Some((tool, package)) = missing_tool(page) {
+    let all = Transcript::of(page, this_machine(true, true));
+    if let Some((tool, package)) = all.ok().and_then(|all| missing_tool(&all)) {
         host.skip(format!("no {tool} on this machine: install {package}"));
     }
     // What a page writes is no leak; nor is the note that mount(8) keeps of its work.
-    for path in ["/home/learner", "/root", "/tmp", "/var/cache/container-steps", "/run/mount"] {
+    for path in PLACES_OF_A_PAGE {
         host.own(path);
     }
     let machine = this_machine(!host.has_user_namespace(), host.lacks_subordinate_ids().is_none());
+    let machine = Machine { has_registry: LocalRegistry::can_be(), ..machine };
     if machine.has_range {
         host.give_subordinate_ids();
     }
     let hostname = gethostname().expect("the host has a name");
     let way_outside = WayOutside::wanted_by(page, host);
+    let registry = LocalRegistry::wanted_by(page, host);
     let outcome = furnish(host).and_then(|()| execute(page, host, machine, bless));
-    drop(way_outside);
+    drop((way_outside, registry));
     sethostname(&hostname).expect("give the host its name back");
     umount2(COURSE, MntFlags::MNT_DETACH).expect("unmount the course");
-    let blocks_of_root = match outcome {
-        Ok(blocks_of_root) => blocks_of_root,
+    let left_out = match outcome {
+        Ok(left_out) => left_out,
         Err(error) => {
             // Not a panic: where in this program it was noticed is of no interest.
             eprintln!("{error:#}");
             std::process::exit(1);
         }
     };
-    if blocks_of_root > 0 {
+    if left_out > 0 {
         host.skip(format!(
-            "{blocks_of_root} blocks need root, or a range of ids; the others say the truth"
+            "{left_out} blocks need root, a range of ids, or docker-registry and skopeo; the \
+             others say the truth"
         ));
     }
 }
 
 fn this_machine(has_root: bool, has_range: bool) -> Machine {
     let is_unified = CgroupHost::of_machine() == CgroupHost::Unified;
-    Machine { has_root, has_range, is_unified, reading: Reading::Alone }
-}
-
-/// A program that the page calls and that is not here.
-fn missing_tool(page: &Page) -> Option<(&'static str, &'static str)> {
-    let transcript = Transcript::of(page, this_machine(true, true)).ok()?;
-    let is_typed = |tool: &str| {
-        transcript.entries.iter().any(|entry| match &entry.input {
-            Input::Line(line) => {
-                line.split(|c: char| !c.is_alphanumeric()).any(|word| word == tool)
-            }
-            _ => false,
-        })
-    };
-    let is_here = |tool: &str| {
-        let directories = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"];
-        directories.iter().any(|directory| Path::new(directory).join(tool).exists())
-    };
-    TOOLS.into_iter().find(|(tool, _)| is_typed(tool) && !is_here(tool))
+    Machine { has_root, has_range, has_registry: true, is_unified, reading: Reading::Alone }
 }
 
 /// Type the whole page and compare, or rewrite it. Returns how many blocks were left out.
@@ -279,7 +259,7 @@ fn execute(page: &Page, host: &Host, machine: Machine, bless: bool) -> Result<us
     } else {
         told.agrees(outcome)?;
     }
-    Ok(transcript.blocks_of_root)
+    Ok(transcript.left_out)
 }
 
 /// What a page says, against what comes out.

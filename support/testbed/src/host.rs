@@ -165,6 +165,17 @@ impl Host {
         }
     }
 
+    /// The directory of images of the variant's identity. What is pulled stays there: it is no leak
+    /// for who has asked.
+    pub fn images(&self) -> PathBuf {
+        if self.is_root() {
+            self.own(Path::new(mounts::OWN_VAR_LIB).join("container-steps"));
+            return PathBuf::from("/var/lib/container-steps/images");
+        }
+        self.own(self.home().join(".local"));
+        self.home().join(".local/share/container-steps/images")
+    }
+
     /// The busybox rootfs of the steps, in the cache. It exists after the first start.
     pub fn rootfs(&self) -> PathBuf {
         self.cache().join("rootfs")
@@ -320,6 +331,9 @@ fn be_init(
     }
     mounts::furnish(wanted.root, &binds, wanted.cgroups.is_some())?;
     drop(binds);
+    if !has_user_namespace && wanted.root.is_none() {
+        mounts::furnish_var_lib()?;
+    }
     nix::unistd::sethostname("testbed-host")?;
     loopback_up().context("lo up")?;
     std::env::set_current_dir("/")?;

@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::host_cgroups;
+use crate::mounts::OWN_VAR_LIB;
 use crate::pace::slowed;
 
 /// Where a launcher could leave files.
@@ -40,7 +41,11 @@ pub struct Allowed {
 
 impl Allowed {
     fn covers(&self, path: &Path) -> bool {
+        let var_lib = Path::new(OWN_VAR_LIB);
         self.own.iter().any(|own| path.starts_with(own))
+            // What other people's tools keep in /var/lib is none of ours.
+            || (path.starts_with(var_lib) && path != var_lib
+                && !path.starts_with(var_lib.join("container-steps")))
             || KEPT_IN_CACHE.iter().any(|name| path.starts_with(self.cache.join(name)))
             // The first start makes the cache, and ~/.cache where there was none.
             || path == self.cache

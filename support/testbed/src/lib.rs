@@ -39,7 +39,7 @@
 //!   as the identity the variant asks for: host's root, or the user `learner` (uid 1000, no
 //!   capabilities, no other groups). `.output()`, `.spawn()`, `.stdin(..)` are the usual ones.
 //! * `/tmp`, `/run`, `/home`, `/root`, `/var/cache`, `/dev`, `/proc` are fresh; the rest of `/` is
-//!   the machine's, read-only. Every mount is `shared`, as systemd makes it: a mount that escapes a
+//!   the machine's, read-only. (Root writes below `/var/lib`, too: into an overlay.) Every mount is `shared`, as systemd makes it: a mount that escapes a
 //!   container shows up in the host.
 //! * The directory of the built binaries is `/run/testbed/bin`, also for an unprivileged user, and
 //!   first on `PATH`. The test binary itself is `/run/testbed/exe`. [`Suite::expose`] brings in
@@ -58,8 +58,9 @@
 //! [`Host::run`] and [`Host::start`] run a container to its end, or while the test looks at it from
 //! outside (module [`running`]); [`terminal`] has a real terminal; [`elsewhere`] a machine that
 //! refuses things; [`Outside`] is another machine on the network, [`tcp`] and [`udp`]
-//! have servers and clients; [`pace`] knows how slow the machine is. [`contract::add`] adds what
-//! all steps keep. [`shape`] is about the sources themselves: which file uses which.
+//! have servers and clients, [`registry`] has a real one for images; [`pace`] knows how slow the
+//! machine is. [`contract::add`] adds what all steps keep. [`shape`] is about the sources
+//! themselves: which file uses which.
 
 #![expect(
     clippy::unwrap_used,
@@ -72,6 +73,7 @@ pub mod book;
 mod cgroups;
 pub mod contract;
 pub mod elsewhere;
+mod etc;
 pub mod extent;
 pub mod faults;
 mod host;
@@ -82,6 +84,7 @@ mod mounts;
 mod outside;
 pub mod pace;
 mod probe;
+pub mod registry;
 pub mod running;
 pub mod shape;
 mod signals;

@@ -22,6 +22,9 @@ pub const OWN_ETC: &str = "/run/testbed/etc";
 /// The files in /etc that say who has which ids for user namespaces (subuid(5)).
 pub const SUBORDINATE_IDS: [&str; 2] = ["subuid", "subgid"];
 
+/// What the host's root writes below /var/lib.
+pub const OWN_VAR_LIB: &str = "/run/testbed/var-lib";
+
 /// Directories that are empty in every host, with their modes.
 const FRESH: [(&str, u32); 6] = [
     ("/tmp", 0o1777),
@@ -215,11 +218,23 @@ fn furnish_accounts() -> Result<()> {
 }
 
 /// Lays a file of the host's own over one in /etc.
-fn cover_in_etc(file: &str, text: &str) -> Result<()> {
+pub fn cover_in_etc(file: &str, text: &str) -> Result<()> {
     let (ours, etc) = (Path::new(OWN_ETC).join(file), Path::new("/etc").join(file));
     fs::write(&ours, text)?;
     mount(Some(&ours), &etc, NONE, MsFlags::MS_BIND, NONE)
         .with_context(|| format!("bind {}", etc.display()))
+}
+
+/// Lets the host's root write below /var/lib, where the machine's files are seen, too: in an overlay
+/// over them. In a user namespace it could not: there the directory belongs to nobody.
+pub fn furnish_var_lib() -> Result<()> {
+    let [upper, work] = ["", "-work"].map(|end| format!("{OWN_VAR_LIB}{end}"));
+    for directory in [&upper, &work] {
+        fs::create_dir(directory)?;
+    }
+    let options = format!("lowerdir=/var/lib,upperdir={upper},workdir={work}");
+    mount(Some("overlay"), "/var/lib", Some("overlay"), MsFlags::empty(), Some(options.as_str()))
+        .context("mount an overlay at /var/lib")
 }
 
 /// Makes one mount read-only (man 2 mount_setattr). The old way, MS_REMOUNT, would have to

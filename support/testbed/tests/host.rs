@@ -35,10 +35,12 @@ fn main() -> ExitCode {
         .both("directories_are_fresh", directories_are_fresh)
         .both("every_mount_is_shared", every_mount_is_shared)
         .both("the_machine_is_read_only", the_machine_is_read_only)
+        .both("the_images_of_a_host_are_its_own", the_images_of_a_host_are_its_own)
         .both("binaries_are_reachable", binaries_are_reachable)
         .both("namespaces_are_the_hosts_own", namespaces_are_the_hosts_own)
         .both("orphans_are_reaped", orphans_are_reaped)
         .both("the_loopback_is_up", the_loopback_is_up)
+        .both("a_name_is_the_hosts_own", a_name_is_the_hosts_own)
         .user("nobody_has_subordinate_ids_by_itself", nobody_has_subordinate_ids)
         .user("subordinate_ids_are_mapped_with_a_range", subordinate_ids_are_mapped)
         .both("suite_says_who_runs_it", suite_says_who_runs_it)
@@ -75,6 +77,13 @@ fn commands_have_the_identity(host: &Host) {
     let others: BTreeSet<&str> = groups.text().split_whitespace().collect();
     let nobodys = host.has_user_namespace().then_some("65534");
     assert!(others.iter().all(|group| *group == "1000" || Some(*group) == nobodys), "{groups:?}");
+}
+
+fn a_name_is_the_hosts_own(host: &Host) {
+    let ask = || Outcome::of(host.command("/usr/bin/getent").args(["hosts", "a.example"]));
+    assert_eq!(ask().code(), 2);
+    host.name("192.0.2.7", &["a.example", "b.example"]);
+    assert!(ask().text().starts_with("192.0.2.7 "), "{:?}", ask());
 }
 
 fn commands_have_a_clean_environment(host: &Host) {
@@ -117,6 +126,16 @@ fn the_machine_is_read_only(_: &Host) {
         let kind = error.kind();
         assert_eq!(kind, std::io::ErrorKind::ReadOnlyFilesystem, "{directory}");
     }
+}
+
+fn the_images_of_a_host_are_its_own(host: &Host) {
+    let images = host.images();
+    assert!(!images.exists());
+    let script = "mkdir -p \"$0\" && echo new >\"$0/file\"";
+    Outcome::of(host.command("/bin/sh").args(["-c", script]).arg(&images)).text();
+    assert_eq!(fs::read_to_string(images.join("file")).unwrap(), "new\n");
+    // What the machine has there is still seen.
+    assert!(Path::new("/var/lib").read_dir().unwrap().count() > 1);
 }
 
 fn binaries_are_reachable(host: &Host) {

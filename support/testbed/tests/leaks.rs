@@ -38,6 +38,12 @@ fn main() -> ExitCode {
             fs::create_dir_all(host.cache()).unwrap();
             fs::write(host.cache().join("rootfs.tmp"), "").unwrap();
         })
+        .leaks("an_image_that_nobody_has_asked_for", IMAGE, |host| {
+            if host.has_user_namespace() {
+                host.skip("what is in /var/lib is nobody's in a user namespace");
+            }
+            fs::create_dir("/var/lib/container-steps").unwrap();
+        })
         .leaks("mount", &["new mount: "], |_| run_launcher("mount"))
         .leaks("unmounted", &["gone mount: ", "new file: /dev/pts"], |_| run_launcher("umount"))
         .leaks("mount_in_a_namespace_that_is_shared", &["new mount: "], |_| {
@@ -77,6 +83,9 @@ fn main() -> ExitCode {
         .leaks("forwarding", &["new forwarding link: lo"], |_| run_launcher("forwarding"))
         .run()
 }
+
+/// Where an image of root's shows.
+const IMAGE: &[&str] = &["new file: /run/testbed/var-lib/container-steps\t"];
 
 /// Runs the launcher that leaks, as the host's root.
 fn run_launcher(resource: &str) {

@@ -444,14 +444,6 @@ fn no_image_at_all(host: &Host) {
         125,
         &["/no/such/image", "ENOENT", "copy docker://NAME oci:/no/such/image"],
     );
-    for (name, save) in [
-        ("debian", "docker save -o debian.tar debian and --image debian.tar)"),
-        ("docker.io/library/debian:12", "-o debian.tar docker.io/library/debian:12 and --image"),
-    ] {
-        let skopeo = format!("skopeo copy docker://{name} oci:{name}, or");
-        let cure = "ENOENT: No such file or directory (nothing is pulled; where there is internet:";
-        run(Path::new(name)).assert_refused(125, &[cure, &skopeo, save]);
-    }
     run(Path::new("/no/such/image:tag")).assert_refused(125, &["/no/such/image", "ENOENT"]);
     run(Path::new("/dev/null")).assert_refused(125, &["/dev/null", "no regular file"]);
     if !host.is_root() {

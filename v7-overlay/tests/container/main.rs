@@ -14,6 +14,7 @@ mod image;
 mod images;
 mod layers;
 mod names;
+mod pulled;
 mod range;
 mod reading;
 mod real;
@@ -27,7 +28,7 @@ use testbed::{Stage, Suite, contract};
 
 fn main() -> ExitCode {
     let suite = contract::add(Suite::of(&Stage::V7).time_limit(Duration::from_secs(180)));
-    let suite = [layers::add, images::add, names::add, wishes::add, below::add]
+    let suite = [layers::add, images::add, names::add, pulled::add, wishes::add, below::add]
         .into_iter()
         .chain([cache::add, range::add])
         .fold(suite, Suite::short_as_user);

@@ -2,15 +2,22 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "../../../v7-overlay/tests/container/archive.rs"]
+#[expect(dead_code, reason = "v7's tests make stranger archives")]
+mod archive;
 mod attack;
 mod empty_dirs;
 mod ends;
 mod entering;
+#[path = "../../../v7-overlay/tests/container/image.rs"]
+#[expect(dead_code, reason = "v7's tests make stranger images")]
 mod image;
 mod inside;
 mod nginx;
+mod own_image;
 mod pause;
 mod pod;
+mod pulled;
 mod refused;
 mod same_as_first;
 mod sharing;
@@ -36,7 +43,7 @@ fn main() -> ExitCode {
         nginx::prepare();
     }
     let suite = Suite::of(&Stage::V8);
-    let parts: [fn(Suite) -> Suite; 13] = [
+    let parts: [fn(Suite) -> Suite; 14] = [
         pause::add,
         sharing::add,
         ends::add,
@@ -48,6 +55,7 @@ fn main() -> ExitCode {
         volumes::add,
         empty_dirs::add,
         refused::add,
+        pulled::add,
         attack::add,
         nginx::add,
     ];

@@ -8,7 +8,7 @@ use serde_json::json;
 use testbed::elsewhere::limit_memory;
 use testbed::{Host, Outcome, Suite};
 
-use crate::image;
+use crate::own_image;
 use crate::pod::{Pod, launcher, manifest, run, scripts};
 
 pub fn add(suite: Suite) -> Suite {
@@ -18,7 +18,6 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_manifest_without_an_end", a_manifest_without_an_end)
         .both("a_manifest_of_long_paths", a_manifest_of_long_paths)
         .both("a_manifest_from_a_pipe", a_manifest_from_a_pipe)
-        .both("a_missing_image", a_missing_image)
         .both("a_missing_host_path_is_made", a_missing_host_path_is_made)
         .both("an_error_of_a_container_names_it", an_error_of_a_container_names_it)
         .both("a_mount_point_that_cannot_be_made", a_mount_point_that_cannot_be_made)
@@ -86,22 +85,6 @@ fn a_manifest_from_a_pipe(host: &Host) {
     }
 }
 
-fn a_missing_image(host: &Host) {
-    let spec = "  containers: [{name: a, image: 'nginx:1.27'}]\n";
-    run(host, spec)
-        .assert_refused(125, &["container \"a\"", "nginx is not built in", "--images DIR"]);
-    let path = crate::pod::manifest(host, spec);
-    let path = path.to_str().unwrap();
-    let none = host.run(["run", "--net", "none", "--images", "/tmp", path]);
-    none.assert_refused(
-        125,
-        &["no image \"/tmp/nginx\": ENOENT", "(skopeo copy docker://nginx:1.27"],
-    );
-    fs::create_dir(host.dir("images").join("nginx")).unwrap();
-    let empty = host.run(["run", "--net", "none", "--images", "/tmp/images", path]);
-    empty.assert_refused(125, &["container \"a\"", "/tmp/images/nginx:1.27", "index.json"]);
-}
-
 /// What its owner writes there, exec would believe.
 fn a_runtime_directory_of_somebody_else(host: &Host) {
     if host.has_user_namespace() {
@@ -155,8 +138,8 @@ fn a_missing_host_path_is_made(host: &Host) {
 
 /// And gives no advice to use an option that is a step below's.
 fn an_error_of_a_container_names_it(host: &Host) {
-    image::make(host, "stranger", &json!({"User": "nobody"}));
-    image::make(host, "damaged", &json!({"StopSignal": 5}));
+    own_image::make(host, "stranger", &json!({"User": "nobody"}));
+    own_image::make(host, "damaged", &json!({"StopSignal": 5}));
     let not_here = "    securityContext: {runAsUser: 1000}\n";
     for (image, more, told) in [
         ("busybox", "    workingDir: /proc/self/cwd\n", "b: cannot enter the working directory"),

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::json;
 use testbed::{Host, Suite};
 
-use crate::image;
+use crate::own_image;
 use crate::pod::{Pod, launcher};
 
 pub fn add(suite: Suite) -> Suite {
@@ -40,8 +40,8 @@ fn with_images(launcher: &mut Command) -> &mut Command {
 }
 
 fn exec_begins_where_the_container_does(host: &Host) {
-    image::make(host, "dir", &json!({"WorkingDir": "/srv/app"}));
-    image::make(host, "none", &json!({}));
+    own_image::make(host, "dir", &json!({"WorkingDir": "/srv/app"}));
+    own_image::make(host, "none", &json!({}));
     for (image, more, expected) in [
         ("dir", "", "/srv/app"),
         ("dir", "    workingDir: /var/lib/x\n", "/var/lib/x"),
@@ -54,8 +54,8 @@ fn exec_begins_where_the_container_does(host: &Host) {
 
 /// The pod's own; who calls a variable so gets what he says.
 fn the_hostname_is_in_the_environment(host: &Host) {
-    image::make(host, "says", &json!({"Env": ["HOSTNAME=image"]}));
-    image::make(host, "none", &json!({}));
+    own_image::make(host, "says", &json!({"Env": ["HOSTNAME=image"]}));
+    own_image::make(host, "none", &json!({}));
     for (image, more, expected) in [
         ("none", "", "test"),
         ("none", "  hostname: other\n", "other"),
@@ -75,7 +75,7 @@ fn exec_has_the_images_user_and_groups(host: &Host) {
         ("manifest", "app", "    securityContext: {runAsUser: 4711}\n", "4711 0 0 /"),
         ("empty", "", "", "0 0 0 /root"),
     ] {
-        image::make(host, image, &json!({"User": user}));
+        own_image::make(host, image, &json!({"User": user}));
         let said = both_say(host, image, more, "echo $(id -u) $(id -g) $(id -G) $HOME");
         assert_eq!(said, [expected; 2], "{image}");
     }

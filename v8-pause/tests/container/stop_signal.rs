@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use testbed::{Host, Suite};
 
-use crate::image;
+use crate::own_image;
 use crate::pod::{Pod, manifest};
 
 pub fn add(suite: Suite) -> Suite {
@@ -23,7 +23,7 @@ fn the_images_stop_signal(host: &Host) {
     ];
     let mut spec = "  terminationGracePeriodSeconds: 20\n  containers:\n".to_owned();
     for (name, signal, number) in images {
-        image::make(host, name, &json!({"StopSignal": signal}));
+        own_image::make(host, name, &json!({"StopSignal": signal}));
         let others = [1, 2, 3, 10, 12, 15, 34, 37].iter().filter(|other| **other != number);
         let others =
             others.map(|other| format!("trap 'echo {other}' {other}; ")).collect::<String>();

@@ -92,7 +92,7 @@ fn each_container_has_its_own_root(host: &Host) {
 
 fn command_args_and_env(host: &Host) {
     let spec = "  restartPolicy: Never\n  containers:\n  - name: a\n    \
-                image: docker.io/library/busybox:1\n    \
+                image: docker.io/library/busybox:latest\n    \
                 command: [echo, $(A), $$(A)]\n    args: [$(B), '$(A)$(B)', $C]\n    \
                 env: [{name: A, value: one}, {name: B, value: '<$(A)>'}]\n    workingDir: /w/d\n";
     assert!(run(host, spec).text().ends_with("a | one $(A) <one> one<one> $C\n"));

@@ -26,6 +26,7 @@ mod payload;
 mod picture;
 mod pods;
 mod programs;
+mod pulling;
 mod runtimes;
 mod scratch;
 mod second_start;
@@ -121,6 +122,7 @@ fn measure(args: &Args, programs: &Programs, scratch: &Scratch) -> Result<ExitCo
     limits::measure(programs, args.runs, &mut table)?;
     second_start::measure(programs, scratch, args.runs, &mut table)?;
     unpacking::measure(programs, scratch, args.layer, &mut table)?;
+    pulling::measure(programs, scratch, args.layer, &mut table)?;
     pods::measure(programs, scratch, args.runs, watched, &mut table)?;
     builds::count_crates(programs, &mut table)?;
     if !args.no_builds {

@@ -4,10 +4,12 @@
 //! is no use here: a program started by vfork begins with the peak of the program that started it,
 //! so a small launcher would be charged with the memory of this benchmark.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -46,6 +48,27 @@ fn peak(stage: &Path) -> Result<u64> {
     let status = container.wait()?;
     ensure!(status.success(), "the container ended with {status}");
     peak
+}
+
+/// Runs it to its end, and returns its peak of memory in kB, which is asked for while it lives.
+/// What it prints goes to a file, and is shown if it fails.
+///
+/// # Errors
+/// If it fails.
+pub fn run_to_its_end(command: &mut Command, log: &Path) -> Result<u64> {
+    let output = File::create(log).context("cannot make a file for the output")?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
+    let mut child = command.spawn()?;
+    let mut peak = 0;
+    loop {
+        // A process that has ended and was not waited for has no memory: the one before counts.
+        peak = high_water_mark(child.id()).unwrap_or(peak);
+        if let Some(status) = child.try_wait()? {
+            ensure!(status.success(), "{status}: {}", fs::read_to_string(log)?.trim());
+            return Ok(peak);
+        }
+        sleep(Duration::from_millis(5));
+    }
 }
 
 fn echo(container: &mut Child) -> Result<()> {

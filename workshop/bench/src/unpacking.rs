@@ -1,12 +1,11 @@
 //! What it costs to unpack an image, beside programs that do the same or less.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use launcher::program;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -14,7 +13,7 @@ use workshop::say;
 
 use super::content;
 use super::layout::{self, Layer};
-use super::memory::high_water_mark;
+use super::memory::run_to_its_end;
 use super::programs::{Programs, find, is_root};
 use super::scratch::Scratch;
 use super::table::Table;
@@ -200,7 +199,7 @@ impl Program {
         let start = Instant::now();
         let mut peak = 0;
         for mut command in commands {
-            let of_this = run(&mut command, &image.with_extension("log"));
+            let of_this = run_to_its_end(&mut command, &image.with_extension("log"));
             peak = peak.max(of_this.with_context(|| self.name())?);
         }
         Ok(Taken { wall: start.elapsed(), cpu: cpu_of_children()?.saturating_sub(before), peak })
@@ -211,24 +210,6 @@ fn tar(archive: &Path, target: &Path) -> Result<Command> {
     let mut tar = program::command("tar")?;
     tar.args(["--numeric-owner", "-xzf"]).arg(archive).arg("--directory").arg(target);
     Ok(tar)
-}
-
-/// Runs it to its end, and returns its peak of memory in kB, which is asked for while it lives.
-/// What it prints goes to a file, and is shown if it fails.
-fn run(command: &mut Command, log: &Path) -> Result<u64> {
-    let output = File::create(log).context("cannot make a file for the output")?;
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
-    let mut child = command.spawn()?;
-    let mut peak = 0;
-    loop {
-        // A process that has ended and was not waited for has no memory: the one before counts.
-        peak = high_water_mark(child.id()).unwrap_or(peak);
-        if let Some(status) = child.try_wait()? {
-            ensure!(status.success(), "{status}: {}", fs::read_to_string(log)?.trim());
-            return Ok(peak);
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// The time that all children took which were waited for (getrusage(2)).

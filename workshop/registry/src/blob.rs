@@ -72,6 +72,7 @@ impl Fetching<'_> {
     fn to_its_end(&self, blob: &Descriptor, path: &Path) -> Result<Partial> {
         let mut partial = Partial::open(path, blob.size)?;
         self.progress.inc(partial.length);
+        self.progress.reset_eta(); // what is here already says nothing about how fast it comes
         let (mut farthest, mut tried) = (partial.length, 0);
         while partial.length < blob.size {
             match self.go_on(blob, &mut partial) {

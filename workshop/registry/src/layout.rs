@@ -8,18 +8,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use image::MAX_DESCRIPTION;
 use image::cache::make_closed;
 use image::digest::Digest;
 use image::store::{BLOBS, Layout, PARTIAL, Store};
-use image::{Descriptor, Index, MAX_DESCRIPTION, Manifest};
 use launcher::bounded;
 use launcher::command_line::{errno_in, note};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, ResolveFlag};
 use serde_json::{Value, json};
 
-/// The annotation that is an image's name in an index.
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+use crate::contents::{self, REF_NAME, mark};
 
 /// A layout of which this process is the only writer.
 #[derive(Debug)]
@@ -75,7 +74,7 @@ impl Locked {
 
     /// Where a blob is, or will be.
     pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
-        self.path.join(BLOBS).join(digest.hex())
+        contents::blob(&self.path, digest)
     }
 
     /// Where as much of a blob is as has come.
@@ -110,9 +109,13 @@ impl Locked {
         })
     }
 
-    /// Takes a name away.
+    /// Takes away the images that are [called](contents::name) this.
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
-        self.change(|images| images.retain(|it| it["annotations"][REF_NAME] != name))
+        let said = |it: &Value| it["annotations"][REF_NAME].as_str().map(str::to_owned);
+        let is_gone = |it: &Value| {
+            contents::name(said(it), it["digest"].as_str().unwrap_or_default()) == name
+        };
+        self.change(|images| images.retain(|it| !is_gone(it)))
     }
 
     /// What other tools have put into the index stays as it is.
@@ -135,7 +138,8 @@ impl Locked {
 
     /// Writes a file whole: whoever opens it finds the old one or the new one.
     fn write(&self, name: &str, content: &Value) -> Result<()> {
-        let (path, new) = (self.path.join(name), self.path.join(PARTIAL).join(name));
+        // No repository has a name that begins with a dot.
+        let (path, new) = (self.path.join(name), self.path.join(format!(".{name}")));
         let write = || {
             let mut file = File::create(&new)?;
             file.write_all(content.to_string().as_bytes())?;
@@ -150,16 +154,36 @@ impl Locked {
     pub(crate) fn sweep(&self) -> Result<()> {
         let mut kept = HashSet::new();
         let images = Layout { path: self.path.clone(), name: String::new() }.images()?;
-        if images.iter().try_for_each(|image| self.mark(image, &mut kept)).is_err() {
-            return Ok(());
+        match images.iter().try_for_each(|image| mark(&self.path, image, &mut kept)) {
+            Ok(()) => self.remove_blobs(&kept),
+            Err(_) => Ok(()),
         }
-        let blobs = self.path.join(BLOBS);
-        let entries = fs::read_dir(&blobs).with_context(|| format!("cannot list {blobs:?}"))?;
+    }
+
+    /// Removes the blobs, but for these.
+    pub(crate) fn remove_blobs(&self, kept: &HashSet<Digest>) -> Result<()> {
+        let is_gone = |name: &str| Digest::from_hex(name).is_ok_and(|it| !kept.contains(&it));
+        self.remove_files(BLOBS, is_gone)
+    }
+
+    /// Removes what was not fetched to its end.
+    pub(crate) fn remove_partial(&self) -> Result<()> {
+        let hex = |name: &str| name.strip_prefix("sha256-").map(str::to_owned);
+        self.remove_files(PARTIAL, |name| hex(name).is_some_and(|it| Digest::from_hex(&it).is_ok()))
+    }
+
+    /// Removes those with such names: others are none of ours.
+    fn remove_files(&self, directory: &str, is_gone: impl Fn(&str) -> bool) -> Result<()> {
+        let directory = self.path.join(directory);
+        let cannot = || format!("cannot list {directory:?}");
+        let entries = match fs::read_dir(&directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries.with_context(cannot)?,
+        };
         for entry in entries {
-            let path = entry.with_context(|| format!("cannot list {blobs:?}"))?.path();
-            let name = path.file_name().and_then(|name| Digest::from_hex(name.to_str()?).ok());
-            if name.is_some_and(|name| !kept.contains(&name)) {
-                fs::remove_file(&path).with_context(|| format!("cannot remove {path:?}"))?;
+            let path = entry.with_context(cannot)?.path();
+            if path.file_name().and_then(|name| name.to_str()).is_some_and(&is_gone) {
+                remove_if_there(&path, |path| fs::remove_file(path))?;
             }
         }
         Ok(())
@@ -179,7 +203,7 @@ impl Locked {
                 _ => {}
             }
         }
-        for name in ["index.json", "oci-layout"] {
+        for name in ["index.json", "oci-layout", ".index.json", ".oci-layout"] {
             remove_if_there(&self.path.join(name), |path| fs::remove_file(path))?;
         }
         let [blobs, partial] = directories;
@@ -195,31 +219,124 @@ impl Locked {
         }
         Ok(())
     }
-
-    /// Marks a blob, and what it names.
-    fn mark(&self, blob: &Descriptor, kept: &mut HashSet<Digest>) -> Result<()> {
-        let is_new = kept.insert(blob.digest.clone());
-        let is_index = blob.media_type.contains("index") || blob.media_type.contains("list");
-        if !is_new || !(is_index || blob.media_type.contains("manifest")) {
-            return Ok(());
-        }
-        let path = self.blob(&blob.digest);
-        let content = bounded::read_file(&path, ResolveFlag::empty(), MAX_DESCRIPTION)?;
-        let named = if is_index {
-            serde_json::from_slice::<Index>(&content)?.manifests
-        } else {
-            let Manifest { config, layers } = serde_json::from_slice(&content)?;
-            [vec![config], layers].concat()
-        };
-        // An index can name the manifests of machines whose images were not fetched.
-        let named = named.iter().filter(|it| !is_index || self.blob(&it.digest).exists());
-        named.into_iter().try_for_each(|it| self.mark(it, kept))
-    }
 }
 
 fn remove_if_there(path: &Path, remove: fn(&Path) -> io::Result<()>) -> Result<()> {
     match remove(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed.with_context(|| format!("cannot remove {path:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::reference::Reference;
+
+    /// A directory of images for one test.
+    struct Images(Store);
+
+    impl Images {
+        fn new(name: &str) -> Images {
+            let name = format!("registry-layout-{name}-{}", std::process::id());
+            Images(Store::at(std::env::temp_dir().join(name)))
+        }
+
+        fn layout(&self, name: &str) -> Layout {
+            self.0.layout(&name.parse::<Reference>().unwrap())
+        }
+
+        fn create(&self, name: &str) -> Locked {
+            Locked::create(&self.layout(name)).unwrap()
+        }
+    }
+
+    impl Drop for Images {
+        fn drop(&mut self) {
+            fs::remove_dir_all(self.0.directory()).unwrap();
+        }
+    }
+
+    /// Puts an image with these blobs there, and says what its manifest is called.
+    fn put(locked: &Locked, name: &str, blobs: &[&str]) -> Digest {
+        let descriptor = |content: &&str| {
+            let digest = Digest::of(content.as_bytes());
+            locked.put(&digest, content.as_bytes()).unwrap();
+            json!({"mediaType": "a", "digest": digest.to_string(), "size": content.len()})
+        };
+        let blobs: Vec<_> = blobs.iter().map(descriptor).collect();
+        let manifest = json!({"config": blobs[0], "layers": blobs[1..]}).to_string();
+        let digest = Digest::of(manifest.as_bytes());
+        locked.put(&digest, manifest.as_bytes()).unwrap();
+        locked.add(name, "a.manifest", &digest, manifest.len()).unwrap();
+        digest
+    }
+
+    fn blobs(locked: &Locked) -> usize {
+        fs::read_dir(locked.path().join(BLOBS)).unwrap().count()
+    }
+
+    #[test]
+    fn a_name_moves_and_what_nobody_names_goes() {
+        let images = Images::new("moves");
+        let locked = images.create("a");
+        put(&locked, "latest", &["config", "shared", "old"]);
+        put(&locked, "other", &["config", "shared"]);
+        let new = put(&locked, "latest", &["config 2", "new"]);
+        assert_eq!(blobs(&locked), 3 + 5);
+        locked.sweep().unwrap();
+        assert_eq!(blobs(&locked), 3 + 4 - 1);
+        let named = images.layout("a").images().unwrap();
+        assert_eq!(named.len(), 2);
+        assert!(named.iter().any(|image| image.digest == new));
+        locked.remove("other").unwrap();
+        locked.sweep().unwrap();
+        assert_eq!(blobs(&locked), 3);
+    }
+
+    #[test]
+    fn nothing_is_swept_while_a_manifest_cannot_be_read() {
+        let images = Images::new("damaged");
+        let locked = images.create("a");
+        let manifest = put(&locked, "latest", &["config", "layer"]);
+        put(&locked, "other", &["config"]);
+        fs::remove_file(locked.blob(&manifest)).unwrap();
+        locked.remove("other").unwrap();
+        locked.sweep().unwrap();
+        assert_eq!(blobs(&locked), 3);
+    }
+
+    #[test]
+    fn what_others_have_written_into_the_index_stays() {
+        let images = Images::new("others");
+        let locked = images.create("a");
+        let index = locked.path().join("index.json");
+        let theirs = r#"{"schemaVersion": 2, "annotations": {"a": "b"}, "manifests":
+            [{"mediaType": "x", "digest": "sha256:1", "size": 1, "data": "e30="}]}"#;
+        fs::write(&index, theirs).unwrap();
+        locked.add("latest", "a.manifest", &Digest::of(b""), 0).unwrap();
+        locked.remove("latest").unwrap();
+        let found: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
+        assert_eq!(found, serde_json::from_str::<Value>(theirs).unwrap());
+    }
+
+    #[test]
+    fn an_empty_layout_goes_and_one_inside_it_stays() {
+        let images = Images::new("empty");
+        let inner = images.create("localhost:5000/a/b");
+        put(&inner, "latest", &["config"]);
+        images.create("localhost:5000/a").close(&images.0).unwrap();
+        assert!(!images.layout("localhost:5000/a").path.join("oci-layout").exists());
+        let there = &images.layout("localhost:5000/a/b").path;
+        inner.remove("latest").unwrap();
+        inner.sweep().unwrap();
+        let partial = inner.partial(&Digest::of(b"x"));
+        fs::write(&partial, "x").unwrap();
+        inner.close(&images.0).unwrap();
+        assert!(there.join("index.json").exists(), "a part of a blob is still there");
+        let inner = images.create("localhost:5000/a/b");
+        fs::remove_file(partial).unwrap();
+        inner.close(&images.0).unwrap();
+        assert_eq!(fs::read_dir(images.0.directory()).unwrap().count(), 0);
     }
 }

@@ -3,8 +3,12 @@
 //! | module | what it does |
 //! |---|---|
 //! | `pull` | an image, from a registry into the directory of images |
+//! | `images` | which were pulled, and away with some |
+//! | `list`, `remove` | the two halves of that |
+//! | `each` | the same for several images |
 //! | `blob` | one blob, fetched to its end and checked |
 //! | `layout` | an image layout that is written |
+//! | `contents` | what belongs to an image in it |
 //! | `repository` | what a registry is asked for |
 //! | `token` | what it wants to see before it answers |
 //! | `refusal` | what it says no with |
@@ -25,28 +29,33 @@
 mod answer;
 mod blob;
 mod connection;
+mod contents;
 mod credentials;
+mod each;
+mod images;
 mod layout;
+mod list;
 mod progress;
 mod pull;
 mod refusal;
+mod remove;
 mod repository;
 mod token;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use image::reference::Reference;
 use image::store::Store;
 use launcher::Caller;
-use launcher::command_line::{one_line, report};
 use nix::unistd::geteuid;
 use workshop::say;
 
 use connection::Way;
+use each::each;
 use progress::in_words;
 
 /// Images, from a registry to this machine.
@@ -61,6 +70,8 @@ struct Args {
 enum Tool {
     /// Bring images from a registry
     Pull(PullArgs),
+    /// List the images that were pulled, and remove some
+    Images(ImagesArgs),
 }
 
 #[derive(clap::Args)]
@@ -83,31 +94,39 @@ struct PullArgs {
     directory: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+struct ImagesArgs {
+    #[command(subcommand)]
+    what: Option<images::What>,
+
+    /// Where they are [default: where v7 and v8 look]
+    #[arg(long = "images", value_name = "DIR", global = true)]
+    directory: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     workshop::finish(match Args::parse().tool {
         Tool::Pull(args) => pull_all(&args),
+        Tool::Images(ImagesArgs { what, directory }) => {
+            let directory = directory.as_deref();
+            store(directory).and_then(|store| images::images(&store, directory, what.as_ref()))
+        }
     })
 }
 
-/// Pulls them one after the other. One that cannot be had does not keep the others away.
-fn pull_all(args: &PullArgs) -> Result<ExitCode> {
-    let store = match &args.directory {
-        Some(directory) => Store::at(directory.clone()),
-        None => Store::of(&Caller::of_this_process())?,
-    };
-    let way = Way { is_plain: args.plain_http, silence: Duration::from_secs(args.timeout) };
-    let mut code = ExitCode::SUCCESS;
-    for image in &args.images {
-        let pulled = pull_one(image, &store, way).with_context(|| format!("cannot pull {image}"));
-        if let Err(error) = pulled {
-            if error.is::<workshop::output::NobodyReads>() {
-                return Err(error);
-            }
-            report(&one_line(&error));
-            code = ExitCode::FAILURE;
-        }
+/// The directory of images that was given, or that of this user.
+fn store(directory: Option<&Path>) -> Result<Store> {
+    match directory {
+        Some(directory) => Ok(Store::at(directory.to_owned())),
+        None => Store::of(&Caller::of_this_process()),
     }
-    Ok(code)
+}
+
+/// Pulls them one after the other.
+fn pull_all(args: &PullArgs) -> Result<ExitCode> {
+    let store = store(args.directory.as_deref())?;
+    let way = Way { is_plain: args.plain_http, silence: Duration::from_secs(args.timeout) };
+    each(&args.images, "pull", |image| pull_one(image, &store, way))
 }
 
 fn pull_one(image: &str, store: &Store, way: Way) -> Result<()> {

@@ -120,7 +120,7 @@ impl Fetching<'_> {
             }
         }
         let bytes = missing.iter().fold(0_u64, |sum, blob| sum.saturating_add(blob.size));
-        self.ensure_room(&missing, bytes)?;
+        let to_come = self.ensure_room(&missing, bytes)?;
         self.progress.inc_length(bytes);
         let next = AtomicUsize::new(0);
         let first_error = Mutex::new(None);
@@ -143,12 +143,12 @@ impl Fetching<'_> {
         });
         match first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error),
-            None => Ok(bytes),
+            None => Ok(to_come),
         }
     }
 
-    /// Whether there is room on the disk, less what is there of them already.
-    fn ensure_room(&self, missing: &[&Descriptor], bytes: u64) -> Result<()> {
+    /// Whether there is room on the disk for what is still to come: how many bytes that are.
+    fn ensure_room(&self, missing: &[&Descriptor], bytes: u64) -> Result<u64> {
         let path = self.layout.path();
         let begun = |blob: &&Descriptor| self.layout.partial(&blob.digest).metadata().ok();
         let begun: u64 = missing.iter().filter_map(begun).map(|found| found.len()).sum();
@@ -163,6 +163,6 @@ impl Fetching<'_> {
             in_words(needed),
             in_words(room),
         );
-        Ok(())
+        Ok(needed)
     }
 }

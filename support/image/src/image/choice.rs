@@ -47,6 +47,19 @@ pub(super) fn split_tag(name: &Path) -> Result<(PathBuf, Option<String>)> {
     Ok(first.map_or_else(|| (name.to_owned(), None), |(path, tag)| (path, Some(tag))))
 }
 
+/// Whether a name is that of a file, and not of an image in a registry: it begins like one, or
+/// there is one (before a `:`, if it has one).
+///
+/// # Errors
+/// If nobody can tell what is there.
+pub fn is_path(name: &Path) -> Result<bool> {
+    Ok(begins_like_path(name) || is_there(&split_tag(name)?.0)?)
+}
+
+pub(super) fn begins_like_path(name: &Path) -> bool {
+    name.is_absolute() || name.starts_with(".") || name.starts_with("..")
+}
+
 /// Whether there is something of this name, which may be half of one, or far too long.
 fn is_there(path: &Path) -> Result<bool> {
     match path.try_exists() {
@@ -89,8 +102,7 @@ impl<T> Listed<T> {
 
 /// The manifest for this machine, of the image that is asked for.
 pub(super) fn find_manifest(blobs: &Blobs, index: Index, tag: Option<&str>) -> Result<Manifest> {
-    let said = |it: &Descriptor| (names_of(it), it.digest.to_string(), it.fit());
-    let listed = Listed::all(index.manifests, said);
+    let listed = Listed::all(index.manifests, said_of);
     let platforms = |all: &[&Listed<Descriptor>]| platforms(all.iter().map(|it| &it.item));
     let mut descriptor = pick(&listed, tag, platforms)?.item.clone();
     for _ in 0..MAX_DEPTH {
@@ -108,6 +120,16 @@ pub(super) fn find_manifest(blobs: &Blobs, index: Index, tag: Option<&str>) -> R
         }
     }
     bail!("its indexes are nested too deep")
+}
+
+/// Whether one of these images has this tag, as [`Image::open`](super::Image::open) understands it.
+pub(crate) fn has_tag(images: Vec<Descriptor>, tag: &str) -> bool {
+    let listed = Listed::all(images, said_of);
+    !named(&listed.iter().collect::<Vec<_>>(), tag).is_empty()
+}
+
+fn said_of(it: &Descriptor) -> Said {
+    (names_of(it), it.digest.to_string(), it.fit())
 }
 
 /// The one of an index that is best for this machine, the first of several.
@@ -187,7 +209,7 @@ fn for_this_machine<'a, T>(all: &[&'a Listed<T>]) -> Vec<&'a Listed<T>> {
 }
 
 /// Those that a tag means: `@N` by its place, as skopeo has it; else by its whole name; by what is
-/// behind the last colon of it; or by a name that needs no `:latest`, as in Docker.
+/// behind the last colon of it; by a name that needs no `:latest`, as in Docker; or by its digest.
 fn named<'a, T>(all: &[&'a Listed<T>], tag: &str) -> Vec<&'a Listed<T>> {
     let place = tag.strip_prefix('@').and_then(|place| place.parse::<usize>().ok());
     if let Some(place) = place {
@@ -200,7 +222,8 @@ fn named<'a, T>(all: &[&'a Listed<T>], tag: &str) -> Vec<&'a Listed<T>> {
         let is_named = |it: &&&Listed<T>| it.names.iter().any(|name| way(name));
         all.iter().filter(is_named).copied().collect::<Vec<_>>()
     });
-    found.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
+    let of_digest = || all.iter().filter(|it| it.content == tag).copied().collect();
+    found.into_iter().find(|found| !found.is_empty()).unwrap_or_else(of_digest)
 }
 
 /// A name as one types it for docker run.

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use nix::unistd::{gethostname, sethostname};
 
 use super::archive::Archive;
+use super::local_registry::LocalRegistry;
 use super::page::Page;
 use super::session::{READY, SET_UP};
 use super::transcript::{Identity, Input, Machine, Reading, ShellId, Transcript};
@@ -49,7 +50,10 @@ pub fn run_book(pages: &[Page], reading: Reading, host: &Host) {
     if reading == Reading::Again {
         pages.push(exercises());
     }
-    let report = |page| type_page(page, reading, &beginning).err();
+    let report = |page| {
+        let _registry = LocalRegistry::wanted_by(page, host);
+        type_page(page, reading, &beginning).err()
+    };
     let reports = pages.iter().filter_map(report).map(|error| format!("{error:#}"));
     let reports: Vec<_> = reports.collect();
     drop((way_outside, archive, memory));

@@ -426,6 +426,7 @@ mod tests {
         let machine = Machine {
             has_root: false,
             has_range: false,
+            has_registry: false,
             is_unified: true,
             reading: Reading::Alone,
         };

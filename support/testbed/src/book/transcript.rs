@@ -11,6 +11,9 @@ use crate::terminal::Key;
 /// What stands for any text within a line.
 pub const ANYTHING: &str = "[..]";
 
+/// A block with this word asks a registry.
+pub const REGISTRY: &str = "registry";
+
 /// Whose shell a line is typed into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Identity {
@@ -67,8 +70,9 @@ pub struct Entry {
 pub struct Transcript {
     /// In the order of the page.
     pub entries: Vec<Entry>,
-    /// How many blocks were left out because root types in them, or for want of a range of ids.
-    pub blocks_of_root: usize,
+    /// How many blocks were left out because root types in them, or for want of a range of ids or
+    /// of a registry.
+    pub left_out: usize,
     /// How many blocks are marked `not-run`.
     pub not_run: usize,
 }
@@ -81,6 +85,8 @@ pub struct Machine {
     /// The ordinary user has a range of ids for its containers: else blocks marked `range` are left
     /// out.
     pub has_range: bool,
+    /// There is a registry at localhost:5000: else blocks marked `registry` are left out.
+    pub has_registry: bool,
     /// All cgroups are version 2: blocks marked `v2` are typed, else those marked `v1`.
     pub is_unified: bool,
     /// What of the book is typed on it, and how often.
@@ -101,7 +107,8 @@ pub enum Reading {
 impl Transcript {
     /// Read the console blocks of a page that this machine can run.
     pub fn of(page: &Page, machine: Machine) -> Result<Transcript> {
-        const WORDS: [&str; 7] = ["second", "not-run", "in-order", "once", "range", "v1", "v2"];
+        const WORDS: [&str; 8] =
+            ["second", "not-run", "in-order", "once", "range", REGISTRY, "v1", "v2"];
         let other_kind = if machine.is_unified { "v1" } else { "v2" };
         let mut transcript = Transcript::default();
         // Who used each of the two terminals last: there the lines of a container go.
@@ -122,9 +129,11 @@ impl Transcript {
             }
             let entries = entries_of(page, fence, &mut last)?;
             let is_roots = entries.iter().any(|entry| entry.shell.identity == Identity::Root);
-            let wants_range = fence.is("range");
-            if is_roots && !machine.has_root || wants_range && !machine.has_range {
-                transcript.blocks_of_root += 1;
+            let is_lacking = is_roots && !machine.has_root
+                || fence.is("range") && !machine.has_range
+                || fence.is(REGISTRY) && !machine.has_registry;
+            if is_lacking {
+                transcript.left_out += 1;
                 continue;
             }
             transcript.entries.extend(entries);
@@ -327,8 +336,13 @@ $ git clone
 ```
 ";
 
-    const MACHINE: Machine =
-        Machine { has_root: true, has_range: true, is_unified: true, reading: Reading::Alone };
+    const MACHINE: Machine = Machine {
+        has_root: true,
+        has_range: true,
+        has_registry: true,
+        is_unified: true,
+        reading: Reading::Alone,
+    };
 
     #[test]
     fn leaves_out_the_blocks_of_the_other_kind_of_cgroups() {
@@ -371,10 +385,10 @@ $ git clone
     }
 
     #[test]
-    fn leaves_out_the_blocks_of_root() {
+    fn leaves_out_the_left_out() {
         let transcript =
             Transcript::of(&Page::new("p", PAGE), Machine { has_root: false, ..MACHINE }).unwrap();
-        assert_eq!(transcript.blocks_of_root, 1);
+        assert_eq!(transcript.left_out, 1);
         assert_eq!(transcript.entries.len(), 5);
     }
 
@@ -383,7 +397,18 @@ $ git clone
         let page = Page::new("p", "```console,range\n$ a\n```\n```console\n$ b\n```\n");
         let typed = |has_range| {
             let transcript = Transcript::of(&page, Machine { has_range, ..MACHINE }).unwrap();
-            (transcript.entries.len(), transcript.blocks_of_root)
+            (transcript.entries.len(), transcript.left_out)
+        };
+        assert_eq!(typed(true), (2, 0));
+        assert_eq!(typed(false), (1, 1));
+    }
+
+    #[test]
+    fn leaves_out_what_asks_a_registry_where_there_is_none() {
+        let page = Page::new("p", "```console,registry\n$ a\n```\n```console\n$ b\n```\n");
+        let typed = |has_registry| {
+            let transcript = Transcript::of(&page, Machine { has_registry, ..MACHINE }).unwrap();
+            (transcript.entries.len(), transcript.left_out)
         };
         assert_eq!(typed(true), (2, 0));
         assert_eq!(typed(false), (1, 1));
@@ -395,7 +420,7 @@ $ git clone
             "```console\n# v5-netns\n```\n```console\n/ # exit\n```\n```console\n$ ps\n```\n";
         let transcript =
             Transcript::of(&Page::new("p", page), Machine { has_root: false, ..MACHINE }).unwrap();
-        assert_eq!(transcript.blocks_of_root, 2);
+        assert_eq!(transcript.left_out, 2);
         assert_eq!(transcript.entries.len(), 1);
     }
 

@@ -14,6 +14,7 @@ const PAGE: &str = "troubleshooting.md";
 /// All mentions that lead nowhere, in either direction, one line each.
 pub fn problems(pages: &[Page], workspace: &Path) -> Result<Vec<String>> {
     let mut crates = step_crates(workspace)?;
+    crates.push(workspace.join("workshop/registry"));
     let mut errors = String::new();
     let mut found = Vec::new();
     for directory in &crates {
