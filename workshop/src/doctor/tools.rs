@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn what_the_test_of_the_book_needs_is_looked_for() {
         for (name, package) in
-            book::TOOLS.into_iter().filter(|it| !["nft", "strace"].contains(&it.0))
+            book::tools::TOOLS.into_iter().filter(|it| !["nft", "strace"].contains(&it.0))
         {
             assert!(TOOLS.iter().any(|it| (it.0, it.2) == (name, package)), "{name}");
         }
