@@ -82,7 +82,7 @@ impl Store {
     pub fn find(&self, reference: &Reference) -> Result<Result<PathBuf, Missing>> {
         let layout = self.layout(reference);
         // Somebody else may have put it there: also as docker save has it.
-        let is_saved = layout.path.is_file() || layout.path.join("manifest.json").is_file();
+        let is_saved = is_file(&layout.path)? || is_file(&layout.path.join("manifest.json"))?;
         let images = if is_saved { Vec::new() } else { layout.images()? };
         let others = images.iter().flat_map(names_of).collect();
         if is_saved || has_tag(images, &reference.version.to_string()) {
@@ -100,6 +100,17 @@ impl Store {
         look_below(&self.directory, "", &mut found)?;
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
+    }
+}
+
+/// Whether it is one. What cannot be looked at is no answer: it could be the image that is asked for.
+fn is_file(path: &Path) -> Result<bool> {
+    match path.metadata() {
+        Ok(found) => Ok(found.is_file()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot look at {path:?}")),
     }
 }
 
