@@ -1,6 +1,6 @@
 //! Which pods run, and the numbers of their processes: a directory for each pod in the runtime
-//! directory, named by the number of pause, with a file in it. `exec` looks there. Two PID namespaces
-//! can have one number and one runtime directory: then the second one gets a longer name.
+//! directory, named by the number of pause, with a file in it. `exec` looks there. (In two PID
+//! namespaces two pods can have one number. One of them gets a longer name then.)
 //!
 //! Whoever made a pod holds a lock on its directory, which ends with the process. So a directory
 //! without a lock has no owner any more, and the next start removes it.

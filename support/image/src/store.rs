@@ -103,7 +103,7 @@ impl Store {
     }
 }
 
-/// Whether it is one. What cannot be looked at is no answer: it could be the image that is asked for.
+/// Whether it is one. Not to be allowed to look is no answer: it could be what is asked for.
 fn is_file(path: &Path) -> Result<bool> {
     match path.metadata() {
         Ok(found) => Ok(found.is_file()),
