@@ -8,9 +8,9 @@
 use crate::limits;
 use anyhow::{Context, Result};
 use image::temporary::{Temporary, sweep};
-use launcher::AsRoot;
 use launcher::command_line::{note, tell_left_behind};
 use launcher::lookup::open_place;
+use launcher::{Advise, AsRoot};
 use manifest::{EmptyDir, Medium, Pod, Source};
 use nix::mount::{MntFlags, MsFlags, umount2};
 use std::fs::{self, Permissions};
@@ -99,6 +99,7 @@ fn have_own_mounts() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     let flags = MsFlags::MS_REC | MsFlags::MS_SLAVE;
     nix::mount::mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
+        .advise(|_| "inside a chroot? Enter by pivot_root")
         .context("cannot keep mounts from the host")
 }
 // ANCHOR_END: have_own_mounts
