@@ -42,6 +42,7 @@ mod uplinks;
 mod watch;
 
 pub use bridge::BRIDGE;
+pub use proxy::Protocol;
 pub use publish::Publish;
 pub use subnet::Subnet;
 

@@ -25,9 +25,14 @@ pub struct Publish {
 }
 
 impl Publish {
-    /// A TCP port of all of the host's addresses, and the container's port that it leads to.
-    pub fn everywhere(host_port: u16, container_port: u16) -> Publish {
-        Publish { address: None, host_port, container_port, protocol: Protocol::Tcp }
+    /// A port of this address of the host, or of all, and the container's port that it leads to.
+    pub fn new(
+        address: Option<IpAddr>,
+        host_port: u16,
+        container_port: u16,
+        protocol: Protocol,
+    ) -> Publish {
+        Publish { address, host_port, container_port, protocol }
     }
 
     /// Reads `[IP:]HOST:CONTAINER[/udp]`, an IPv6 address in brackets.
@@ -48,7 +53,7 @@ impl Publish {
             None => (None, rest),
         };
         let (host_port, container_port) = (parse_port(host_port)?, parse_port(container_port)?);
-        Ok(Publish { address, host_port, container_port, protocol })
+        Ok(Publish::new(address, host_port, container_port, protocol))
     }
 
     /// Where to listen. "Everywhere" is two sockets: one for IPv4, one for IPv6.

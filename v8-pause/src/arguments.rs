@@ -1,6 +1,9 @@
 //! The command line: subcommands, as kubectl and crictl have them.
 
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use launcher::command_line::note;
+use manifest::{Pod, Wanted};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use v5_netns::NetworkArgs;
@@ -45,16 +48,40 @@ pub struct PodArgs {
 #[command(after_help = "\
 Examples:
   v8-pause run pod.yaml             until Ctrl-C, or until its containers have ended
-  v8-pause run /dev/stdin <pod.yaml
+  v8-pause run --template app.yaml  the pod that a Deployment or a Job makes
+  kubectl get pod web -o yaml | v8-pause run -
 ")]
 pub struct RunArgs {
     /// Options of the pod.
     #[command(flatten)]
     pub options: PodArgs,
 
-    /// Pod manifest
+    /// Run the template in a Deployment, StatefulSet, DaemonSet, Job or CronJob (of several: NAME's)
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true)]
+    pub template: Option<Option<String>>,
+
+    /// Pod manifest; `-` is standard input
     #[arg(value_name = "POD.yaml")]
     pub pod: PathBuf,
+}
+
+impl RunArgs {
+    /// Reads the manifest, and tells what is passed over.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(&self) -> Result<Pod> {
+        let wanted = match &self.template {
+            None => Wanted::Pod,
+            Some(None) => Wanted::Template,
+            Some(Some(name)) => Wanted::TemplateOf(name.clone()),
+        };
+        let manifest = manifest::read(&self.pod, &wanted)?;
+        for told in manifest.notes {
+            note(format_args!("{told}"));
+        }
+        Ok(manifest.pod)
+    }
 }
 
 /// The arguments of `exec`.

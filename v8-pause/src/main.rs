@@ -25,7 +25,7 @@ fn run() -> Result<u8> {
     run_from_memory(c"v8-pause")?;
     match args.subcommand {
         None => run_pod(caller, &Pod::read(demo::MANIFEST)?, args.demo, Some(demo::SHELL)),
-        Some(What::Run(args)) => run_pod(caller, &manifest::read(&args.pod)?, args.options, None),
+        Some(What::Run(args)) => run_pod(caller, &args.read()?, args.options, None),
         Some(What::Exec(args)) => enter::exec(&caller, &args),
     }
 }

@@ -10,14 +10,14 @@ use launcher::command_line::note;
 use launcher::signals::number_of;
 use launcher::users::Digits;
 use launcher::{AsRoot, Caller};
-use manifest::{Container, Pod, Source};
+use manifest::{Container, Pod, Port, Source};
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use v2_mountns::Volume;
 use v2_mountns::volume::VolumeArgs;
-use v5_netns::Publish;
+use v5_netns::{Protocol, Publish};
 use v6_cgroups::limits::LEAST_MEMORY;
 use v6_cgroups::{Cgroup, Limits};
 use v7_overlay::{Layers, Overlay, OverlayArgs, ProcessArgs};
@@ -207,9 +207,16 @@ pub fn pod_cgroup(as_root: &AsRoot, pod: &Pod) -> Result<Cgroup> {
 // ANCHOR_END: pod_cgroup
 
 // ANCHOR: ports
-/// Every hostPort of the pod, as v5 publishes ports.
+/// Every hostPort of the pod, as v5 publishes ports. (Of SCTP a manifest can publish none.)
 pub fn ports(pod: &Pod) -> Vec<Publish> {
     let ports = pod.containers.iter().flat_map(|container| &container.ports);
-    ports.filter_map(|port| Some(Publish::everywhere(port.host?, port.container))).collect()
+    let publish = |port: &Port| {
+        let protocol = match port.protocol {
+            manifest::Protocol::Udp => Protocol::Udp,
+            _ => Protocol::Tcp,
+        };
+        Some(Publish::new(port.host_ip, port.host?, port.container, protocol))
+    };
+    ports.filter_map(publish).collect()
 }
 // ANCHOR_END: ports

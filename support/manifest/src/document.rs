@@ -1,22 +1,24 @@
 //! From the text of a file to the tree of its values.
 
 use crate::limits::{MAX_DEPTH, MAX_SIZE, MAX_VALUES};
+use crate::merge::Entries;
 use crate::node::{Node, Value};
+use crate::scalar;
 use anyhow::{Result, anyhow, bail};
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput, Tag};
 use std::collections::HashMap;
 
-/// Reads the one document of a file.
+/// Reads the documents of a file, without the empty ones.
 ///
 /// # Errors
 /// What is wrong with it, with line and column.
-pub(crate) fn read(text: &str) -> Result<Node> {
+pub(crate) fn read(text: &str) -> Result<Vec<Node>> {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         so_far: Amount { values: 0, bytes: 0 },
     };
-    reader.document()
+    reader.documents()
 }
 
 struct Reader<'a> {
@@ -69,6 +71,11 @@ impl Amount {
     }
 }
 
+/// The name of a tag of YAML's own, such as `int` of `!!int`; of any other tag none.
+fn core_name(tag: &Tag) -> &str {
+    if tag.is_yaml_core_schema() { &tag.suffix } else { "" }
+}
+
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Marker)> {
         match self.parser.next_event() {
@@ -81,23 +88,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn document(&mut self) -> Result<Node> {
-        let mut root = None;
+    fn documents(&mut self) -> Result<Vec<Node>> {
+        let mut documents = Vec::new();
         loop {
-            let (event, place) = self.next()?;
+            let (event, _) = self.next()?;
             match event {
-                Event::StreamEnd => break,
-                Event::DocumentStart(_) if root.is_some() => {
-                    bail!("it has a second document (line {}): one pod at a time", place.line())
-                }
+                Event::StreamEnd => return Ok(documents),
                 Event::DocumentStart(_) => {
+                    self.anchors.clear();
                     let (event, place) = self.next()?;
-                    root = Some(self.value(event, place, 0)?);
+                    let document = self.value(event, place, 0)?;
+                    if !document.is_null() {
+                        documents.push(document.into_top());
+                    }
                 }
                 _ => {}
             }
         }
-        Ok(root.ok_or_else(|| anyhow!("it is empty"))?.into_top())
     }
 
     fn value(&mut self, event: Event<'a>, place: Marker, depth: usize) -> Result<Node> {
@@ -108,15 +115,20 @@ impl<'a> Reader<'a> {
         let (anchor, value) = match event {
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor) else {
-                    bail!("an alias to what contains it (line {line}, column {column})");
+                    bail!(
+                        "an alias: its document has no such anchor before it, or that contains it \
+                         (line {line}, column {column})"
+                    );
                 };
                 self.so_far.add(Amount::of(node), place)?;
                 return Ok(node.at((line, column)));
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let is_tagged = tag.is_some_and(|tag| tag.suffix == "str");
-                let is_quoted = style != ScalarStyle::Plain || is_tagged;
-                (anchor, Value::Scalar { text: text.into(), is_quoted })
+                let is_plain = style == ScalarStyle::Plain;
+                let tag = tag.as_deref().map(core_name);
+                let scalar = scalar::read(&text, is_plain, tag)
+                    .map_err(|what| anyhow!("{what} (line {line}, column {column})"))?;
+                (anchor, Value::Scalar { text: text.into(), scalar })
             }
             Event::SequenceStart(anchor, _) => {
                 let mut entries = Vec::new();
@@ -128,20 +140,7 @@ impl<'a> Reader<'a> {
                 }
                 (anchor, Value::List(entries))
             }
-            Event::MappingStart(anchor, _) => {
-                let mut entries = Vec::new();
-                loop {
-                    let (event, place) = match self.next()? {
-                        (Event::MappingEnd, _) => break,
-                        key => key,
-                    };
-                    let key = self.value(event, place, depth + 1)?;
-                    let (event, place) = self.next()?;
-                    let value = self.value(event, place, depth + 1)?;
-                    entries.push((key, value));
-                }
-                (anchor, Value::Map(entries))
-            }
+            Event::MappingStart(anchor, _) => (anchor, Value::Map(self.entries(depth)?)),
             other => bail!("{other:?} where a value should be (line {line}, column {column})"),
         };
         self.so_far.add(Amount::of_one(&value), place)?;
@@ -151,5 +150,25 @@ impl<'a> Reader<'a> {
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
+    }
+
+    /// The keys and values of a mapping, and of those that `<<` merges into it.
+    fn entries(&mut self, depth: usize) -> Result<Vec<(Node, Node)>> {
+        let mut entries = Entries::default();
+        loop {
+            let (event, place) = match self.next()? {
+                (Event::MappingEnd, _) => return Ok(entries.merged()),
+                key => key,
+            };
+            let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None)
+                if text == "<<");
+            let key = self.value(event, place, depth + 1)?;
+            let (event, place) = self.next()?;
+            let value = self.value(event, place, depth + 1)?;
+            match is_merge {
+                true => entries.merge(value)?,
+                false => entries.add(key, value),
+            }
+        }
     }
 }

@@ -28,6 +28,69 @@ pub(crate) fn subdomain(text: &str) -> Result<(), String> {
     }
 }
 
+/// What a port is called (RFC 6335: `IANA_SVC_NAME`).
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn service(text: &str) -> Result<(), String> {
+    has_length(text, 15)?;
+    match is_part(text) && !text.contains("--") && text.contains(|c: char| c.is_ascii_lowercase()) {
+        true => Ok(()),
+        false => Err(format!(
+            "{text:?} is no name of a port: small letters, at least one, digits and single - (not \
+             first, not last)"
+        )),
+    }
+}
+
+/// The key of a label: `app`, `app.kubernetes.io/name`.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn qualified(text: &str) -> Result<(), String> {
+    let name = match text.split_once('/') {
+        Some((prefix, name)) => {
+            subdomain(prefix)?;
+            name
+        }
+        None => text,
+    };
+    has_length(name, 63)?;
+    label_value(name)
+}
+
+/// The value of a label. It may be empty.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn label_value(text: &str) -> Result<(), String> {
+    let is_inner = |c: char| c.is_ascii_alphanumeric();
+    let is_right = text.is_empty()
+        || text.starts_with(is_inner)
+            && text.ends_with(is_inner)
+            && text.chars().all(|c| is_inner(c) || "-_.".contains(c));
+    match (text.len(), is_right) {
+        (64.., _) => has_length(text, 63),
+        (_, true) => Ok(()),
+        (_, false) => Err(format!(
+            "{text:?} is none of a label: letters, digits, -, _ and . (not first, not last)"
+        )),
+    }
+}
+
+/// The key of a ConfigMap or Secret.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn config_key(text: &str) -> Result<(), String> {
+    has_length(text, 253)?;
+    let is_right = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    match is_right && text != "." && !text.starts_with("..") {
+        true => Ok(()),
+        false => Err(format!("{text:?} is no key: letters, digits, -, _ and .")),
+    }
+}
+
 fn has_length(text: &str, most: usize) -> Result<(), String> {
     match text.len() {
         0 => Err("it is empty".into()),

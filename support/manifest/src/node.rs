@@ -1,51 +1,28 @@
 //! YAML as a tree in which every value knows its place: an error can name the field and its line.
 
-use anyhow::{Result, anyhow};
+use crate::fault::Fault;
+use crate::place::{FieldPath, Place};
+use crate::scalar::{Scalar, octal_in_disguise};
 use std::fmt;
 use std::rc::Rc;
 
 /// A value and its place in the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    place: Rc<FieldPath>,
-    line: usize,
-    column: usize,
+    place: Place,
     pub(crate) value: Value,
 }
 
 /// What a value is made of.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
-    /// `is_quoted`: then it is a text, whatever it looks like.
+    /// As it is written, and what that is to Kubernetes.
     Scalar {
         text: Rc<str>,
-        is_quoted: bool,
+        scalar: Scalar,
     },
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
-}
-
-/// The way from the top to a value, by its last step: it is put together for an error only. (A copy
-/// of the whole way in every value would grow with the square of the file.)
-#[derive(Debug)]
-enum FieldPath {
-    Top,
-    Field(Rc<FieldPath>, Rc<str>),
-    Entry(Rc<FieldPath>, usize),
-}
-
-impl fmt::Display for FieldPath {
-    /// Such as `spec.containers[0].name`; empty at the top.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FieldPath::Top => Ok(()),
-            FieldPath::Field(above, name) if matches!(**above, FieldPath::Top) => {
-                write!(f, "{name}")
-            }
-            FieldPath::Field(above, name) => write!(f, "{above}.{name}"),
-            FieldPath::Entry(above, index) => write!(f, "{above}[{index}]"),
-        }
-    }
 }
 
 /// What a value is.
@@ -73,14 +50,14 @@ impl fmt::Display for Kind {
 }
 
 impl Node {
-    /// A value at this place, counted from 1, of a tree that has no top yet.
-    pub(crate) fn new((line, column): (usize, usize), value: Value) -> Node {
-        Node { place: Rc::new(FieldPath::Top), line, column, value }
+    /// A value at this line and column, counted from 1, of a tree that has no top yet.
+    pub(crate) fn new(position: (usize, usize), value: Value) -> Node {
+        Node { place: Place::top(position), value }
     }
 
-    /// The same at another place: an alias.
-    pub(crate) fn at(&self, (line, column): (usize, usize)) -> Node {
-        Node { line, column, ..self.clone() }
+    /// The same at another line and column: an alias.
+    pub(crate) fn at(&self, position: (usize, usize)) -> Node {
+        Node { place: Place::top(position), value: self.value.clone() }
     }
 
     /// Makes this the top, and gives all that is in it their places below.
@@ -89,30 +66,21 @@ impl Node {
         self
     }
 
-    /// Such as `spec.containers[0].name`; empty at the top.
-    pub(crate) fn path(&self) -> impl fmt::Display {
+    /// Where it stands.
+    pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 
-    /// Line and column, counted from 1.
-    pub(crate) fn position(&self) -> (usize, usize) {
-        (self.line, self.column)
-    }
-
-    /// An error about this value: its path, what is wrong with it, and its place.
-    pub(crate) fn wrong(&self, what: impl fmt::Display) -> anyhow::Error {
-        let Node { place, line, column, .. } = self;
-        match **place {
-            FieldPath::Top => anyhow!("the manifest: {what} (line {line}, column {column})"),
-            _ => anyhow!("{place}: {what} (line {line}, column {column})"),
-        }
+    /// What is wrong with this value.
+    pub(crate) fn wrong(&self, what: impl fmt::Display) -> Fault {
+        Fault::new(&self.place, what)
     }
 
     /// The keys and values of a mapping.
     ///
     /// # Errors
     /// If it is something else.
-    pub(crate) fn mapping(&self) -> Result<&[(Node, Node)]> {
+    pub(crate) fn mapping(&self) -> Result<&[(Node, Node)], Fault> {
         match &self.value {
             Value::Map(entries) => Ok(entries),
             _ => Err(self.wrong(format_args!("it is {}, not a mapping", self.kind()))),
@@ -123,18 +91,26 @@ impl Node {
     ///
     /// # Errors
     /// If this is no mapping.
-    pub(crate) fn field(&self, name: &str) -> Result<Option<&Node>> {
+    pub(crate) fn field(&self, name: &str) -> Result<Option<&Node>, Fault> {
         let is_it =
             |key: &Node| matches!(&key.value, Value::Scalar { text, .. } if **text == *name);
         let entry = self.mapping()?.iter().find(|(key, _)| is_it(key));
         Ok(entry.map(|(_, value)| value).filter(|value| !value.is_null()))
     }
 
+    /// The value of a field that has to be there.
+    ///
+    /// # Errors
+    /// If it is not, or this is no mapping.
+    pub(crate) fn needed(&self, name: &str) -> Result<&Node, Fault> {
+        self.field(name)?.ok_or_else(|| self.wrong(format_args!("the field {name} is missing")))
+    }
+
     /// The entries of the list in a field; none if it is not there.
     ///
     /// # Errors
     /// If this is no mapping, or that is no list.
-    pub(crate) fn entries(&self, name: &str) -> Result<&[Node]> {
+    pub(crate) fn entries(&self, name: &str) -> Result<&[Node], Fault> {
         self.field(name)?.map_or(Ok(&[]), Node::list)
     }
 
@@ -142,7 +118,7 @@ impl Node {
     ///
     /// # Errors
     /// If it is something else.
-    pub(crate) fn list(&self) -> Result<&[Node]> {
+    pub(crate) fn list(&self) -> Result<&[Node], Fault> {
         match &self.value {
             Value::List(entries) => Ok(entries),
             _ => Err(self.wrong(format_args!("it is {}, not a list", self.kind()))),
@@ -152,8 +128,8 @@ impl Node {
     /// A text.
     ///
     /// # Errors
-    /// If it is something else: a number or a word such as `true` must be quoted to be a text.
-    pub(crate) fn text(&self) -> Result<&str> {
+    /// If it is something else: a number or a word such as `yes` must be quoted to be a text.
+    pub(crate) fn text(&self) -> Result<&str, Fault> {
         match (&self.value, self.kind()) {
             (Value::Scalar { text, .. }, Kind::Text) => Ok(text),
             (Value::Scalar { text, .. }, kind) => {
@@ -167,70 +143,108 @@ impl Node {
     ///
     /// # Errors
     /// If it is something else.
-    pub(crate) fn boolean(&self) -> Result<bool> {
-        match (&self.value, self.kind()) {
-            (Value::Scalar { text, .. }, Kind::Boolean) => Ok(is_true(text)),
-            (_, kind) => Err(self.wrong(format_args!("it is {kind}, not true or false"))),
+    pub(crate) fn boolean(&self) -> Result<bool, Fault> {
+        match &self.value {
+            Value::Scalar { scalar: Scalar::Boolean(boolean), .. } => Ok(*boolean),
+            _ => Err(self.wrong(format_args!("it is {}, not true or false", self.kind()))),
         }
     }
 
-    /// An integer between these two.
+    /// An integer between these two. A zero in front of it makes it octal: as few mean that, it is
+    /// refused.
     ///
     /// # Errors
     /// If it is something else.
-    pub(crate) fn integer(&self, least: i64, most: i64) -> Result<i64> {
-        let number = match (&self.value, self.kind()) {
-            (Value::Scalar { text, .. }, Kind::Number) => text.parse::<i64>(),
-            (_, kind) => return Err(self.wrong(format_args!("it is {kind}, not an integer"))),
+    pub(crate) fn integer(&self, least: i64, most: i64) -> Result<i64, Fault> {
+        self.refuse_octal()?;
+        self.integer_or_octal(least, most)
+    }
+
+    /// An integer between these two, also an octal one: the mode of a file is written so.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub(crate) fn integer_or_octal(&self, least: i64, most: i64) -> Result<i64, Fault> {
+        let number = match self.value {
+            Value::Scalar { scalar: Scalar::Integer(number), .. } => number,
+            // `1e3` is 1000 in the JSON that Kubernetes makes of it.
+            Value::Scalar { scalar: Scalar::Float(number), .. } if number.fract() == 0.0 => {
+                number as i128
+            }
+            Value::Scalar { scalar: Scalar::Float(_), .. } => {
+                return Err(self.wrong("it is not an integer"));
+            }
+            _ => return Err(self.wrong(format_args!("it is {}, not an integer", self.kind()))),
         };
-        let number = number.map_err(|_| self.wrong("it is not an integer"))?;
-        if !(least..=most).contains(&number) {
-            return Err(self.wrong(format_args!("{number} is not between {least} and {most}")));
-        }
-        Ok(number)
+        let in_range = i64::try_from(number).ok().filter(|it| (least..=most).contains(it));
+        in_range
+            .ok_or_else(|| self.wrong(format_args!("{number} is not between {least} and {most}")))
     }
 
-    /// A text or a number, as it is written: a quantity may be either.
+    /// A text, or a number as it is in JSON: a quantity may be either.
     ///
     /// # Errors
     /// If it is something else.
-    pub(crate) fn text_or_number(&self) -> Result<&str> {
-        match (&self.value, self.kind()) {
-            (Value::Scalar { text, .. }, Kind::Text | Kind::Number) => Ok(text),
-            (_, kind) => Err(self.wrong(format_args!("it is {kind}, not a quantity"))),
+    pub(crate) fn text_or_number(&self) -> Result<Rc<str>, Fault> {
+        self.refuse_octal()?;
+        match &self.value {
+            Value::Scalar { text, scalar: Scalar::Text } => Ok(Rc::clone(text)),
+            Value::Scalar { scalar: Scalar::Integer(number), .. } => Ok(number.to_string().into()),
+            Value::Scalar { scalar: Scalar::Float(number), .. } => Ok(number.to_string().into()),
+            _ => Err(self.wrong(format_args!("it is {}, not a quantity", self.kind()))),
         }
+    }
+
+    fn refuse_octal(&self) -> Result<(), Fault> {
+        let Value::Scalar { text, scalar: Scalar::Integer(_) } = &self.value else { return Ok(()) };
+        let Some(octal) = octal_in_disguise(text) else { return Ok(()) };
+        let decimal = text.replace('_', "");
+        let (sign, digits) = match decimal.strip_prefix('-') {
+            Some(digits) => ("-", digits),
+            None => ("", &*decimal),
+        };
+        let digits = digits.trim_start_matches(['+', '0']);
+        Err(self.wrong(format_args!(
+            "to Kubernetes {text} is octal, the number {octal} (write {sign}{digits}, or {octal} if \
+             that is what you mean)"
+        )))
     }
 
     pub(crate) fn is_null(&self) -> bool {
         self.kind() == Kind::Nothing
     }
 
-    /// What a value is to the API server. Its YAML is that of version 1.1, in which `yes` and `off`
-    /// are booleans.
+    /// Whether nothing is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.value {
+            Value::Scalar { scalar, .. } => *scalar == Scalar::Nothing,
+            Value::List(entries) => entries.is_empty(),
+            Value::Map(entries) => entries.is_empty(),
+        }
+    }
+
+    /// What a value is to the API server.
     pub(crate) fn kind(&self) -> Kind {
-        let (text, is_quoted) = match &self.value {
-            Value::List(_) => return Kind::List,
-            Value::Map(_) => return Kind::Mapping,
-            Value::Scalar { text, is_quoted } => (&**text, *is_quoted),
-        };
-        let is_one_of = |words: &[&str]| words.contains(&text.to_ascii_lowercase().as_str());
-        match text {
-            _ if is_quoted => Kind::Text,
-            "" | "~" => Kind::Nothing,
-            _ if is_one_of(&["null"]) => Kind::Nothing,
-            _ if is_one_of(&["true", "false", "yes", "no", "on", "off"]) => Kind::Boolean,
-            _ if looks_like_a_number(text) => Kind::Number,
-            _ => Kind::Text,
+        match &self.value {
+            Value::List(_) => Kind::List,
+            Value::Map(_) => Kind::Mapping,
+            Value::Scalar { scalar, .. } => match scalar {
+                Scalar::Text => Kind::Text,
+                Scalar::Nothing => Kind::Nothing,
+                Scalar::Boolean(_) => Kind::Boolean,
+                Scalar::Integer(_) | Scalar::Float(_) | Scalar::NoJson => Kind::Number,
+            },
         }
     }
 
     /// Gives this value and all in it their places.
-    fn set_path(&mut self, place: Rc<FieldPath>) {
+    fn set_path(&mut self, path: Rc<FieldPath>) {
         match &mut self.value {
             Value::Scalar { .. } => {}
             Value::List(entries) => {
                 for (index, entry) in entries.iter_mut().enumerate() {
-                    entry.set_path(Rc::new(FieldPath::Entry(Rc::clone(&place), index)));
+                    let name = entry.name_of_container(&path);
+                    entry.set_path(Rc::new(FieldPath::Entry(Rc::clone(&path), index, name)));
                 }
             }
             Value::Map(entries) => {
@@ -239,25 +253,24 @@ impl Node {
                         Value::Scalar { text, .. } => Rc::clone(text),
                         _ => "?".into(),
                     };
-                    let inner = Rc::new(FieldPath::Field(Rc::clone(&place), name));
-                    key.place = Rc::clone(&inner);
+                    let inner = Rc::new(FieldPath::Field(Rc::clone(&path), name));
+                    key.place.set_path(Rc::clone(&inner));
                     value.set_path(inner);
                 }
             }
         }
-        self.place = place;
+        self.place.set_path(path);
     }
-}
 
-fn is_true(text: &str) -> bool {
-    ["true", "yes", "on"].contains(&text.to_ascii_lowercase().as_str())
-}
-
-fn looks_like_a_number(text: &str) -> bool {
-    let begins = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
-    let digits = text.trim_start_matches(['+', '-']).replace('_', "");
-    let is_prefixed = ["0x", "0o", "0b"].iter().any(|prefix| {
-        digits.strip_prefix(prefix).is_some_and(|rest| u64::from_str_radix(rest, 16).is_ok())
-    });
-    begins && (digits.parse::<f64>().is_ok() || is_prefixed || [".inf", ".nan"].contains(&&*digits))
+    /// The name in an entry of a list of containers.
+    fn name_of_container(&self, list: &FieldPath) -> Option<Rc<str>> {
+        match self.field("name") {
+            Ok(Some(Node { value: Value::Scalar { text, .. }, .. }))
+                if list.is_field("containers") || list.is_field("initContainers") =>
+            {
+                Some(Rc::clone(text))
+            }
+            _ => None,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What a manifest says: one type for each mapping in it, one field a line.
 
 use image::reference::Reference;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -117,12 +118,30 @@ pub struct Container {
 }
 
 /// A port of a container.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Port {
+    /// Its name, which no other port of the container has.
+    pub name: Option<String>,
     /// Where it listens, in the network of the pod.
     pub container: u16,
     /// The port of the host that leads there.
     pub host: Option<u16>,
+    /// The address of the host at which it does; at all of them if there is none.
+    pub host_ip: Option<IpAddr>,
+    /// What it speaks.
+    pub protocol: Protocol,
+}
+
+/// What a port speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Connections.
+    #[default]
+    Tcp,
+    /// Datagrams.
+    Udp,
+    /// Like TCP, with messages. None is published here.
+    Sctp,
 }
 
 /// How much a container may use.
@@ -130,6 +149,17 @@ pub struct Port {
 pub struct Resources {
     /// More than this it never gets.
     pub limits: Limits,
+    /// What a cluster keeps for it; the limits if nothing is said.
+    pub requests: Requests,
+}
+
+/// What is kept for a container.
+#[derive(Debug, Default)]
+pub struct Requests {
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// CPUs: its share, if there are too few for all.
+    pub cpu: Option<f64>,
 }
 
 /// The most that a container gets.

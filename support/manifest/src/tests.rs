@@ -1,6 +1,8 @@
 //! What is read. What is refused is in the files below.
 
+mod accepted;
 mod long;
+mod objects;
 mod refused;
 mod unknown;
 mod yaml;
@@ -77,8 +79,8 @@ spec:
     assert_eq!(nginx.args.as_deref().unwrap()[1], "user nobody;");
     let twice = nginx.env.iter().find(|(name, _)| name == "TWICE").unwrap();
     assert_eq!(twice.1, "rootroot");
-    assert_eq!(nginx.ports[0], Port { container: 80, host: Some(8080) });
-    assert_eq!(nginx.ports[1], Port { container: 443, host: None });
+    assert_eq!(nginx.ports[0], Port { container: 80, host: Some(8080), ..Port::default() });
+    assert_eq!(nginx.ports[1], Port { container: 443, ..Port::default() });
     assert_eq!(
         (nginx.resources.limits.memory, nginx.resources.limits.cpu),
         (Some(64 << 20), Some(0.25))

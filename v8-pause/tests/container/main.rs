@@ -13,6 +13,7 @@ mod entering;
 #[expect(dead_code, reason = "v7's tests make stranger images")]
 mod image;
 mod inside;
+mod manifests;
 mod nginx;
 mod own_image;
 mod pause;
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
         nginx::prepare();
     }
     let suite = Suite::of(&Stage::V8);
-    let parts: [fn(Suite) -> Suite; 14] = [
+    let parts: [fn(Suite) -> Suite; 15] = [
         pause::add,
         sharing::add,
         ends::add,
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         empty_dirs::add,
         refused::add,
         pulled::add,
+        manifests::add,
         attack::add,
         nginx::add,
     ];

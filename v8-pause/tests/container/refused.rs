@@ -32,14 +32,17 @@ fn a_wrong_manifest(host: &Host) {
     run(host, &spec).assert_refused(
         125,
         &[
-            "pod.yaml: spec.containers[0].tty: no such field is supported here",
-            "(line 15, column 5)",
+            "pod.yaml: spec.containers[0].tty: here it can only be false",
+            "(container \"a\", line 15, column 5)",
         ],
     );
-    let spec = scripts("  dnsPolicy: Default\n", &[("a", "true")]) + "    tty: true\n";
+    let spec = scripts("  subdomain: a\n", &[("a", "true")]) + "    tty: true\n";
     run(host, &spec).assert_refused(
         125,
-        &["pod.yaml: 2 fields are not supported here: spec.dnsPolicy (line ", "[0].tty (line 16)"],
+        &[
+            "pod.yaml: 2 fields are not supported here: spec.subdomain (line ",
+            "[0].tty (container \"a\", line 16, ",
+        ],
     );
     let spec = scripts("", &[("a", "true")]) + "    resources: {limits: {memory: 12Q}}\n";
     run(host, &spec).assert_refused(125, &["limits.memory: \"12Q\" is not a quantity"]);

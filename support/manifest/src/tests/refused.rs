@@ -9,9 +9,16 @@ fn what_the_api_server_refuses_is_refused() {
     let table = [
         ("[]".into(), "the manifest: it is a list, not a mapping (line 1, column 1)"),
         ("kind: Pod".into(), "the manifest: the field apiVersion is missing"),
-        ("apiVersion: v2".into(), "apiVersion: it is \"v2\"; only \"v1\""),
-        (of_container("").replace("kind: Pod", "kind: Job"), "kind: it is \"Job\"; only \"Pod\""),
-        (of_container("").replace("Pod", "Pod\nstatus: {}"), "status: no such field"),
+        ("apiVersion: v1".into(), "the manifest: the field kind is missing (line 1, column 1)"),
+        (
+            of_container("").replace(": v1", ": v2"),
+            "apiVersion: it is \"v2\"; only \"v1\" has a Pod",
+        ),
+        (
+            of_container("").replace("kind: Pod", "kind: pod"),
+            "it has no Pod, but pod \"test\" (line 1)",
+        ),
+        (of_container("").replace("Pod", "Pod\nstate: {}"), "state: no such field"),
         (
             of_container("").replace("name: test", "name: Test"),
             "metadata.name: \"Test\" is no name",
@@ -125,7 +132,10 @@ fn what_the_api_server_refuses_is_refused() {
             of_container("    securityContext: {runAsUser: root}\n"),
             "runAsUser: it is a text, not an",
         ),
-        (of_container("  restartPolicy: never\n"), "restartPolicy: \"never\" is none of Always"),
+        (
+            of_container("  restartPolicy: never\n"),
+            "restartPolicy: \"never\" is none of Always, OnFailure, Never",
+        ),
         (of_container("  hostname: a.b\n"), "spec.hostname: \"a.b\" is no name"),
         (of_container(&format!("  hostname: {long}\n")), "spec.hostname: it has 64 characters"),
         (of_container("  shareProcessNamespace: 1\n"), "it is a number, not true or false"),
@@ -153,5 +163,5 @@ fn what_has_no_meaning_here_is_refused() {
     assert!(told(&of_container("  volumes: [{name: v, hostPath: {path: a}}]\n")).contains("start"));
     let huge = "  volumes: [{name: v, emptyDir: {medium: HugePages-2Mi}}]\n";
     assert!(told(&of_container(huge)).contains("huge pages are set aside by a cluster"));
-    assert!(told(&of_container("    tty: true\n")).contains("containers[0].tty: no such field"));
+    assert!(told(&of_container("    tty: true\n")).contains("containers[0].tty: here it can"));
 }

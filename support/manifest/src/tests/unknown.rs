@@ -7,33 +7,41 @@ use super::{of_container, pod, told};
 fn all_unknown_fields_are_told_at_once() {
     let text = of_container(
         "    livenessProbe:\n      httpGet: {path: /, port: 80}\n    ports:\n    - {containerPort: \
-         80, protocol: TCP}\n  restartpolicy: Never\n  hostname: web\n",
+         80, appProtocol: TCP}\n  restartpolicy: Never\n  hostname: web\n",
     );
-    let text = text.replace("name: test", "name: test\n  labels: {app: web}") + "status: {}\n";
+    let text = text.replace("name: test", "name: test\n  label: {app: web}") + "state: {}\n";
     assert_eq!(
         told(&text),
-        "5 fields are not supported here: metadata.labels (line 5), \
-         spec.containers[0].livenessProbe (line 10), spec.containers[0].ports[0].protocol (line \
-         13), spec.restartpolicy (line 14, did you mean restartPolicy?), status (line 16)"
+        "5 fields are not supported here: metadata.label (line 5, column 3, did you mean labels?), \
+         spec.containers[0].livenessProbe (container \"a\", line 10, column 5), \
+         spec.containers[0].ports[0].appProtocol (container \"a\", line 13, column 27), \
+         spec.restartpolicy (line 14, column 3, did you mean restartPolicy?), state (line 16, \
+         column 1)"
     );
 }
 
-/// A value that cannot be read, too, of which the first is enough.
+/// All values that cannot be read, too, in the order of the file.
 #[test]
-fn a_wrong_value_is_told_beside_unknown_fields() {
-    let text = of_container("    tty: true\n    args: [1]\n    env: [{nmae: A}]\n");
+fn all_wrong_values_are_told_beside_unknown_fields() {
+    let text = of_container(
+        "    tty: true\n    args: [1]\n    env: [{nmae: A}]\n    command: sh\n  hostname: a.b\n",
+    );
     assert_eq!(
         told(&text),
-        "2 fields are not supported here: spec.containers[0].tty (line 9), \
-         spec.containers[0].env[0].nmae (line 11, did you mean name?); and \
-         spec.containers[0].args[0]: it is a number, not a text (quote it: \"1\") (line 10, \
-         column 12)"
+        "2 fields are not supported here: spec.containers[0].tty (container \"a\", line 9, column \
+         5), spec.containers[0].env[0].nmae (container \"a\", line 11, column 12, did you mean \
+         name?); and spec.containers[0].args[0]: it is a number, not a text (quote it: \"1\") \
+         (container \"a\", line 10, column 12); spec.containers[0].env[0]: the field name is \
+         missing (container \"a\", line 11, column 11); spec.containers[0].command: it is a text, \
+         not a list (container \"a\", line 12, column 14); spec.hostname: \"a.b\" is no name: small \
+         letters, digits and - (not first, not last) (line 13, column 13)"
     );
     // Of another kind of object nothing is known here.
     let text = pod("  replicas: 2\n").replace("Pod", "Deployment");
     assert_eq!(
         told(&text),
-        "kind: it is \"Deployment\"; only \"Pod\" can be run here (line 2, column 7)"
+        "it has no Pod, but Deployment \"test\" (line 1) (a Deployment makes pods: its template is \
+         one, run it with --template)"
     );
 }
 
@@ -44,7 +52,11 @@ fn one_unknown_field_is_told_with_the_field_that_was_meant() {
         ("Hostname", "here: did you mean hostname? (line 9, column 3)"),
         ("volume", "here: did you mean volumes? (line 9, column 3)"),
         ("hsotname", "here: did you mean hostname? (line 9, column 3)"),
-        ("tolerations", "here (known: hostname, shareProcessNamespace, restartPolicy, "),
+        ("toleration", "here: did you mean tolerations? (line 9, column 3)"),
+        (
+            "ephemeralContainers",
+            "here (known: os, securityContext, hostname, shareProcessNamespace, ",
+        ),
     ] {
         let told = told(&of_container(&format!("  {field}: x\n")));
         let start = format!("spec.{field}: no such field is supported {told_of}");
@@ -59,6 +71,29 @@ fn one_unknown_field_is_told_with_the_field_that_was_meant() {
 fn of_very_many_unknown_fields_the_first_are_told() {
     let many: String = (0..30).map(|number| format!("    key{number}: a\n")).collect();
     let told = told(&of_container(&many));
-    assert!(told.starts_with("30 fields are not supported here: spec.containers[0].key0 (line 9)"));
-    assert!(told.ends_with("spec.containers[0].key19 (line 28), and 10 more"), "{told}");
+    let start =
+        "30 fields are not supported here: spec.containers[0].key0 (container \"a\", line 9, ";
+    assert!(told.starts_with(start), "{told}");
+    let end = "spec.containers[0].key19 (container \"a\", line 28, column 5), and 10 more";
+    assert!(told.ends_with(end), "{told}");
+}
+
+#[test]
+fn of_very_many_wrong_values_the_first_are_told() {
+    let told = told(&of_container(&format!("    args: [{}]\n", "1, ".repeat(2000))));
+    assert_eq!(told.matches("it is a number").count(), 20, "{told}");
+    assert!(told.ends_with("; and 1980 more"), "{told}");
+}
+
+/// What the API server has no field for is told whatever its value is (`kubectl --validate=strict`).
+#[test]
+fn an_unknown_field_that_is_null_is_told() {
+    let told = told(&of_container("    comand:\n  restartpolicy: null\n"));
+    assert_eq!(
+        told,
+        "2 fields are not supported here: spec.containers[0].comand (container \"a\", line 9, \
+         column 5, did you mean command?), spec.restartpolicy (line 10, column 3, did you mean \
+         restartPolicy?)"
+    );
+    crate::pod::Pod::read(&of_container("    command:\n  hostname: ~\n")).unwrap();
 }
