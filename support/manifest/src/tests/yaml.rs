@@ -130,7 +130,7 @@ fn a_merge_key_merges() {
     let args: Vec<_> = pod.containers.iter().map(|it| it.args.as_deref()).collect();
     let x = ["x".to_owned()];
     assert_eq!(args, [Some(&x[..]), Some(&x), Some(&x), None]);
-    let images: Vec<_> = pod.containers.iter().map(|it| &*it.image.repository).collect();
+    let images: Vec<_> = pod.containers.iter().map(|it| it.image.name()).collect();
     assert_eq!(images, ["busybox", "busybox", "c", "busybox"]);
     for (merged, what) in [
         ("{<<: 1}", "<< merges a mapping, or a list of them (line 7, column 10)"),
