@@ -5,9 +5,11 @@ use crate::mount::Mount;
 use crate::new_root::{NewRoot, OF_SOMEBODY_ELSE};
 use anyhow::{Context, Result, ensure};
 use launcher::Advise;
-use launcher::lookup::{self, find_or_make};
+use launcher::lookup::{self, find_or_make, open_in};
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, ResolveFlag};
 use nix::sys::stat::fstat;
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
@@ -42,11 +44,13 @@ impl NewRoot {
         let opened = find_or_make(&self.mount, target, is_directory);
         let checked = opened.and_then(|place| Ok((fstat(&place)?, place)));
         let checked = checked.advise(|errno| match errno {
-            Errno::ELOOP => "symbolic links that lead in a circle, or into /proc/PID",
-            Errno::EROFS => "make it yourself: the root directory is read-only",
-            Errno::EACCES => OF_SOMEBODY_ELSE,
-            Errno::ENOTDIR => "a part of its path is a file",
-            _ => "see openat2(2)",
+            Errno::ELOOP => "symbolic links that lead in a circle, or into /proc/PID".into(),
+            Errno::EROFS => {
+                Cow::Owned(format!("make it yourself: {:?} is read-only", self.last_there(target)))
+            }
+            Errno::EACCES => OF_SOMEBODY_ELSE.into(),
+            Errno::ENOTDIR => "a part of its path is a file".into(),
+            _ => "see openat2(2)".into(),
         });
         let (found, place) =
             checked.with_context(|| format!("cannot make the mount point {target:?}"))?;
@@ -57,4 +61,12 @@ impl NewRoot {
         Ok(place)
     }
     // ANCHOR_END: place_of_volume
+
+    /// The last directory on the way to `target` that is there: the next one would be made in it.
+    fn last_there<'a>(&self, target: &'a Path) -> &'a Path {
+        let is_there = |path: &&Path| {
+            open_in(&self.mount, path, OFlag::O_PATH, ResolveFlag::RESOLVE_IN_ROOT).is_ok()
+        };
+        target.ancestors().skip(1).find(is_there).unwrap_or(Path::new("/"))
+    }
 }

@@ -97,7 +97,7 @@ fn enter(workdir: Option<&Path>) -> Result<()> {
     let entered = directory.and_then(fchdir).advise(|errno| match errno {
         Errno::ELOOP => "symbolic links that lead in a circle, or out through /proc/PID",
         Errno::ENOTDIR => "it, or a part of it, is no directory",
-        Errno::EROFS => "it is missing, and with --read-only nobody can make it",
+        Errno::EROFS => "it is missing, and the directory that it would be made in is read-only",
         _ => "see openat2(2)",
     });
     entered.with_context(|| format!("cannot enter the working directory {workdir:?}"))?;

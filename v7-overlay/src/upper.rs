@@ -250,7 +250,7 @@ fn on_disk(parent: &Path, rights: &Rights) -> Result<Temporary> {
     if rights.xattrs.set_opaque(temporary.path()).is_err() {
         note(format_args!(
             "no user.* attributes in {parent:?}: a directory of a layer cannot be deleted and made \
-             again, unless --upper is on ext4, xfs or btrfs"
+             again (on ext4, xfs and btrfs it can)"
         ));
     }
     Ok(temporary)

@@ -38,7 +38,8 @@ pub fn exec(caller: &Caller, args: &ExecArgs) -> Result<u8> {
 }
 
 // ANCHOR: enter
-/// Starts a command in a container: its user, environment and cgroup, and all its namespaces.
+/// Starts a command in a container: its user, working directory, environment and cgroup, and all
+/// its namespaces.
 ///
 /// # Errors
 /// Those of setns(2), or why the command cannot be executed.
@@ -46,6 +47,7 @@ pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Co
     let pid = Pid::from_raw(container.pid);
     let user = container.user.clone().filter(|user| !user.is_empty());
     let user = user.unwrap_or_else(|| "0".to_owned());
+    let workdir = container.workdir.clone();
     let namespaces = Namespaces::of(pid)?;
     ensure!(
         started(pid)? == container.started && !namespaces.are_ours()?,
@@ -62,7 +64,7 @@ pub fn enter(container: &Running, command: &[OsString], ends: Ends) -> Result<Co
         let env = environment_of(pid)?;
         ensure!(started(pid)? == container.started, "the container has ended meanwhile");
         let process =
-            ProcessArgs { env, workdir: None, user: Some(user.clone()), digits: Digits::Number };
+            ProcessArgs { env, workdir, user: Some(user.clone()), digits: Digits::Number };
         // Who is born in the container holds nothing of the host but 0, 1, 2 and the report pipe.
         let mounts = namespaces.only(CloneFlags::CLONE_NEWNS);
         fork_and_stand_between()?;

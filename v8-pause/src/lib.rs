@@ -9,6 +9,8 @@
 //! | [`shared`] | the namespaces of a process, as files, and how to enter them |
 //! | [`arguments`] | the command line |
 //! | [`prepared`] | from a container in the manifest to what the seven steps want to know |
+//! | [`volumes`] | those that are made with a pod and go with it |
+//! | [`limits`] | what a container may take, and what its pod |
 //! | [`supervisor`] | starts, restarts and stops the containers of a pod |
 //! | [`state`] | which pods run, and their process numbers: `exec` looks there |
 //! | [`enter`] | `exec`: a command in a running container |
@@ -20,6 +22,7 @@ pub mod arguments;
 pub mod demo;
 pub mod enter;
 pub mod hardening;
+pub mod limits;
 pub mod pause;
 pub mod prepared;
 mod session;
@@ -27,8 +30,10 @@ pub mod shared;
 pub mod state;
 pub mod supervisor;
 mod system_calls;
+pub mod volumes;
 
 pub use hardening::harden;
 pub use pause::Pause;
 pub use shared::Namespaces;
 pub use supervisor::Supervisor;
+pub use volumes::EmptyDirs;

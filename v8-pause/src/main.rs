@@ -14,7 +14,7 @@ use v7_overlay::exec_in_image;
 use v8_pause::arguments::{CommandLine, PodArgs, What};
 use v8_pause::prepared::{Prepared, find_images, pod_cgroup, ports};
 use v8_pause::state::State;
-use v8_pause::{Namespaces, Pause, Supervisor, demo, enter, harden};
+use v8_pause::{EmptyDirs, Namespaces, Pause, Supervisor, demo, enter, harden};
 
 fn main() {
     finish(run())
@@ -32,7 +32,7 @@ fn run() -> Result<u8> {
 
 // ANCHOR: run_pod
 fn run_pod(caller: Caller, pod: &Pod, args: PodArgs, shell: Option<&str>) -> Result<u8> {
-    let runtime = caller.pods()?;
+    let (runtime, cache) = (caller.pods()?, caller.cache());
     let images = find_images(&caller, pod, args.images.as_deref())?;
     let as_root = become_root_with_subordinate_ids(caller)?;
     let publish = args.network.publish.into_iter().chain(ports(pod)).collect();
@@ -40,7 +40,8 @@ fn run_pod(caller: Caller, pod: &Pod, args: PodArgs, shell: Option<&str>) -> Res
     let cgroup = pod_cgroup(&as_root, pod)?;
     let pause = Pause::start(&network, &pod.hostname, &cgroup)?;
     let state = State::create(&runtime, pause.pid())?;
-    let containers = Prepared::all(&as_root, pod, &images, &state)?;
+    let volumes = EmptyDirs::create(&as_root, pod, cache)?;
+    let containers = Prepared::all(&as_root, pod, &images, &volumes)?;
     pause.print_pid()?;
     let start = |container: &Prepared, cgroup: &Cgroup, output: &Ends| {
         start(pod, container, &network, pause.namespaces(), cgroup, output)

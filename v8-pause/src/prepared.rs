@@ -1,6 +1,7 @@
 //! From a container in the manifest to what the seven steps want to know.
 
-use crate::state::State;
+use crate::limits;
+use crate::volumes::EmptyDirs;
 use anyhow::{Context, Result, ensure};
 use image::ContainerConfig;
 use image::missing::{WITHOUT_INTERNET, built_in, pull_line, what_is_missing};
@@ -11,7 +12,9 @@ use launcher::users::Digits;
 use launcher::{AsRoot, Caller};
 use manifest::{Container, Pod, Port, Source};
 use std::ffi::OsString;
-use std::path::Path;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use v2_mountns::Volume;
 use v2_mountns::volume::VolumeArgs;
 use v5_netns::{Protocol, Publish};
@@ -89,9 +92,12 @@ impl Prepared {
         as_root: &AsRoot,
         pod: &Pod,
         images: &[(OverlayArgs, Layers)],
-        state: &State,
+        empty: &EmptyDirs,
     ) -> Result<Vec<Prepared>> {
-        let prepare = |(container, image)| Prepared::new(as_root, pod, container, image, state);
+        let prepare = |(container, image): (&Container, _)| {
+            Prepared::new(as_root, pod, container, image, empty)
+                .with_context(|| format!("container {:?}", container.name))
+        };
         pod.all_containers().zip(images).map(prepare).collect()
     }
 
@@ -100,18 +106,17 @@ impl Prepared {
         pod: &Pod,
         container: &Container,
         (args, layers): &(OverlayArgs, Layers),
-        state: &State,
+        empty: &EmptyDirs,
     ) -> Result<Prepared> {
-        let overlay = Overlay::create(as_root, layers, args)
-            .with_context(|| format!("container {:?}", container.name))?;
+        let overlay = Overlay::create(as_root, layers, args)?;
         let user = container.security_context.run_as_user.map(|user| user.to_string());
         let variable = |(name, value): &(String, String)| format!("{name}={value}").into();
         Ok(Prepared {
             name: container.name.clone(),
             user: user.clone().or_else(|| layers.config().user),
-            limits: limits(container),
+            limits: limits::of_container(container),
             overlay,
-            config: config(layers.config(), container),
+            config: config(layers.config(), container, &pod.hostname),
             process: ProcessArgs {
                 env: container.env.iter().map(variable).collect(),
                 workdir: container.working_dir.clone(),
@@ -119,17 +124,26 @@ impl Prepared {
                 digits: Digits::Number,
             },
             args: container.args.iter().flatten().map(OsString::from).collect(),
-            volumes: volumes(pod, container, state)?,
+            volumes: volumes(pod, container, empty)?,
             stop_signal: stop_signal(&container.name, &layers.config()),
         })
+    }
+
+    /// The working directory: the manifest's, else the image's.
+    pub fn workdir(&self) -> Option<PathBuf> {
+        let of_image = self.config.working_dir.as_ref().map(PathBuf::from);
+        self.process.workdir.clone().or(of_image)
     }
 }
 
 // ANCHOR: config
 /// With a command, nothing is left of what the image would have run. A VOLUME of the image goes
-/// with the container, as in Kubernetes: a manifest has volumes of its own.
-fn config(of_image: ContainerConfig, container: &Container) -> ContainerConfig {
-    let of_image = ContainerConfig { volumes: None, ..of_image };
+/// with the container, as in Kubernetes: a manifest has volumes of its own. HOSTNAME is the pod's,
+/// unless the image or the manifest says otherwise.
+fn config(of_image: ContainerConfig, container: &Container, hostname: &str) -> ContainerConfig {
+    let of_pod = std::iter::once(format!("HOSTNAME={hostname}"));
+    let env = of_pod.chain(of_image.env.into_iter().flatten()).collect();
+    let of_image = ContainerConfig { volumes: None, env: Some(env), ..of_image };
     match &container.command {
         None => of_image,
         command => ContainerConfig { entrypoint: command.clone(), cmd: None, ..of_image },
@@ -152,15 +166,13 @@ fn stop_signal(container: &str, config: &ContainerConfig) -> i32 {
 }
 
 // ANCHOR: volumes
-fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<VolumeArgs> {
+fn volumes(pod: &Pod, container: &Container, empty: &EmptyDirs) -> Result<VolumeArgs> {
     let mut volumes = Vec::new();
     for mount in &container.mounts {
         let source = pod.volumes.iter().find(|volume| volume.name == mount.volume);
         let source = match source.map(|volume| &volume.source) {
-            Some(Source::HostPath(path)) => Volume::find_source(path).with_context(|| {
-                format!("cannot find {path:?} of the host, for the volume {:?}", mount.volume)
-            })?,
-            _ => state.make_volume(&mount.volume)?,
+            Some(Source::HostPath(path)) => find_or_make(path, &mount.volume)?,
+            _ => empty.path(&mount.volume)?,
         };
         let target = mount.path.clone();
         volumes.push(Volume { source, target, read_only: mount.read_only });
@@ -169,22 +181,28 @@ fn volumes(pod: &Pod, container: &Container, state: &State) -> Result<VolumeArgs
 }
 // ANCHOR_END: volumes
 
-fn limits(container: &Container) -> Limits {
-    let limits = &container.resources.limits;
-    Limits { memory: limits.memory, cpus: limits.cpu, ..Limits::default() }
+/// A path of the host. If nothing is there, a directory is made, as containerd makes it.
+fn find_or_make(path: &Path, volume: &str) -> Result<PathBuf> {
+    if let Err(error) = path.metadata()
+        && error.kind() == ErrorKind::NotFound
+    {
+        fs::create_dir_all(path).with_context(|| {
+            format!("cannot make {path:?} of the host, for the volume {volume:?}")
+        })?;
+        note(format_args!("made the directory {path:?} of the host, for the volume {volume:?}"));
+    }
+    Volume::find_source(path)
+        .with_context(|| format!("cannot find {path:?} of the host, for the volume {volume:?}"))
 }
 
 // ANCHOR: pod_cgroup
-/// Makes the cgroup of the pod, if it has limits. As Kubernetes has it, the limit of the pod is the
-/// sum of those of its containers, if every one has one.
+/// Makes the cgroup of the pod, if it has limits.
 ///
 /// # Errors
 /// Those of v6.
 pub fn pod_cgroup(as_root: &AsRoot, pod: &Pod) -> Result<Cgroup> {
-    let inner: Vec<_> = pod.all_containers().map(limits).collect();
-    let memory = pod.containers.iter().map(|it| it.resources.limits.memory).sum();
-    let cpus = pod.containers.iter().map(|it| it.resources.limits.cpu).sum();
-    Cgroup::create_outer(as_root, &Limits { memory, cpus, ..Limits::default() }, &inner)
+    let inner: Vec<_> = pod.all_containers().map(limits::of_container).collect();
+    Cgroup::create_outer(as_root, &limits::of_pod(pod), &inner)
 }
 // ANCHOR_END: pod_cgroup
 

@@ -1,5 +1,6 @@
 //! Which pods run, and the numbers of their processes: a directory for each pod in the runtime
-//! directory, named by the number of pause, with a file in it. `exec` looks there.
+//! directory, named by the number of pause, with a file in it. `exec` looks there. (In two PID
+//! namespaces two pods can have one number. One of them gets a longer name then.)
 //!
 //! Whoever made a pod holds a lock on its directory, which ends with the process. So a directory
 //! without a lock has no owner any more, and the next start removes it.
@@ -12,9 +13,9 @@ use nix::fcntl::{AT_FDCWD, ResolveFlag};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::fs::{self, DirBuilder, DirEntry, Permissions};
+use std::fs::{self, DirBuilder, DirEntry};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// A larger file is not one of ours: it names the containers of one manifest.
@@ -25,8 +26,32 @@ const MAX_STATE: u64 = 8 << 20;
 pub struct Record {
     /// The name of the pod.
     pub pod: String,
+    /// The PID namespace in which the numbers count, by the number of its file (namespaces(7)).
+    pid_namespace: u64,
     /// The containers that run.
     pub containers: Vec<Running>,
+}
+
+impl Record {
+    /// That of a pod of this PID namespace.
+    ///
+    /// # Errors
+    /// If there is no /proc.
+    pub fn new(pod: &str, containers: Vec<Running>) -> Result<Record> {
+        Ok(Record { pod: pod.to_owned(), pid_namespace: own_pid_namespace()?, containers })
+    }
+
+    fn read(directory: &Path) -> Result<Record> {
+        let path = directory.join("state");
+        let text = bounded::read_file(&path, ResolveFlag::empty(), MAX_STATE);
+        let text = text.with_context(|| format!("cannot read {path:?}"))?;
+        serde_json::from_slice(&text).with_context(|| format!("cannot understand {path:?}"))
+    }
+}
+
+fn own_pid_namespace() -> Result<u64> {
+    let found = fs::metadata("/proc/self/ns/pid").context("cannot look at the own namespace")?;
+    Ok(found.ino())
 }
 
 /// A container that runs.
@@ -38,6 +63,8 @@ pub struct Running {
     pub pid: i32,
     /// As which user its command was started, if not as root: as the manifest or the image has it.
     pub user: Option<String>,
+    /// Where it was started, if not in `/`: as the manifest or the image has it.
+    pub workdir: Option<PathBuf>,
     /// When it was started (field 22 of proc_pid_stat(5)): its number may be another's by now.
     pub started: u64,
 }
@@ -63,28 +90,12 @@ impl State {
         }
         let turn = Turn::take(parent)?;
         sweep(parent, &turn)?;
-        let path = parent.join(pause.to_string());
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .with_context(|| format!("cannot make {path:?}"))?;
+        let path = make(parent, pause)?;
         let locked = LockedDirectory::try_take(AT_FDCWD, &path)?.taken();
         let lock = locked.with_context(|| format!("somebody else has locked {path:?}"))?;
         Ok(State { parent: parent.to_owned(), path, _lock: lock, is_gone: Cell::new(false) })
     }
     // ANCHOR_END: create
-
-    /// Makes a directory for an emptyDir volume. As Kubernetes has it, everybody may write there.
-    ///
-    /// # Errors
-    /// Those of mkdir(2).
-    pub fn make_volume(&self, name: &str) -> Result<PathBuf> {
-        let path = self.path.join("volumes").join(name);
-        fs::create_dir_all(&path)
-            .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o777)))
-            .with_context(|| format!("cannot make {path:?}"))?;
-        Ok(path)
-    }
 
     // ANCHOR: write
     /// Writes the file anew, such that a reader sees either the old text or the new one.
@@ -123,6 +134,23 @@ impl Drop for State {
     }
 }
 
+/// Makes a directory that has the number of pause in its name.
+fn make(parent: &Path, pause: Pid) -> Result<PathBuf> {
+    // In another PID namespace, another pause may have the same number.
+    let mut other = 0;
+    loop {
+        let name = if other == 0 { pause.to_string() } else { format!("{pause}-{other}") };
+        let path = parent.join(name);
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => other += 1,
+            made => {
+                made.with_context(|| format!("cannot make {path:?}"))?;
+                return Ok(path);
+            }
+        }
+    }
+}
+
 // ANCHOR: sweep
 /// Removes the directories of pods whose owner is dead. Nothing is mounted in them: a container's
 /// mounts are in its own mount namespace.
@@ -136,10 +164,16 @@ fn sweep(parent: &Path, turn: &Turn) -> Result<()> {
 }
 // ANCHOR_END: sweep
 
-/// Whether this is the name of a pod's directory: a number.
+/// Whether this is the name of a pod's directory.
 fn is_of_a_pod(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| name.parse::<i32>().is_ok())
+    number_in(path).is_some()
+}
+
+/// The number of pause in the name of a pod's directory.
+fn number_in(path: &Path) -> Option<i32> {
+    let name = path.file_name()?.to_str()?;
+    let (number, other) = name.split_once('-').unwrap_or((name, "0"));
+    other.parse::<u32>().ok().and_then(|_| number.parse().ok())
 }
 
 /// The directories of pods; none if nobody has made their parent.
@@ -158,27 +192,43 @@ fn is_running(path: &Path) -> Result<bool> {
     Ok(matches!(LockedDirectory::try_take(AT_FDCWD, path)?, Attempt::Busy))
 }
 
+/// What is known of the pod of this directory, if it runs, and its numbers count in here.
+fn record_of(path: &Path) -> Result<Option<Record>> {
+    if !is_running(path)? {
+        return Ok(None);
+    }
+    let (record, own) = (Record::read(path)?, own_pid_namespace()?);
+    Ok(Some(record).filter(|record| record.pid_namespace == own))
+}
+
+/// The running pod with this pause.
+fn find_pod(parent: &Path, pause: i32) -> Result<Record> {
+    let (asked, others): (Vec<_>, Vec<_>) =
+        entries(parent)?.into_iter().partition(|path| number_in(path) == Some(pause));
+    let mut failed = None;
+    for path in asked {
+        match record_of(&path) {
+            Ok(Some(record)) => return Ok(record),
+            Ok(None) => {}
+            Err(error) => failed = Some(error),
+        }
+    }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let others = others.iter().filter(|path| matches!(record_of(path), Ok(Some(_))));
+    let others: Vec<_> = others.filter_map(|path| Some(number_in(path)?.to_string())).collect();
+    let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+    bail!("no pod of yours has the pause process {pause} (running: {others})")
+}
+
 /// The container of this name in a running pod; without a name its first one, and if it has others
 /// that is told.
 ///
 /// # Errors
 /// If there is no such pod, or no such container runs in it.
 pub fn find(parent: &Path, pause: i32, container: Option<&str>) -> Result<Running> {
-    let path = parent.join(pause.to_string());
-    if !is_running(&path)? {
-        let others: Vec<_> = entries(parent)?
-            .iter()
-            .filter(|path| matches!(is_running(path), Ok(true)))
-            .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
-            .collect();
-        let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
-        bail!("no pod of yours has the pause process {pause} (running: {others})");
-    }
-    let path = path.join("state");
-    let text = bounded::read_file(&path, ResolveFlag::empty(), MAX_STATE);
-    let text = text.with_context(|| format!("cannot read {path:?}"))?;
-    let record: Record =
-        serde_json::from_slice(&text).with_context(|| format!("cannot understand {path:?}"))?;
+    let record = find_pod(parent, pause)?;
     let names: Vec<_> = record.containers.iter().map(|it| it.name.as_str()).collect();
     let found = match container {
         None => {

@@ -1,5 +1,6 @@
 //! Starts, restarts and stops the containers of a pod.
 
+mod back_off;
 mod member;
 mod shell;
 mod stop;
@@ -89,7 +90,7 @@ impl<'a> Supervisor<'a> {
         }
         self.take_in(others);
         if let Some(name) = shell {
-            self.start_those_due()?;
+            self.start_those_due(self.pod.restart_policy)?;
             self.start_shell(name)?;
         }
         let status = self.run_to_the_end(self.pod.restart_policy)?;
@@ -98,7 +99,7 @@ impl<'a> Supervisor<'a> {
 
     fn run_to_the_end(&mut self, policy: RestartPolicy) -> Result<u8> {
         loop {
-            self.start_those_due()?;
+            self.start_those_due(policy)?;
             if self.members.iter().all(Member::is_done) && self.shell.is_done() {
                 break;
             }
@@ -125,7 +126,7 @@ impl<'a> Supervisor<'a> {
         self.shell.start(record, self.pause.pid())
     }
 
-    fn start_those_due(&mut self) -> Result<()> {
+    fn start_those_due(&mut self, policy: RestartPolicy) -> Result<()> {
         let now = Instant::now();
         let width = self.members.iter().map(|it| it.container.name.len()).max().unwrap_or(0);
         let mut has_changed = false;
@@ -143,6 +144,10 @@ impl<'a> Supervisor<'a> {
                 }
                 return Err(error);
             }
+            let failed = member.status.filter(|_| member.process.is_none());
+            if failed.is_some_and(|status| is_to_run_again(policy, status)) {
+                member.restart_later(Duration::ZERO);
+            }
         }
         if has_changed { self.write_state() } else { Ok(()) }
     }
@@ -150,7 +155,7 @@ impl<'a> Supervisor<'a> {
     fn write_state(&self) -> Result<()> {
         let running = self.members.iter().filter_map(|member| member.process.as_ref());
         let containers = running.map(|process| process.record.clone()).collect();
-        self.state.write(&Record { pod: self.pod.name.clone(), containers })
+        self.state.write(&Record::new(&self.pod.name, containers)?)
     }
 
     // ANCHOR: wait_for_events
@@ -238,18 +243,21 @@ impl<'a> Supervisor<'a> {
                 check_pause(self.pause, DYING)?;
             }
             let ran_for = member.end(status)?;
-            let again = match policy {
-                RestartPolicy::Always => true,
-                RestartPolicy::OnFailure => status != 0,
-                RestartPolicy::Never => false,
-            };
-            if again && self.stop.is_none() {
+            if is_to_run_again(policy, status) && self.stop.is_none() {
                 member.restart_later(ran_for);
             }
         }
         if has_changed { self.write_state() } else { Ok(()) }
     }
     // ANCHOR_END: reap
+}
+
+fn is_to_run_again(policy: RestartPolicy, status: u8) -> bool {
+    match policy {
+        RestartPolicy::Always => true,
+        RestartPolicy::OnFailure => status != 0,
+        RestartPolicy::Never => false,
+    }
 }
 
 /// An error if pause has ended, or ends within this time.

@@ -22,11 +22,15 @@ fn main() -> ExitCode {
 
 const CONTAINERS: [(&str, &str); 2] = [("a", "hostname; ls /dev; exit 7"), ("b", "true")];
 
+/// A volume on disk, and one in memory.
+const VOLUMES: &str = "  volumes: [{name: v}, {name: m, emptyDir: {medium: Memory}}]\n";
+const MOUNTS: &str = "    volumeMounts: [{name: v, mountPath: /v}, {name: m, mountPath: /m}]\n";
+
 /// A pod of two containers that end. (In the short form it is one.)
 fn pod(host: &Host) -> Starts<'_> {
     let count = if faults::is_whole() { 2 } else { 1 };
-    let spec = scripts("  restartPolicy: Never\n", &CONTAINERS[..count]);
-    run(host, "none", &spec)
+    let more = format!("  restartPolicy: Never\n{VOLUMES}");
+    run(host, "none", &(scripts(&more, &CONTAINERS[..count]) + MOUNTS))
 }
 
 fn run<'a>(host: &'a Host, network: &'static str, spec: &str) -> Starts<'a> {
@@ -52,7 +56,8 @@ fn sleeping_pod(host: &Host) -> Starts<'_> {
 }
 
 fn ending_pod(host: &Host) -> Starts<'_> {
-    run(host, network(host), &scripts("  restartPolicy: Never\n", &[("a", "exit 7")]))
+    let more = format!("  restartPolicy: Never\n{VOLUMES}");
+    run(host, network(host), &(scripts(&more, &[("a", "exit 7")]) + MOUNTS))
 }
 
 /// A command in a pod that runs. In this one pause takes in what a killed command leaves.

@@ -82,19 +82,7 @@ impl Store {
     pub fn find(&self, reference: &Reference) -> Result<Result<PathBuf, Missing>> {
         let layout = self.layout(reference);
         // Somebody else may have put it there: also as docker save has it.
-        let is_saved = match fs::metadata(&layout.path) {
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
-            {
-                return Ok(Err(Missing { reference: reference.clone(), others: Vec::new() }));
-            }
-            found => {
-                let found = found.with_context(|| format!("cannot look at {:?}", layout.path))?;
-                let has_manifest =
-                    || Blobs::Directory(layout.path.clone()).has(Path::new("manifest.json"));
-                found.is_file() || has_manifest()?
-            }
-        };
+        let is_saved = is_file(&layout.path)? || is_file(&layout.path.join("manifest.json"))?;
         let images = if is_saved { Vec::new() } else { layout.images()? };
         let others = images.iter().flat_map(names_of).collect();
         if is_saved || has_tag(images, &reference.version.to_string()) {
@@ -112,6 +100,17 @@ impl Store {
         look_below(&self.directory, "", &mut found)?;
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
+    }
+}
+
+/// Whether it is one. Not to be allowed to look is no answer: it could be what is asked for.
+fn is_file(path: &Path) -> Result<bool> {
+    match path.metadata() {
+        Ok(found) => Ok(found.is_file()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot look at {path:?}")),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::cache::{make_closed, remove_dead};
 use anyhow::{Context, Result};
-use launcher::command_line::tell_left_behind;
+use launcher::command_line::{note, one_line, tell_left_behind};
 use launcher::locked_directory::LockedDirectory;
 use launcher::remove_tree;
 use std::fs;
@@ -22,10 +22,10 @@ impl Temporary {
     /// left there that are dead is removed.
     ///
     /// # Errors
-    /// Those of mkdtemp(3) and flock(2), and of the removal.
+    /// Those of mkdtemp(3) and flock(2).
     pub fn create(parent: &Path) -> Result<Temporary> {
         make_closed(parent)?;
-        remove_dead(parent, |_| true)?;
+        sweep(parent);
         Ok(Temporary { locked: LockedDirectory::make_in(parent)? })
     }
 
@@ -44,6 +44,16 @@ impl Temporary {
             remove_tree(&entry.with_context(cannot)?.path())?;
         }
         Ok(())
+    }
+}
+
+/// Removes what processes have left below `parent` that are dead. What cannot be removed, such as
+/// files of a range of ids that this user has no more, is told, and keeps nobody from starting.
+pub fn sweep(parent: &Path) {
+    if parent.exists()
+        && let Err(error) = remove_dead(parent, |_| true)
+    {
+        note(format_args!("a dead container has left something: {}", one_line(&error)));
     }
 }
 

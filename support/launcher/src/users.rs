@@ -61,7 +61,7 @@ impl Identity {
         let told = |result: nix::Result<()>, call: &'static str| {
             result
                 .advise(|_| match (lacks_ids(), last_id()) {
-                    (Some(why), _) => format!("give -u 0, for root is alone here: {why}"),
+                    (Some(why), _) => format!("give 0 as user, for root is alone here: {why}"),
                     (None, Some(last)) => format!("without root the ids end at {last} here"),
                     (None, None) => String::new(),
                 })

@@ -43,8 +43,8 @@ mod variables;
 pub use config::{ConfigMap, Secret};
 pub use manifest::{Manifest, Wanted};
 pub use pod::{
-    Container, LEAST_MEMORY, Limits, Mount, Pod, Port, Protocol, Requests, Resources,
-    RestartPolicy, SecurityContext, Source, Volume,
+    Container, EmptyDir, LEAST_MEMORY, Limits, Medium, Mount, Pod, Port, Protocol, Requests,
+    Resources, RestartPolicy, SecurityContext, Source, Volume,
 };
 
 use anyhow::{Context, Result};

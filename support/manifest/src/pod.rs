@@ -58,13 +58,38 @@ pub struct Volume {
 }
 
 /// What a volume is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A directory that is made with the pod and goes with it.
-    #[default]
-    EmptyDir,
+    EmptyDir(EmptyDir),
     /// A file or directory of the host.
     HostPath(PathBuf),
+}
+
+impl Default for Source {
+    /// As Kubernetes has it: a volume that says nothing of itself.
+    fn default() -> Source {
+        Source::EmptyDir(EmptyDir::default())
+    }
+}
+
+/// A directory that is made with the pod and goes with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EmptyDir {
+    /// Where it lies.
+    pub medium: Medium,
+    /// How much it may hold, in bytes.
+    pub size_limit: Option<u64>,
+}
+
+/// Where an emptyDir lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Medium {
+    /// Where the machine keeps such things: on its disk.
+    #[default]
+    Disk,
+    /// In memory (tmpfs).
+    Memory,
 }
 
 /// One container of a pod.

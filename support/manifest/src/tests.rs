@@ -7,7 +7,7 @@ mod refused;
 mod unknown;
 mod yaml;
 
-use crate::pod::{Pod, Port, RestartPolicy, Source};
+use crate::pod::{Medium, Pod, Port, RestartPolicy, Source, Volume};
 use std::time::Duration;
 
 fn pod(spec: &str) -> String {
@@ -71,7 +71,7 @@ spec:
     assert_eq!(pod.grace_period, Duration::from_secs(5));
     let sources: Vec<_> = pod.volumes.iter().map(|volume| volume.source.clone()).collect();
     let host_path = Source::HostPath("/etc/hosts".into());
-    assert_eq!(sources, [Source::EmptyDir, host_path, Source::EmptyDir]);
+    assert_eq!(sources, [Source::default(), host_path, Source::default()]);
     let first = pod.init_containers[0].command.as_ref().unwrap();
     assert_eq!(first[2], "echo $(A) $(A) $(B) $A");
     let nginx = &pod.containers[0];
@@ -112,4 +112,19 @@ fn what_is_left_out_has_kubernetes_default() {
     assert!(pod.containers[0].command.is_none() && pod.containers[0].args.is_none());
     let long = Pod::read(&of_container("").replace("test", &format!("{}.x", "a".repeat(62))));
     assert_eq!(long.unwrap().hostname, "a".repeat(62), "63 characters, without a dot at the end");
+}
+
+#[test]
+fn an_empty_dir_says_where_it_lies_and_how_much_it_holds() {
+    let source = |text: &str| {
+        let volumes = format!("  volumes: [{{name: v, emptyDir: {text}}}]\n");
+        let pod = Pod::read(&of_container(&volumes)).unwrap();
+        let [Volume { source: Source::EmptyDir(empty), .. }] = &pod.volumes[..] else { panic!() };
+        (empty.medium, empty.size_limit)
+    };
+    assert_eq!(source("{}"), (Medium::Disk, None));
+    assert_eq!(source("{medium: ''}"), (Medium::Disk, None));
+    assert_eq!(source("{medium: Memory, sizeLimit: 1Mi}"), (Medium::Memory, Some(1 << 20)));
+    assert_eq!(source("{sizeLimit: 1k}"), (Medium::Disk, Some(1000)));
+    assert_eq!(source("{sizeLimit: 0}"), (Medium::Disk, None));
 }

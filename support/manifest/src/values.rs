@@ -5,7 +5,7 @@ use crate::fault::Fault;
 use crate::names;
 use crate::node::Node;
 use crate::place::shortened;
-use crate::pod::{LEAST_MEMORY, Protocol, RestartPolicy};
+use crate::pod::{LEAST_MEMORY, Medium, Protocol, RestartPolicy};
 use crate::quantity;
 use image::reference::Reference;
 use launcher::command_line::one_line;
@@ -203,6 +203,18 @@ pub(crate) fn memory_limit(node: &Node) -> Result<Option<u64>, Fault> {
             Err(node.wrong("6Mi is the least: no program starts with much less"))
         }
         bytes => Ok(bytes),
+    }
+}
+
+/// Where an emptyDir lies.
+pub(crate) fn medium(node: &Node) -> Result<Medium, Fault> {
+    match node.text()? {
+        "" => Ok(Medium::Disk),
+        "Memory" => Ok(Medium::Memory),
+        other if other.starts_with("HugePages") => {
+            Err(node.wrong("huge pages are set aside by a cluster, and not here: take Memory"))
+        }
+        other => Err(node.wrong(format_args!("{other:?} is neither empty nor Memory"))),
     }
 }
 

@@ -49,6 +49,7 @@ impl Allowed {
             || KEPT_IN_CACHE.iter().any(|name| path.starts_with(self.cache.join(name)))
             // The first start makes the cache, and ~/.cache where there was none.
             || path == self.cache
+            || path == self.cache.join("volumes") // and nothing in it
             || self.cache.parent() == Some(path)
     }
 }

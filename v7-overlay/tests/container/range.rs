@@ -145,7 +145,7 @@ fn with_one_id(host: &Host) {
     assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
     assert!(!host.run(script).stderr.contains(told));
     list(host, &image)
-        .assert_refused(125, &["cannot become user 33", "-u 0", "root is alone here"]);
+        .assert_refused(125, &["cannot become user 33", "give 0 as user", "root is alone here"]);
 }
 
 fn a_layer_is_of_one_map(host: &Host) {

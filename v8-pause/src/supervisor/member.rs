@@ -1,9 +1,10 @@
 //! A container of the pod, its process, and when it is started again.
 
+use super::back_off::BackOff;
 use crate::prepared::Prepared;
 use crate::shared::{Namespaces, started};
 use crate::state::Running;
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 use launcher::Container;
 use launcher::child::children_of;
 use launcher::command_line::{Failure, errno_in, note, one_line, report, tell_left_behind};
@@ -13,12 +14,6 @@ use relay::lines::{Ends, Stream, pipes};
 use std::time::{Duration, Instant};
 use v3_pidns::KILL;
 use v6_cgroups::Cgroup;
-
-/// The first restart comes at once, the next after a second, then each time after twice as long.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
-
-/// Who has run for so long begins anew with that.
-const RUNS_WELL: Duration = Duration::from_secs(600);
 
 /// How to start a container: the recipe in main.rs.
 pub type Start<'a> = dyn Fn(&Prepared, &Cgroup, &Ends) -> Result<Container> + 'a;
@@ -30,7 +25,7 @@ pub(super) struct Member<'a> {
     index: usize,
     pub(super) process: Option<Process>,
     pub(super) streams: Vec<Stream>,
-    restarts: u32,
+    back_off: BackOff,
     /// When to start it (again).
     pub(super) next_start: Option<Instant>,
     /// That of its last end.
@@ -64,7 +59,7 @@ impl<'a> Member<'a> {
             index,
             process: None,
             streams: Vec::new(),
-            restarts: 0,
+            back_off: BackOff::default(),
             next_start: Some(Instant::now()),
             status: None,
         }
@@ -77,19 +72,19 @@ impl<'a> Member<'a> {
 
     // ANCHOR: start
     /// Starts it. If the container is there and its command is not, that is its own fault, and its
-    /// end; any other failure is an error.
+    /// end: it has a status and no process. Any other failure is an error.
     pub(super) fn start(&mut self, pod: &Cgroup, width: usize, start: &Start) -> Result<()> {
         self.next_start = None;
         let Prepared { name, limits, .. } = self.container;
-        let (ends, streams) = pipes(name, self.index, width)?;
-        let cgroup = pod.create_inner(name, limits)?;
+        let (ends, streams) = pipes(name, self.index, width).with_context(|| name.clone())?;
+        let cgroup = pod.create_inner(name, limits).with_context(|| name.clone())?;
         match start(self.container, &cgroup, &ends).map_err(Failure::from) {
             Ok(in_between) => {
                 self.streams.extend(streams);
                 self.process = Some(Process::new(in_between, self.container, cgroup));
             }
-            Err(failure) if failure.code == 125 => {
-                return Err(anyhow!(failure).context(name.clone()));
+            Err(Failure { code: 125, text }) => {
+                return Err(Failure { code: 125, text: format!("{name}: {text}") }.into());
             }
             Err(failure) => {
                 report(&format!("{name}: {failure}"));
@@ -127,18 +122,9 @@ impl<'a> Member<'a> {
         Ok(ran_for)
     }
 
-    // ANCHOR: restart_later
     /// Sets the time of the next start of one that ran for so long.
     pub(super) fn restart_later(&mut self, ran_for: Duration) {
-        if ran_for >= RUNS_WELL {
-            self.restarts = 0;
-        }
-        let (first, longest) = BACK_OFF;
-        let wait = match self.restarts {
-            0 => Duration::ZERO,
-            count => first.saturating_mul(1 << (count - 1).min(16)).min(longest),
-        };
-        self.restarts += 1;
+        let wait = self.back_off.next(ran_for);
         self.next_start = Some(Instant::now() + wait);
         let status = self.status.unwrap_or_default();
         note(format_args!(
@@ -147,7 +133,6 @@ impl<'a> Member<'a> {
             wait.as_secs()
         ));
     }
-    // ANCHOR_END: restart_later
 }
 
 impl Process {
@@ -169,6 +154,7 @@ impl Process {
             name: name.clone(),
             pid: pid.filter(|_| is_it).map_or(0, Pid::as_raw),
             user: container.user.clone(),
+            workdir: container.workdir(),
             started: started.unwrap_or(0),
         };
         Process { in_between, namespaces, record, started: Instant::now(), cgroup }

@@ -6,6 +6,7 @@
 #[expect(dead_code, reason = "v7's tests make stranger archives")]
 mod archive;
 mod attack;
+mod empty_dirs;
 mod ends;
 mod entering;
 #[path = "../../../v7-overlay/tests/container/image.rs"]
@@ -14,10 +15,12 @@ mod image;
 mod inside;
 mod manifests;
 mod nginx;
+mod own_image;
 mod pause;
 mod pod;
 mod pulled;
 mod refused;
+mod same_as_first;
 mod sharing;
 mod stop_signal;
 mod terminal;
@@ -41,15 +44,17 @@ fn main() -> ExitCode {
         nginx::prepare();
     }
     let suite = Suite::of(&Stage::V8);
-    let parts: [fn(Suite) -> Suite; 13] = [
+    let parts: [fn(Suite) -> Suite; 15] = [
         pause::add,
         sharing::add,
         ends::add,
         stop_signal::add,
         entering::add,
+        same_as_first::add,
         inside::add,
         terminal::add,
         volumes::add,
+        empty_dirs::add,
         refused::add,
         manifests::add,
         pulled::add,

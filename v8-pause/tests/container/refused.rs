@@ -1,12 +1,14 @@
 //! What is wrong is told, and nothing is left behind: the leak check runs after each of these.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
+use serde_json::json;
 use testbed::elsewhere::limit_memory;
 use testbed::{Host, Outcome, Suite};
 
+use crate::own_image;
 use crate::pod::{Pod, launcher, manifest, run, scripts};
 
 pub fn add(suite: Suite) -> Suite {
@@ -16,9 +18,10 @@ pub fn add(suite: Suite) -> Suite {
         .both("a_manifest_without_an_end", a_manifest_without_an_end)
         .both("a_manifest_of_long_paths", a_manifest_of_long_paths)
         .both("a_manifest_from_a_pipe", a_manifest_from_a_pipe)
-        .both("a_missing_host_path", a_missing_host_path)
+        .both("a_missing_host_path_is_made", a_missing_host_path_is_made)
+        .both("an_error_of_a_container_names_it", an_error_of_a_container_names_it)
+        .both("a_mount_point_that_cannot_be_made", a_mount_point_that_cannot_be_made)
         .both("a_runtime_directory_of_somebody_else", a_runtime_directory_of_somebody_else)
-        .user("another_user_needs_root", another_user_needs_root)
         .both("wrong_arguments", wrong_arguments)
         .user("each_subcommand_has_a_page", each_subcommand_has_a_page)
         .user("what_hands_type_by_habit", what_hands_type_by_habit)
@@ -108,21 +111,74 @@ fn a_runtime_directory_of_somebody_else(host: &Host) {
     fs::remove_dir(ours).unwrap();
 }
 
-fn a_missing_host_path(host: &Host) {
-    let more = "  volumes: [{name: v, hostPath: {path: /none}}]\n";
-    let spec = scripts(more, &[("a", "true")]) + "    volumeMounts: [{name: v, mountPath: /v}]\n";
+/// As containerd makes it: with 0755, whatever the umask is. And it stays.
+fn a_missing_host_path_is_made(host: &Host) {
+    let place = host.dir("place");
+    let more = "  restartPolicy: Never\n  volumes: [{name: v, hostPath: {path: /tmp/place/a/b}}]\n";
+    let spec = scripts(more, &[("a", "echo here > /v/file")])
+        + "    volumeMounts: [{name: v, mountPath: /v}]\n";
+    let start = launcher(host, &spec);
+    let mut shell = host.command("/bin/sh");
+    shell.args(["-c", "umask 077; exec \"$0\" \"$@\""]).arg(start.get_program());
+    let outcome = Outcome::of(shell.args(start.get_args()));
+    assert_eq!(outcome.code(), 0, "{outcome:?}");
+    let told = "Note: made the directory \"/tmp/place/a/b\" of the host, for the volume \"v\"";
+    assert!(outcome.stderr.contains(told), "{outcome:?}");
+    for made in ["a", "a/b"] {
+        let mode = fs::metadata(place.join(made)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o755, "{made}");
+    }
+    assert_eq!(fs::read_to_string(place.join("a/b/file")).unwrap(), "here\n");
+    let outcome = run(host, &spec);
+    assert!(!outcome.stderr.contains("made the directory"), "once: {outcome:?}");
+    // Where nobody can make it, that is an error, before anything has run.
+    let spec = spec.replace("place/a/b", "place/a/b/file/c");
     run(host, &spec).assert_refused(
         125,
-        &["cannot find \"/none\" of the host", "\"v\"", "ENOENT", "(it is not made for you"],
+        &["container \"a\": cannot find \"/tmp/place/a/b/file/c\" of the host", "\"v\"", "ENOTDIR"],
     );
 }
 
-fn another_user_needs_root(host: &Host) {
-    let spec = scripts("  restartPolicy: Never\n", &[("a", "true")])
-        + "    securityContext: {runAsUser: 1000}\n";
-    let outcome = run(host, &spec);
-    assert_eq!(outcome.code(), 125, "{outcome:?}");
-    assert!(outcome.complaints()[0].contains("cannot become user 1000"), "{outcome:?}");
+/// And gives no advice to use an option that is a step below's.
+fn an_error_of_a_container_names_it(host: &Host) {
+    own_image::make(host, "stranger", &json!({"User": "nobody"}));
+    own_image::make(host, "damaged", &json!({"StopSignal": 5}));
+    let not_here = "    securityContext: {runAsUser: 1000}\n";
+    for (image, more, told) in [
+        ("busybox", "    workingDir: /proc/self/cwd\n", "b: cannot enter the working directory"),
+        ("busybox", not_here, "b: cannot become user 1000"),
+        ("stranger:1", "", "b: cannot run as user \"nobody\""),
+        ("damaged:1", "", "container \"b\": "),
+    ] {
+        if more == not_here && host.is_root() {
+            continue; // who can be any user
+        }
+        let spec = scripts("  restartPolicy: Never\n", &[("a", "exit 0"), ("b", "exit 0")]);
+        let spec = spec.replacen(
+            "name: b\n    image: busybox",
+            &format!("name: b\n    image: {image}"),
+            1,
+        );
+        let mut start = launcher(host, &(spec + more));
+        let outcome = Outcome::of(start.args(["--images", "/tmp/images"]));
+        assert_eq!(outcome.code(), 125, "{told} {outcome:?}");
+        let [line] = outcome.complaints()[..] else { panic!("{outcome:?}") };
+        assert!(line.starts_with(&format!("Error: {told}")), "{line}");
+        for option in [" -u", "--user", "--workdir", "--read-only", "--max-size"] {
+            assert!(!line.contains(option), "{line}");
+        }
+    }
+}
+
+/// It is the directory in which it is missing that is read-only.
+fn a_mount_point_that_cannot_be_made(host: &Host) {
+    let more = "  restartPolicy: Never\n  volumes: [{name: outer}, {name: inner}]\n";
+    let mounts = "    volumeMounts:\n    - {name: outer, mountPath: /data, readOnly: true}\n    \
+                  - {name: inner, mountPath: /data/sub/more}\n";
+    let outcome = run(host, &(scripts(more, &[("a", "true")]) + mounts));
+    let told = "Error: a: cannot make the mount point \"/data/sub/more\": EROFS: Read-only file \
+                system (make it yourself: \"/data\" is read-only)";
+    assert_eq!((outcome.code(), outcome.complaints()), (125, vec![told]), "{outcome:?}");
 }
 
 fn wrong_arguments(host: &Host) {

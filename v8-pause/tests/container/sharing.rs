@@ -1,5 +1,6 @@
 //! What the containers of a pod share, and what they do not.
 
+use std::collections::HashSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ pub fn add(suite: Suite) -> Suite {
         .both("shared_processes", shared_processes)
         .both("processes_are_not_shared_unless_asked_for", processes_are_not_shared)
         .both("pause_reaps_a_thousand_orphans", pause_reaps_a_thousand_orphans)
+        .both("two_pods_can_have_one_number", two_pods_can_have_one_number)
         .both("an_orphan_is_reaped_at_once", an_orphan_is_reaped_at_once)
         .both("a_pid_1_that_does_not_wait_keeps_zombies", a_pid_1_that_does_not_wait)
 }
@@ -126,6 +128,46 @@ fn processes_are_not_shared(host: &Host) {
         assert_eq!(pod.sh_in(container, "cat /proc/1/comm"), "sh\n");
     }
     pod.stop();
+}
+
+/// Each in a PID namespace of its own, and with one runtime directory.
+fn two_pods_can_have_one_number(host: &Host) {
+    if host.has_user_namespace() {
+        host.skip("whoever runs the tests has one id");
+    }
+    let new: &[&str] = match host.is_root() {
+        true => &["--pid", "--fork", "--mount-proc"],
+        false => &["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"],
+    };
+    let start = |name: &str| {
+        let spec = scripts("", &[(name, "echo ready; exec sleep 1000")]);
+        let inner = crate::pod::launcher(host, &spec);
+        let mut launcher = host.command("unshare");
+        launcher.args(new).arg(inner.get_program()).args(inner.get_args());
+        let mut pod = Pod::follow(host, &mut launcher);
+        pod.running.expect_line(&format!("{name} | ready"));
+        pod
+    };
+    // The first start has more to do; of several, two have one number.
+    let mut pods = ["one", "two", "three", "four"].map(|name| (name, start(name)));
+    let numbers: HashSet<_> = pods.iter().map(|(_, pod)| pod.pause).collect();
+    assert!(numbers.len() < pods.len(), "the test needs that: {numbers:?}");
+    for (name, pod) in &pods {
+        let supervisor = testbed::running::children(pod.running.pid())[0];
+        let inner = pod.exec_command(&["-c", name, "--", "true"]);
+        let mut exec = host.command("nsenter");
+        exec.args(["--target", &supervisor.to_string(), "--pid", "--mount"]);
+        if !host.is_root() {
+            exec.args(["--user", "--preserve-credentials"]);
+        }
+        let outcome = Outcome::of(exec.arg(inner.get_program()).args(inner.get_args()));
+        assert_eq!(outcome.code(), 0, "{outcome:?}");
+        pod.exec(&["--", "true"]).assert_refused(125, &["no pod of yours", "running: none"]);
+    }
+    for (_, pod) in &mut pods {
+        send(testbed::running::children(pod.running.pid())[0], libc::SIGTERM);
+        pod.running.code();
+    }
 }
 
 /// Makes orphans: a process whose parent has ended already.

@@ -1,54 +1,18 @@
 //! By which signal a container is asked to end: its image says.
 
-use std::fs;
-use std::os::unix::fs::symlink;
-use std::process::Command;
-
-use image::digest::Digest;
 use nix::sys::signal::Signal;
 use serde_json::json;
 use testbed::{Host, Suite};
 
+use crate::own_image;
 use crate::pod::{Pod, manifest};
 
 pub fn add(suite: Suite) -> Suite {
     suite.both("the_images_stop_signal", the_images_stop_signal)
 }
 
-/// Puts an image below `/tmp/images` as docker save writes it: no more than busybox.
-fn image(host: &Host, name: &str, stop_signal: Option<&str>) {
-    let directory = format!("/tmp/images/{name}");
-    fs::create_dir(&directory).unwrap();
-    let (root, layer) = (format!("{directory}/root"), format!("{directory}/layer.tar"));
-    for part in ["bin", "dev", "proc", "sys", "etc"] {
-        fs::create_dir_all(format!("{root}/{part}")).unwrap();
-    }
-    fs::copy(host.busybox(), format!("{root}/bin/busybox")).unwrap();
-    for applet in ["sh", "sleep"] {
-        symlink("busybox", format!("{root}/bin/{applet}")).unwrap();
-    }
-    let mut tar = Command::new("tar");
-    let status = tar.args(["--owner=0", "--group=0", "-cf", &layer, "-C", &root, "."]).status();
-    assert!(status.unwrap().success());
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    let diff_id = Digest::of(&fs::read(&layer).unwrap()).to_string();
-    let config = json!({
-        "os": "linux", "architecture": architecture, "config": {"StopSignal": stop_signal},
-        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
-    });
-    fs::write(format!("{directory}/config"), config.to_string()).unwrap();
-    let tags = [format!("{name}:1")];
-    let list = json!([{"Config": "config", "RepoTags": tags, "Layers": ["layer.tar"]}]);
-    fs::write(format!("{directory}/manifest.json"), list.to_string()).unwrap();
-}
-
 /// As nginx, postgres and systemd have it: SIGTERM would end them too soon, or not at all.
 fn the_images_stop_signal(host: &Host) {
-    host.dir("images");
     let images = [
         ("quit", Some("SIGQUIT"), 3),
         ("real-time", Some("SIGRTMIN+3"), 37),
@@ -59,7 +23,7 @@ fn the_images_stop_signal(host: &Host) {
     ];
     let mut spec = "  terminationGracePeriodSeconds: 20\n  containers:\n".to_owned();
     for (name, signal, number) in images {
-        image(host, name, signal);
+        own_image::make(host, name, &json!({"StopSignal": signal}));
         let others = [1, 2, 3, 10, 12, 15, 34, 37].iter().filter(|other| **other != number);
         let others =
             others.map(|other| format!("trap 'echo {other}' {other}; ")).collect::<String>();

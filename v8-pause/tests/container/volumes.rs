@@ -10,33 +10,18 @@ use crate::pod::{Pod, run, scripts};
 
 pub fn add(suite: Suite) -> Suite {
     suite
-        .both("an_empty_dir_is_shared_and_goes", an_empty_dir_is_shared_and_goes)
-        .both("an_empty_dir_without_a_bottom_goes_too", an_empty_dir_without_a_bottom)
-        .long()
         .both("volume_mounts_may_be_given_inner_first", volume_mounts_given_inner_first)
         .both("a_host_path_can_be_read_only", a_host_path_can_be_read_only)
         .both("a_host_path_that_became_a_link_is_refused", a_host_path_that_became_a_link)
         .both("each_container_has_its_own_root", each_container_has_its_own_root)
         .both("command_args_and_env", command_args_and_env)
         .root("limits_of_container_and_pod", limits_of_container_and_pod)
+        .root("the_pods_limit_is_what_its_containers_may_take", limit_of_the_pod)
         .root("out_of_memory_is_told", out_of_memory_is_told)
 }
 
 const READ_ONLY: &str = "    volumeMounts: [{name: v, mountPath: /v, readOnly: true}]\n";
 const WRITABLE: &str = "    volumeMounts: [{name: v, mountPath: /v}]\n";
-
-fn an_empty_dir_is_shared_and_goes(host: &Host) {
-    let write =
-        scripts("  volumes: [{name: v, emptyDir: {}}]\n", &[("a", "echo ready; sleep 1000")]);
-    let read = "  - {name: b, image: busybox, command: [sh, -c, echo ready; sleep 1000],\n    \
-                volumeMounts: [{name: v, mountPath: /there, readOnly: true}]}\n";
-    let mut pod = Pod::start_ready(host, &(write + WRITABLE + read), 2);
-    pod.sh("echo hello > /v/file; chown 5 /v/file 2>/dev/null; stat -c %a /v");
-    assert_eq!(pod.sh_in("b", "cat /there/file"), "hello\n");
-    let refused = pod.exec(&["-c", "b", "--", "touch", "/there/file"]);
-    assert!(refused.code() == 1 && refused.stderr.contains("Read-only"), "{refused:?}");
-    pod.stop(); // the leak check looks for the directory
-}
 
 /// As the kubelet does it, which sorts them by depth.
 fn volume_mounts_given_inner_first(host: &Host) {
@@ -49,22 +34,6 @@ fn volume_mounts_given_inner_first(host: &Host) {
     let spec = scripts(more, &[("a", "cat /data/file /data/sub/file")]);
     let outcome = run(host, &(spec + mounts));
     assert!(outcome.text().ends_with("a | outer\na | inner\n"), "{outcome:?}");
-}
-
-/// Deeper than there are descriptors, or stack, for one who walks down; and longer than a path.
-fn an_empty_dir_without_a_bottom(host: &Host) {
-    let spec =
-        scripts("  volumes: [{name: v, emptyDir: {}}]\n", &[("a", "echo ready; sleep 1000")]);
-    let mut pod = Pod::start_ready(host, &(spec + WRITABLE), 1);
-    let pods = match host.is_root() {
-        true => "/run/container-steps".into(),
-        false => host.cache().join("pods"),
-    };
-    let state = pods.join(pod.pause.to_string());
-    host.dig(&state.join("volumes/v"), 30_000);
-    fs::write(state.join("volumes/v/removed1"), "a name that our own might have").unwrap();
-    pod.stop();
-    assert!(!state.exists(), "left behind");
 }
 
 fn a_host_path_can_be_read_only(host: &Host) {
@@ -176,6 +145,45 @@ fn limits_of_container_and_pod(host: &Host) {
     let expected = ["25000", "50000"];
     assert!(cpu.iter().zip(expected).all(|(cpu, it)| cpu.split(' ').next() == Some(it)), "{cpu:?}");
     pod.stop();
+}
+
+/// Init containers run alone, one after the other: each needs its own limit, and no more. One
+/// container without a limit may take what there is, and so may the pod.
+fn limit_of_the_pod(host: &Host) {
+    const NONE: &str = "none";
+    let of = |limits: &str| match limits {
+        NONE => String::new(),
+        limits => format!(", resources: {{limits: {{{limits}}}}}"),
+    };
+    for (init, first, second, memory, cpu) in [
+        ("memory: 100Mi, cpu: 100m", "memory: 16Mi, cpu: 250m", "memory: 16Mi, cpu: 250m", 100, 50),
+        ("memory: 20Mi, cpu: 800m", "memory: 16Mi, cpu: 250m", "memory: 16Mi, cpu: 250m", 32, 80),
+        ("memory: 20Mi", "memory: 16Mi, cpu: 250m", "memory: 16Mi, cpu: 250m", 32, 0),
+        ("memory: 20Mi, cpu: 100m", "memory: 16Mi", NONE, 0, 0),
+    ] {
+        let container = |name: &str, limits: &str, script: &str| {
+            let limits = of(limits);
+            format!("  - {{name: {name}, image: busybox, command: [sh, -c, {script}]{limits}}}\n")
+        };
+        let sleep = "echo ready; exec sleep 1000";
+        let spec = format!(
+            "  terminationGracePeriodSeconds: 0\n  initContainers:\n{}  containers:\n{}{}",
+            container("i", init, "exit 0"),
+            container("a", first, sleep),
+            container("b", second, sleep)
+        );
+        let mut pod = Pod::start_ready(host, &spec, 2);
+        let of_pod = |controller: &str, v1: &str, v2: &str| {
+            let [_, of_pod] = limits(pod.pause, controller, v1, v2);
+            of_pod.split(' ').next().and_then(|it| it.parse::<u64>().ok()).unwrap_or(0)
+        };
+        let found = of_pod("memory", "memory.limit_in_bytes", "memory.max") >> 20;
+        let no_limit = found > 1 << 40; // v1 has no word for it
+        assert_eq!(if no_limit { 0 } else { found }, memory, "{init} {first} {second}");
+        let found = of_pod("cpu", "cpu.cfs_quota_us", "cpu.max") / 1000;
+        assert_eq!(found, cpu, "{init} {first} {second}");
+        pod.stop();
+    }
 }
 
 fn out_of_memory_is_told(host: &Host) {

@@ -39,7 +39,10 @@ impl Allowance {
     pub fn take(&self, bytes: u64) -> Result<()> {
         let max_size = self.max_size;
         let is_taken = take_from(&self.left, bytes);
-        ensure!(is_taken, "the image unpacks to more than {max_size} bytes (see --max-size)");
+        ensure!(
+            is_taken,
+            "the image unpacks to more than {max_size} bytes (v7-overlay --max-size)"
+        );
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! The fields of a volume, and of its place in a container.
 
 use crate::mapping::Fields;
-use crate::pod::{Mount, Source, Volume};
-use crate::values::{boolean, filled, host_path, label, mount_path};
+use crate::pod::{EmptyDir, Mount, Source, Volume};
+use crate::values::{boolean, filled, host_path, label, medium, memory, mount_path};
 
 /// A volume of a pod.
 pub(crate) fn volume(fields: &mut Fields) -> Volume {
@@ -11,11 +11,21 @@ pub(crate) fn volume(fields: &mut Fields) -> Volume {
 
 fn source(fields: &mut Fields) -> Source {
     let path = fields.mapping("hostPath", |fields| fields.required("path", host_path));
-    let empty = fields.mapping("emptyDir", |_| ());
+    let empty = fields.mapping("emptyDir", empty_dir);
     if path.is_some() && empty.is_some() {
         fields.refuse("it is both a hostPath and an emptyDir");
     }
-    path.map_or(Source::EmptyDir, Source::HostPath) // as Kubernetes has it
+    match path {
+        Some(path) => Source::HostPath(path),
+        None => Source::EmptyDir(empty.unwrap_or_default()),
+    }
+}
+
+fn empty_dir(fields: &mut Fields) -> EmptyDir {
+    EmptyDir {
+        medium: fields.optional("medium", medium).unwrap_or_default(),
+        size_limit: fields.optional("sizeLimit", memory).flatten(),
+    }
 }
 
 /// A volume in a container.

@@ -119,6 +119,8 @@ fn what_the_api_server_refuses_is_refused() {
             of_container("  volumes: [{name: v, emptyDir: {}, hostPath: {path: /}}]\n"),
             "volumes[0]: it is both",
         ),
+        (of_container("  volumes: [{name: v, emptyDir: {medium: x}}]\n"), "\"x\" is neither empty"),
+        (of_container("  volumes: [{name: v, emptyDir: {sizeLimit: 1Q}}]\n"), "is not a quantity"),
         (
             of_container("  volumes: [{name: v, hostPath: {}}]\n"),
             "hostPath: the field path is missing",
@@ -159,5 +161,7 @@ fn what_has_no_meaning_here_is_refused() {
     assert!(told(&of_container(init)).contains("spec.initContainers[0]: the hostPort of an init"));
     assert!(told(&of_container("    resources: {limits: {memory: 1k}}\n")).contains("6Mi is the"));
     assert!(told(&of_container("  volumes: [{name: v, hostPath: {path: a}}]\n")).contains("start"));
+    let huge = "  volumes: [{name: v, emptyDir: {medium: HugePages-2Mi}}]\n";
+    assert!(told(&of_container(huge)).contains("huge pages are set aside by a cluster"));
     assert!(told(&of_container("    tty: true\n")).contains("containers[0].tty: here it can"));
 }

@@ -62,8 +62,8 @@ fn one_unknown_field_is_told_with_the_field_that_was_meant() {
         let start = format!("spec.{field}: no such field is supported {told_of}");
         assert!(told.starts_with(&start), "{told}\ninstead of\n{start}");
     }
-    let told = told(&of_container("  volumes: [{name: v, emptyDir: {medium: Memory}}]\n"));
-    assert!(told.contains("emptyDir.medium: no such field is supported here (known: none)"));
+    let told = told(&of_container("  volumes: [{name: v, emptyDir: {path: /x}}]\n"));
+    assert!(told.contains("emptyDir.path: no such field is supported here (known: medium, size"));
 }
 
 /// The line does not grow with the file.
