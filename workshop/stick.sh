@@ -2,11 +2,15 @@
 # Fills DIRECTORY (a USB stick; not in here) with what a room without internet needs. Run it in the
 # checkout, as an ordinary user, on a machine like those in the room, that has internet:
 #
-#     sh workshop/stick.sh DIRECTORY
+#     sh workshop/stick.sh DIRECTORY [IMAGE]...
+#
+# Without any IMAGE it takes those that the book pulls: alpine and nginx.
 set -eu
 
 mkdir -p "$1"
 stick=$(cd "$1" && pwd)
+shift
+[ $# -gt 0 ] || set -- alpine nginx
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rust=$(rustc --print sysroot)
@@ -37,4 +41,9 @@ else
     echo "no mdbook here, so no book: cargo install mdbook --locked --version 0.5.4" >&2
 fi
 
+# Images, for the kind of processor that is here.
+status=0
+cargo workshop pull --images "$stick/images" "$@" || status=$?
+
 du -sh "$stick"/*
+exit "$status"

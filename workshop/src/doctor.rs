@@ -11,11 +11,13 @@
 //! | `namespaces` | a container of each step, up to execve(2) |
 //! | `network` | bridge, cables, address translation, resolver |
 //! | `tools` | what the pages of the book type |
+//! | `images` | the images that were pulled |
 //! | `leftovers` | what earlier runs have left, and how to remove it |
 //! | `verdict` | what all that means for each step |
 
 mod files;
 mod finding;
+mod images;
 mod leftovers;
 mod machine;
 mod namespaces;
@@ -66,6 +68,7 @@ fn probe_all() -> Vec<Finding> {
     let probes = [machine::probe_all, files::probe_all, namespaces::probe_all, network::probe_all];
     let mut findings: Vec<_> = probes.into_iter().flat_map(|probe| probe()).collect();
     findings.push(tools::probe());
+    findings.push(images::probe());
     findings.push(leftovers::probe());
     findings
 }

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         .user("without_user_namespaces_nothing_runs", without_user_namespaces_nothing_runs)
         .both("a_reader_may_have_enough", a_reader_may_have_enough)
         .both("clean_removes_the_cache", clean_removes_the_cache)
+        .both("clean_leaves_the_images_and_tells", clean_leaves_the_images_and_tells)
         .user("clean_removes_what_a_range_owns_with_a_range", clean_removes_what_a_range_owns)
         .both("a_clean_that_is_interrupted_leaves_no_half_layer", clean_that_is_interrupted)
         .both("clean_spares_a_running_container", clean_spares_a_running_container)
@@ -243,6 +244,32 @@ fn clean_removes_the_cache(host: &Host) {
     assert!(!host.cache().exists());
     Outcome::of(doctor(host).arg("--clean")).text();
     Outcome::of(host.stage("v1-chroot").arg("true")).text();
+}
+
+/// They are no cache: the next start would not have them.
+fn clean_leaves_the_images_and_tells(host: &Host) {
+    let images = host.images();
+    let place = images.display();
+    let seen = |host: &Host| probe(&report(&mut doctor(host)).0, "images")["seen"].clone();
+    assert_eq!(seen(host), format!("none in {place}"));
+    for (name, index) in [
+        ("alpine", r#"{"manifests": [{}, {}]}"#),
+        ("alpine/git", r#"{"manifests": [{}]}"#),
+        ("damaged", "{"),
+    ] {
+        let layout = images.join(name);
+        fs::create_dir_all(&layout).unwrap();
+        fs::write(layout.join("index.json"), index).unwrap();
+        fs::write(layout.join("blob"), vec![0; 1_240_000]).unwrap();
+    }
+    std::os::unix::fs::symlink("..", images.join("circle")).unwrap();
+    host.give(&images);
+    let lists = "(cargo workshop images lists them)";
+    assert_eq!(seen(host), format!("3, 3.7 MB in {place} {lists}"));
+    let outcome = Outcome::of(doctor(host).arg("--clean"));
+    let left = format!("left images: 3, 3.7 MB in {place} (cargo workshop images remove NAME)\n");
+    assert!(outcome.text().ends_with(&left), "{outcome:?}");
+    assert!(images.join("alpine/git/blob").exists());
 }
 
 /// Files of ids that are nobody's outside: only who has the same range can remove them.

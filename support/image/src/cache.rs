@@ -20,7 +20,7 @@ pub use chain::Unpacked;
 pub use once::{make_closed, remove_dead};
 
 use crate::digest::{Digest, Digesting};
-use crate::image::{Image, Layer};
+use crate::image::{Image, Layer, MAX_LAYERS};
 use crate::lower::Lower;
 use crate::rights::Rights;
 use crate::unpack::{Allowance, LeftOut, Needs, Unpacker};
@@ -45,9 +45,6 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 /// What a layer says about those below it. It is there if all of the layer is: rm(1) without root
 /// takes this file, and not what belongs to a range of ids.
 const NEEDS: &str = "needs";
-
-/// As many lower layers as overlayfs takes (OVL_MAX_STACK in the kernel).
-pub const MAX_LAYERS: usize = 500;
 
 /// From this many bytes on, progress is shown.
 const WORTH_A_BAR: u64 = 8 << 20;

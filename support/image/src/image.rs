@@ -14,7 +14,6 @@ pub use description::{ContainerConfig, Descriptor, Index, MAX_DESCRIPTION, Manif
 pub use machine::Platform;
 
 use crate::blobs::{Blob, Blobs};
-use crate::cache::MAX_LAYERS;
 use crate::digest::Digest;
 use anyhow::{Context, Result, bail, ensure};
 use choice::{Listed, begins_like_path, find_manifest, pick, split_tag};
@@ -26,6 +25,9 @@ use std::path::{Component, Path, PathBuf};
 
 /// What is behind the error about a directory that has the name of an image.
 const OF_THIS_NAME: &str = " (a pulled image of this name: from another working directory)";
+
+/// As many lower layers as overlayfs takes (OVL_MAX_STACK in the kernel).
+pub const MAX_LAYERS: usize = 500;
 
 /// An image: its layers, and how its command is to be run.
 #[derive(Debug)]

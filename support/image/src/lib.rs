@@ -39,4 +39,4 @@ pub mod xattrs;
 pub use image::{
     Compression, ContainerConfig, Descriptor, Image, Index, Layer, Manifest, Platform,
 };
-pub use image::{MAX_DESCRIPTION, best, check_usable, is_path};
+pub use image::{MAX_DESCRIPTION, MAX_LAYERS, best, check_usable, is_path};

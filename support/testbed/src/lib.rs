@@ -39,8 +39,8 @@
 //!   as the identity the variant asks for: host's root, or the user `learner` (uid 1000, no
 //!   capabilities, no other groups). `.output()`, `.spawn()`, `.stdin(..)` are the usual ones.
 //! * `/tmp`, `/run`, `/home`, `/root`, `/var/cache`, `/dev`, `/proc` are fresh; the rest of `/` is
-//!   the machine's, read-only. (Root writes below `/var/lib`, too: into an overlay.) Every mount is `shared`, as systemd makes it: a mount that escapes a
-//!   container shows up in the host.
+//!   the machine's, read-only. (Root writes below `/var/lib`, too: into an overlay.) Every mount is
+//!   `shared`, as systemd makes it: a mount that escapes a container shows up in the host.
 //! * The directory of the built binaries is `/run/testbed/bin`, also for an unprivileged user, and
 //!   first on `PATH`. The test binary itself is `/run/testbed/exe`. [`Suite::expose`] brings in
 //!   more (a workspace, a toolchain), read-write.

@@ -225,8 +225,8 @@ pub fn cover_in_etc(file: &str, text: &str) -> Result<()> {
         .with_context(|| format!("bind {}", etc.display()))
 }
 
-/// Lets the host's root write below /var/lib, where the machine's files are seen, too: in an overlay
-/// over them. In a user namespace it could not: there the directory belongs to nobody.
+/// Lets the host's root write below /var/lib, where the machine's files are seen, too: in an
+/// overlay over them. In a user namespace it could not: there the directory belongs to nobody.
 pub fn furnish_var_lib() -> Result<()> {
     let [upper, work] = ["", "-work"].map(|end| format!("{OWN_VAR_LIB}{end}"));
     for directory in [&upper, &work] {

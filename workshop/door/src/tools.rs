@@ -14,8 +14,7 @@ pub(crate) struct Package {
 pub(crate) const COURSE: Package =
     Package { name: "workshop", has_several: true, takes: "about 25 seconds" };
 const ATTACKS: Package = Package { name: "attacks", has_several: false, takes: "about 30 seconds" };
-const REGISTRY: Package =
-    Package { name: "registry", has_several: true, takes: "about half a minute" };
+const REGISTRY: Package = Package { name: "registry", has_several: true, takes: "about a minute" };
 const BENCH: Package = Package { name: "bench", has_several: false, takes: "about a minute" };
 
 /// A tool, as it is called.

@@ -69,6 +69,9 @@ fn no_address() -> anyhow::Error {
 fn broken_tls(error: io::Error) -> anyhow::Error {
     match error.raw_os_error() {
         None if error.kind() == io::ErrorKind::InvalidData => tls(error.to_string()),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+            io::Error::new(error.kind(), "the connection ends too early").into()
+        }
         _ => {
             let Err(error) = Err::<Infallible, _>(error).advise(cure);
             error
@@ -79,7 +82,7 @@ fn broken_tls(error: io::Error) -> anyhow::Error {
 fn cure(errno: Errno) -> &'static str {
     match errno {
         Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::ENETDOWN => NO_NETWORK,
-        Errno::ECONNREFUSED => "nobody listens there: is the registry running, and its port right?",
+        Errno::ECONNREFUSED => "nobody listens there: does it run, and is its port right?",
         _ => "",
     }
 }

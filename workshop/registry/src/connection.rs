@@ -1,13 +1,14 @@
 //! How a registry is reached: TLS and whose certificates count, proxies, patience.
 
-use std::env;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use launcher::command_line::note;
+use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Proxy};
+
+use crate::proxy::proxy_for;
 
 /// As often may a registry send us elsewhere: to where its blobs lie.
 const REDIRECTS: u32 = 5;
@@ -34,7 +35,7 @@ impl Way {
             .http_status_as_error(false) // what a registry says then is told
             .https_only(!self.is_plain) // also where it sends us
             .max_redirects(REDIRECTS)
-            .proxy(proxy(self.scheme(), registry)?)
+            .proxy(proxy_for(self.scheme(), registry)?)
             .tls_config(TlsConfig::builder().root_certs(roots).build())
             .timeout_resolve(Some(self.silence))
             .timeout_connect(Some(self.silence))
@@ -60,49 +61,21 @@ fn authorities() -> RootCerts {
     RootCerts::new_with_certs(&certificates.collect::<Vec<_>>())
 }
 
-/// The proxy for a registry, if the environment names one: curl(1), ENVIRONMENT. To this machine
-/// itself no proxy leads.
-fn proxy(scheme: &str, registry: &str) -> Result<Option<Proxy>> {
-    if is_this_machine(registry) {
-        return Ok(None);
-    }
-    let names = [format!("{scheme}_proxy"), "all_proxy".to_owned()];
-    let Some((name, value)) = names.iter().find_map(|name| variable(name)) else {
-        return Ok(None);
-    };
-    let wrong = |_| anyhow!("{name} is no address of a proxy, such as http://proxy:3128");
-    let found = Proxy::new(&value).map_err(wrong)?;
-    let mut proxy = Proxy::builder(found.protocol()).host(found.host()).port(found.port());
-    if let Some(user) = found.username() {
-        proxy = proxy.username(user);
-    }
-    if let Some(password) = found.password() {
-        proxy = proxy.password(password);
-    }
-    let (_, without) = variable("no_proxy").unwrap_or_default();
-    for host in without.split(',').map(str::trim).filter(|host| !host.is_empty()) {
-        let host = host.trim_start_matches('.');
-        // As everywhere else: the host, and all below it.
-        proxy = proxy.no_proxy(host).no_proxy(&format!(".{host}"));
-    }
-    proxy.build().map(Some).map_err(wrong)
-}
-
-/// A variable, with its name, in small letters or in large ones.
-fn variable(name: &str) -> Option<(String, String)> {
-    let names = [name.to_owned(), name.to_uppercase()];
-    let mut found = names.into_iter().filter_map(|name| Some((env::var(&name).ok()?, name)));
-    found.find(|(value, _)| !value.is_empty()).map(|(value, name)| (name, value))
-}
-
 /// Whether `HOST[:PORT]` is this machine, whatever the network says.
 pub(crate) fn is_this_machine(registry: &str) -> bool {
-    let host = match registry.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => host,
-        _ => registry,
+    let (host, _) = host_and_port(registry);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The two parts of `HOST[:PORT]`, an address without its brackets.
+pub(crate) fn host_and_port(text: &str) -> (&str, Option<u16>) {
+    let with_port = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let (host, port) = match with_port {
+        // An address of version 6 has colons, too.
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
     };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
 #[cfg(test)]
@@ -111,7 +84,9 @@ mod tests {
 
     #[test]
     fn this_machine_has_a_few_names() {
-        for here in ["localhost", "localhost:5000", "127.0.0.1:5000", "127.1.2.3", "[::1]:5000"] {
+        for here in
+            ["localhost", "localhost:5000", "127.0.0.1:5000", "127.1.2.3", "[::1]:5000", "[::1]"]
+        {
             assert!(is_this_machine(here), "{here}");
         }
         for elsewhere in ["localhost.example", "docker.io", "10.0.0.1:5000", "[fd00::1]:443"] {

@@ -1,13 +1,16 @@
 //! Who we are to a registry: what `docker login`, `podman login` or `skopeo login` has kept.
 
+use std::collections::HashMap;
 use std::env;
-use std::fs::File;
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
-use image::reference::DOCKER_HUB;
+use image::reference::{DOCKER_HUB, Reference};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// Under this name the tools keep what Docker Hub wants to know.
 const KEY_OF_DOCKER_HUB: &str = "https://index.docker.io/v1/";
@@ -20,19 +23,19 @@ pub(crate) enum Credentials {
     IdentityToken(String),
 }
 
-/// What is kept for a registry: the first that is found.
-pub(crate) fn kept_for(registry: &str) -> Result<Option<Credentials>> {
-    let key = if registry == DOCKER_HUB { KEY_OF_DOCKER_HUB } else { registry };
+/// What is kept for an image's registry: the first that is found.
+pub(crate) fn kept_for(reference: &Reference) -> Result<Option<Credentials>> {
     for path in places() {
-        let file = match File::open(&path) {
+        let content = match fs::read(&path) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
             {
                 continue;
             }
-            file => file.with_context(|| format!("cannot open {path:?}"))?,
+            content => content.with_context(|| format!("cannot read {path:?}"))?,
         };
-        match get_credential_from_reader(file, key) {
+        let key = key_for(reference, &content);
+        match get_credential_from_reader(&*content, &key) {
             Err(CredentialRetrievalError::NoCredentialConfigured) => {}
             // A helper that keeps nothing for this registry says so by failing.
             Err(CredentialRetrievalError::HelperFailure { stdout, .. })
@@ -48,6 +51,26 @@ pub(crate) fn kept_for(registry: &str) -> Result<Option<Credentials>> {
         }
     }
     Ok(None)
+}
+
+/// Under which name a file has the login for an image. podman and skopeo can have one for a part
+/// of a registry, and the narrowest counts: containers-auth.json(5).
+fn key_for(reference: &Reference, content: &[u8]) -> String {
+    #[derive(Default, Deserialize)]
+    struct Kept {
+        #[serde(default)]
+        auths: HashMap<String, IgnoredAny>,
+    }
+    // Whoever reads it next tells what is wrong with it.
+    let kept: Kept = serde_json::from_slice(content).unwrap_or_default();
+    let Reference { registry, repository, .. } = reference;
+    let whole = format!("{registry}/{repository}");
+    let ends = whole.match_indices('/').map(|(end, _)| end).chain([whole.len()]);
+    let mut names: Vec<_> = ends.map(|end| &whole[..end]).collect(); // `/` is one byte
+    names.reverse();
+    let found = names.into_iter().find(|name| kept.auths.contains_key(*name));
+    let usual = if registry == DOCKER_HUB { KEY_OF_DOCKER_HUB } else { registry };
+    found.unwrap_or(usual).to_owned()
 }
 
 /// The files, as containers-auth.json(5) has them, and Docker's own.

@@ -2,19 +2,15 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use launcher::command_line::{one_line, report};
 use workshop::output::NobodyReads;
 
-/// Does it for each. Every error is a line, and says what cannot be done with which.
-pub(crate) fn each(
-    images: &[String],
-    verb: &str,
-    action: impl Fn(&str) -> Result<()>,
-) -> Result<ExitCode> {
+/// Does it for each. Every error is a line.
+pub(crate) fn each(images: &[String], action: impl Fn(&str) -> Result<()>) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for image in images {
-        if let Err(error) = action(image).with_context(|| format!("cannot {verb} {image}")) {
+        if let Err(error) = action(image) {
             if error.is::<NobodyReads>() {
                 return Err(error);
             }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use image::missing::{Missing, pull_line};
 use image::store::Store;
 use workshop::say;
@@ -30,9 +30,9 @@ pub(crate) fn images(
     what: Option<&What>,
 ) -> Result<ExitCode> {
     match what {
-        Some(What::Remove { images }) => {
-            each(images, "remove", |image| remove(image, store, directory))
-        }
+        Some(What::Remove { images }) => each(images, |image| {
+            remove(image, store, directory).with_context(|| format!("cannot remove {image}"))
+        }),
         None => list(store, directory).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -14,7 +14,8 @@
 //! | `refusal` | what it says no with |
 //! | `answer` | what it answers, and what goes wrong on the way |
 //! | `credentials` | who we are to it |
-//! | `connection` | how it is reached: TLS, proxies, patience |
+//! | `connection` | how it is reached: TLS, patience |
+//! | `proxy` | and by whom |
 //! | `progress` | how much has come |
 //!
 //! The protocol is not what the course teaches. HTTP, TLS and proxies are ureq's; challenges and
@@ -36,6 +37,7 @@ mod images;
 mod layout;
 mod list;
 mod progress;
+mod proxy;
 mod pull;
 mod refusal;
 mod remove;
@@ -46,7 +48,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use image::reference::Reference;
 use image::store::Store;
@@ -126,7 +128,9 @@ fn store(directory: Option<&Path>) -> Result<Store> {
 fn pull_all(args: &PullArgs) -> Result<ExitCode> {
     let store = store(args.directory.as_deref())?;
     let way = Way { is_plain: args.plain_http, silence: Duration::from_secs(args.timeout) };
-    each(&args.images, "pull", |image| pull_one(image, &store, way))
+    each(&args.images, |image| {
+        pull_one(image, &store, way).with_context(|| format!("cannot pull {image}"))
+    })
 }
 
 fn pull_one(image: &str, store: &Store, way: Way) -> Result<()> {

@@ -158,8 +158,8 @@ impl Fetching<'_> {
         let needed = bytes.saturating_sub(begun);
         ensure!(
             needed <= room,
-            "{} are missing, and there is room for {} in {path:?} (cargo workshop images tells what \
-             is there; --images DIR takes another disk)",
+            "{} are missing, and there is room for {} in {path:?} (cargo workshop images tells \
+             what is there; --images DIR takes another disk)",
             in_words(needed),
             in_words(room),
         );

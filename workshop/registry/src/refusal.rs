@@ -25,6 +25,8 @@ pub(crate) struct Refusal<'a> {
     pub(crate) registry: &'a str,
     /// Whether we have said who we are.
     pub(crate) with_login: bool,
+    /// Whether it was asked without TLS.
+    pub(crate) is_plain: bool,
 }
 
 /// Errors as the distribution specification has them.
@@ -44,7 +46,7 @@ struct Said {
 /// The error for an answer that is none.
 pub(crate) fn refused(mut answer: Response<Body>, refusal: &Refusal) -> Error {
     let said = said(&mut answer);
-    let Refusal { what, registry, with_login } = refusal;
+    let Refusal { what, registry, with_login, is_plain } = refusal;
     let login = format!("skopeo login {registry}, or docker login {registry}");
     match answer.status() {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if *with_login => {
@@ -59,6 +61,10 @@ pub(crate) fn refused(mut answer: Response<Body>, refusal: &Refusal) -> Error {
             let more =
                 if more.is_empty() { "" } else { &format!("; with a login it is more: {more}") };
             anyhow!("too many requests{said} ({when}{more})")
+        }
+        // What a server with TLS says to somebody without.
+        status @ StatusCode::BAD_REQUEST if *is_plain && said.is_empty() => {
+            anyhow!("it answers {status} (does it speak TLS? Then leave out --plain-http)")
         }
         status if status.is_server_error() => {
             BadMoment(format!("it answers {status}{said}")).into()
@@ -126,7 +132,8 @@ mod tests {
             answer = answer.header(*name, *value);
         }
         let answer = answer.body(Body::builder().data(body.as_bytes().to_vec())).unwrap();
-        let refusal = Refusal { what: "such image", registry: "a.example", with_login };
+        let refusal =
+            Refusal { what: "such image", registry: "a.example", with_login, is_plain: false };
         format!("{:#}", refused(answer, &refusal))
     }
 

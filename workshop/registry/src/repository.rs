@@ -18,6 +18,7 @@ use ureq::{Agent, Body};
 use crate::answer::{cannot_reach, header, may_pass, read_all};
 use crate::connection::{Way, is_this_machine};
 use crate::credentials::{Credentials, kept_for};
+use crate::proxy::by_proxy;
 use crate::refusal::{Refusal, refused};
 use crate::token::Challenge;
 
@@ -71,7 +72,7 @@ impl Repository {
             host: host.to_owned(),
             url: format!("{}://{host}/v2/{repository}", way.scheme()),
             scope: format!("repository:{repository}:pull"),
-            credentials: credentials(registry, host, way),
+            credentials: credentials(reference, host, way),
             authorization: Mutex::default(),
         })
     }
@@ -135,7 +136,8 @@ impl Repository {
             request = request.header("Authorization", authorization);
         }
         let sent = request.call().map_err(cannot_reach);
-        sent.with_context(|| format!("cannot reach {}", self.host))
+        let by = || by_proxy(&self.agent, &self.url);
+        sent.with_context(|| format!("cannot reach {}{}", self.host, by()))
     }
 
     /// What to show in place of what was refused. One at a time asks for it: the others use what
@@ -153,17 +155,19 @@ impl Repository {
 
     fn refusal<'a>(&'a self, what: &'a str) -> Refusal<'a> {
         let with_login = self.credentials.is_some();
-        Refusal { what, registry: &self.registry, with_login }
+        let is_plain = self.url.starts_with("http://");
+        Refusal { what, registry: &self.registry, with_login, is_plain }
     }
 }
 
 /// What is kept for a registry, if it can be used.
-fn credentials(registry: &str, host: &str, way: Way) -> Option<Credentials> {
+fn credentials(reference: &Reference, host: &str, way: Way) -> Option<Credentials> {
+    let registry = &reference.registry;
     let not_used = |why: &str| {
         note(format_args!("the login that is kept for {registry} is not used: {why}"));
         None
     };
-    match kept_for(registry) {
+    match kept_for(reference) {
         Err(error) => not_used(&one_line(&error)),
         Ok(Some(_)) if way.is_plain && !is_this_machine(host) => {
             not_used("without TLS everybody on the way could read it")

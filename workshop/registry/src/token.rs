@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_challenge_says_who_has_tokens_for_what() {
-        let docker = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/alpine:pull""#;
+        let docker = "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\",\
+                      scope=\"repository:library/alpine:pull\"";
         let Ok(Challenge::Bearer { realm, service, scope }) = challenge(&[docker]) else {
             panic!("no challenge")
         };

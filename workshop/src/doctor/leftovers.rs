@@ -16,7 +16,7 @@ use v5_netns::{BRIDGE, Mode, Network};
 use v6_cgroups::{Cgroup, Limits, PARENT};
 
 use super::finding::{Finding, SETUP};
-use super::network;
+use super::{images, network};
 use crate::STEPS;
 use crate::child::attempt;
 use crate::output::NobodyReads;
@@ -58,7 +58,11 @@ pub(super) fn clean() -> Result<()> {
     }
     clean_bridge()?;
     clean_cgroups()?;
-    clean_cache()
+    clean_cache()?;
+    match images::left()? {
+        Some(left) => tell(format_args!("{left}")),
+        None => Ok(()),
+    }
 }
 
 /// Says what was done. If nobody reads that, what is left is removed all the same.

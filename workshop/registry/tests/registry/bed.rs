@@ -39,11 +39,6 @@ impl Made {
     pub fn layer(&self, number: usize) -> String {
         format!("/blobs/{}", text(&self.layers[number]["digest"]))
     }
-
-    /// As many bytes has that layer.
-    pub fn size(&self, number: usize) -> usize {
-        self.layers[number]["size"].as_u64().unwrap() as usize
-    }
 }
 
 /// A text in JSON.

@@ -205,11 +205,11 @@ fn a_reader_may_have_enough(host: &Host) {
     Outcome::assert_ends_unread(|| tool(host, &["pull", "--help"]));
 }
 
-/// Four layers at once, of 120 MB in all.
+/// Four layers at once, of 100 MB in all.
 fn memory_does_not_grow(host: &Host) {
     let bed = Bed::new(host);
-    let made = bed.random("a:1", &[30 * MB; 4]);
-    bed.front.once(&made.layer(3), Fault::Hold(30 * MB - 1));
+    let made = bed.random("a:1", &[25 * MB; 4]);
+    bed.front.once(&made.layer(3), Fault::Hold(25 * MB - 1));
     let pull = start(&mut bed.pulling("a:1"));
     let has_come = || {
         let blobs = bed.pulled("a").join("blobs/sha256");
@@ -217,11 +217,11 @@ fn memory_does_not_grow(host: &Host) {
     };
     bed.front.wait_until_held(1);
     within(Duration::from_secs(20), "all other layers are here", has_come);
-    bed.wait_for_partial("a", &made, 3, 30 * MB - 1);
+    bed.wait_for_partial("a", &made, 3, 25 * MB - 1);
     let peak = status_line(pull.id(), "VmHWM");
     bed.front.release();
     end(pull).text();
-    host.figure(format_args!("{peak} at most while 120 MB come"));
+    host.figure(format_args!("{peak} at most while 100 MB come"));
     let kilobytes: usize = peak.trim_end_matches(" kB").parse().unwrap();
     assert!(kilobytes <= 64 << 10, "{peak}");
 }

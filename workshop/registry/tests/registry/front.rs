@@ -1,5 +1,5 @@
-//! A server that stands before the registry. It passes on what it is asked and what is answered, and
-//! does something else where a rule says so. It remembers every request.
+//! A server that stands before the registry. It passes on what it is asked and what is answered,
+//! and does something else where a rule says so. It remembers every request.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -133,6 +133,11 @@ impl Front {
         *self.shared.guard.lock().unwrap() = Some(guard);
     }
 
+    /// From now on, the tokens so far do not count.
+    pub fn expire(&self) {
+        self.shared.guard.lock().unwrap().as_mut().unwrap().expire();
+    }
+
     /// Forgets the rules, the guard and what was seen.
     pub fn forget(&self) {
         self.shared.rules.lock().unwrap().clear();
@@ -217,8 +222,9 @@ impl Shared {
         let Request { method, target, .. } = request;
         let mut text = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
         for (name, value) in &request.headers {
-            let is_range = name.eq_ignore_ascii_case("range");
-            if !name.eq_ignore_ascii_case("connection") && !(wants_whole && is_range) {
+            let is = |other: &str| name.eq_ignore_ascii_case(other);
+            let is_left_out = is("connection") || (wants_whole && is("range"));
+            if !is_left_out {
                 text += &format!("{name}: {value}\r\n");
             }
         }

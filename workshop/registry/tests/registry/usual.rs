@@ -12,6 +12,7 @@ use crate::image::{INDEX, architecture};
 pub fn add(suite: Suite) -> Suite {
     suite
         .both("an_image_is_pulled_and_runs", an_image_is_pulled_and_runs)
+        .both("a_pod_of_two_pulled_images_runs", a_pod_of_two_pulled_images_runs)
         .both("what_is_here_is_not_fetched_again", what_is_here_is_not_fetched_again)
         .both("a_digest_is_pulled", a_digest_is_pulled)
         .both("of_an_index_this_machines_image_is_pulled", of_an_index_this_machines_image)
@@ -36,13 +37,44 @@ fn an_image_is_pulled_and_runs(host: &Host) {
     assert_eq!(how, if host.is_root() { "cargo root" } else { "cargo run" });
     assert_eq!(who, "--image localhost:5001/a/small:1.2");
     bed.assert_whole("a/small", "1.2", &made);
-    let mut v7 = host.stage("v7-overlay");
-    let image = bed.pulled("a/small:1.2");
-    assert_eq!(Outcome::of(v7.args(["--net=none", "--image"]).arg(image)).text(), "a text\n");
+    let v7 = |image: &str| {
+        let mut v7 = host.stage("v7-overlay");
+        Outcome::of(v7.args(["--net=none", "--image", image])).text().to_owned()
+    };
+    assert_eq!(v7("localhost:5001/a/small:1.2"), "a text\n");
+    assert_eq!(v7(bed.pulled("a/small:1.2").to_str().unwrap()), "a text\n");
     // Nobody else may change what one runs.
     let images = host.images();
     let mode = std::os::unix::fs::PermissionsExt::mode;
     assert_eq!(mode(&fs::metadata(images).unwrap().permissions()) & 0o022, 0);
+}
+
+fn a_pod_of_two_pulled_images_runs(host: &Host) {
+    let bed = Bed::new(host);
+    for name in ["one", "two"] {
+        bed.put(&format!("{name}:1"), &bed.maker.runnable(&format!("text {name}\n")).manifest);
+    }
+    let pod = host.dir("pod").join("pod.yaml");
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: test}\nspec:\n  \
+        restartPolicy: Never\n  containers:\n  \
+        - {name: a, image: 'localhost:5001/one:1'}\n  - {name: b, image: 'localhost:5001/two:1'}\n";
+    fs::write(&pod, text).unwrap();
+    if host.is_root() {
+        host.need_nft();
+    }
+    let run = || Outcome::of(host.stage("v8-pause").arg("run").arg(&pod));
+    // The command for what is missing is one that can be pasted.
+    let missing = run();
+    let (_, command) = missing.stderr.split_once(" pull ").unwrap();
+    let images: Vec<_> = command.split([' ', ';', ')']).take(2).collect();
+    assert_eq!(images, ["localhost:5001/one:1", "localhost:5001/two:1"], "{missing:?}");
+    let mut pull = tool(host, &["pull", "--plain-http"]);
+    Outcome::of(pull.args(images)).text();
+    // Nobody is asked any more.
+    drop(bed);
+    let outcome = run();
+    assert!(outcome.text().contains("text one\n"), "{outcome:?}");
+    assert!(outcome.text().contains("text two\n"), "{outcome:?}");
 }
 
 fn what_is_here_is_not_fetched_again(host: &Host) {

@@ -90,7 +90,7 @@ fn with_tls_and_without(host: &Host) {
     outcome.assert_refused(1, &["cannot reach localhost:5000: TLS: ", advice]);
     let address = secure.registry.address();
     let mut pull = tool(host, &["pull", "--plain-http", &format!("{address}/a:1")]);
-    Outcome::of(&mut pull).assert_refused(1, &["it answers 400", "--plain-http"]);
+    Outcome::of(&mut pull).assert_refused(1, &["it answers 400", "leave out --plain-http"]);
 }
 
 fn docker_hub_is_where_a_name_leads(host: &Host) {
@@ -194,9 +194,13 @@ fn a_proxy_that_does_not_work(host: &Host) {
         Outcome::of(pull.env("HTTPS_PROXY", proxy))
     };
     // The registry is none: it knows no CONNECT.
-    pull("http://ada:rosebud@localhost:5000").assert_refused(1, &["the proxy"]);
-    pull("http://ada:rosebud@localhost:1").assert_refused(1, &["ECONNREFUSED: ", "proxy"]);
-    pull("http://ada:rosebud@no-such-proxy:1").assert_refused(1, &["no address", "proxy"]);
+    let place = "cannot reach registry.example by the proxy ";
+    let refused = pull("http://ada:rosebud@localhost:5000");
+    refused.assert_refused(1, &[place, "localhost:5000: the proxy does not let us through"]);
+    let nobody = pull("http://ada:rosebud@localhost:1");
+    nobody.assert_refused(1, &[place, "localhost:1: ECONNREFUSED: ", "nobody listens there"]);
+    let unknown = pull("http://ada:rosebud@no-such-proxy:1");
+    unknown.assert_refused(1, &[place, "no-such-proxy:1: this name has no address here"]);
     pull("not a proxy").assert_refused(1, &["HTTPS_PROXY is no address of a proxy"]);
     for proxy in ["localhost:5000", "localhost:1", "no-such-proxy:1", "local host"] {
         let outcome = pull(&format!("http://ada:rosebud@{proxy}"));
