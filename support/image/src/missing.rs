@@ -46,8 +46,11 @@ pub fn what_is_missing(missing: &[Missing], directory: Option<&Path>) -> String 
 
 /// The command that brings all of them, ready to be copied.
 pub fn pull_line(missing: &[Missing], directory: Option<&Path>) -> String {
-    let pull =
-        if geteuid().is_root() { "cargo root -p registry -- pull" } else { "cargo workshop pull" };
+    let pull = if geteuid().is_root() {
+        "cargo root -q -p registry -- pull"
+    } else {
+        "cargo workshop pull"
+    };
     let directory = directory.map_or_else(String::new, |directory| {
         format!(" --images {}", for_shell(&directory.to_string_lossy()))
     });

@@ -89,7 +89,7 @@ impl FromStr for Reference {
         };
         let is_name = is_registry(registry) && path.split('/').all(is_component);
         if !is_name || !tag.is_none_or(is_right) {
-            bail!("{text:?} is no image reference, such as nginx:1.27");
+            bail!("{text:?} is no image reference, such as nginx:1.27{}", what_is_meant(text));
         }
         let length = name.len();
         ensure!(length <= MAX_NAME, "a name of {length} bytes is too long: it may have {MAX_NAME}");
@@ -132,6 +132,19 @@ impl fmt::Display for Version {
             Version::Tag(tag) => f.write_str(tag),
             Version::Digest(digest) => digest.fmt(f),
         }
+    }
+}
+
+/// What is wrong with a reference, where that can be guessed.
+fn what_is_meant(text: &str) -> &'static str {
+    if text.contains("://") {
+        " (without what stands before ://)"
+    } else if text.starts_with(['.', '/', '~']) {
+        " (a path needs no pulling: v7-overlay --image PATH)"
+    } else if text.contains(|c: char| c.is_ascii_uppercase()) {
+        " (in small letters)"
+    } else {
+        ""
     }
 }
 

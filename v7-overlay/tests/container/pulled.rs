@@ -22,7 +22,7 @@ pub fn add(suite: Suite) -> Suite {
 /// What the user types to pull these.
 fn pull(host: &Host, names: &str) -> String {
     let pull =
-        if host.is_root() { "cargo root -p registry -- pull" } else { "cargo workshop pull" };
+        if host.is_root() { "cargo root -q -p registry -- pull" } else { "cargo workshop pull" };
     format!("{pull} {names};")
 }
 

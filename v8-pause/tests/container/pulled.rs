@@ -97,7 +97,7 @@ fn all_missing_images_are_one_error(host: &Host) {
     let spec = of_images(&["redis"], &["here", "nginx:1.27", "docker.io/nginx:1.27", &digest]);
     let outcome = run(host, &spec);
     let by = if host.is_root() { " by root" } else { "" };
-    let pull = if host.is_root() { "root -p registry -- pull" } else { "workshop pull" };
+    let pull = if host.is_root() { "root -q -p registry -- pull" } else { "workshop pull" };
     outcome.assert_refused(
         125,
         &[&format!(

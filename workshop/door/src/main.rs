@@ -104,6 +104,16 @@ fn build(package: &'static Package, was_built: bool) -> Result<ExitStatus, Strin
     let name = name.ok_or("cannot tell which cargo to run (start this as `cargo workshop`)")?;
     let mut cargo = Command::new(&name);
     cargo.args(["build", "--package", package.name]).stdin(Stdio::null());
+    // What cargo has told this program of its package is nobody else's: build scripts that look at
+    // it would be run anew, and all behind them compiled, after each `cargo run`.
+    for (name, _) in env::vars_os() {
+        let is_of_package = ["CARGO_MANIFEST_", "CARGO_PKG_"]
+            .into_iter()
+            .any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()));
+        if is_of_package {
+            cargo.env_remove(name);
+        }
+    }
     // The directory in which one stands may belong to another workspace: that of the exercises.
     if let Some(checkout) = checkout() {
         cargo.arg("--manifest-path").arg(checkout.join("Cargo.toml"));

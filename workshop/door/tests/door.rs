@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         .user("the_first_time_is_announced", the_first_time_is_announced)
         .user("what_takes_long_is_announced", what_takes_long_is_announced)
         .user("the_checkout_is_where_cargo_says", the_checkout_is_where_cargo_says)
+        .user("what_cargo_has_told_the_door_stays_with_it", what_cargo_has_told_stays)
         .user("the_end_of_the_tool_is_the_end", the_end_of_the_tool_is_the_end)
         .user("what_does_not_compile_is_not_started", what_does_not_compile_is_not_started)
         .user("help_says_what_the_tools_say", help_says_what_the_tools_say)
@@ -47,7 +48,7 @@ impl House<'_> {
         let house = House { host, directory: host.dir("house") };
         fs::copy(Path::new(BIN).join("door"), house.directory.join("door")).unwrap();
         house.put("cargo", "printf '%s\\n' \"$*\" >asked");
-        for tool in ["workshop", "attacks", "bench"] {
+        for tool in ["workshop", "registry", "attacks", "bench"] {
             house.put(tool, "printf '%s\\n' \"${0##*/}\" \"$@\"");
         }
         house
@@ -86,6 +87,8 @@ fn a_tool_is_asked_of_its_package(host: &Host) {
     opens(&["doctor", "--json"], "workshop", &["doctor", "--json"]);
     let words = ["trace", "v3-pidns", "--", "a b", ""];
     opens(&words, "workshop", &words);
+    opens(&["pull", "alpine"], "registry", &["pull", "alpine"]);
+    opens(&["images"], "registry", &["images"]);
     opens(&["attacks"], "attacks", &[]);
     opens(&["bench", "--runs", "100"], "bench", &["--runs", "100"]);
     opens(&["help", "attacks"], "attacks", &["--help"]);
@@ -123,6 +126,18 @@ fn the_checkout_is_where_cargo_says(host: &Host) {
     assert!(asked.contains(" --manifest-path /a/Cargo.toml "), "{asked}");
 }
 
+/// A build script that looks at these would be run anew: ring's, say.
+fn what_cargo_has_told_stays(host: &Host) {
+    let house = House::new(host);
+    house.put("cargo", "env >asked");
+    let mut door = house.door(&["list"]);
+    door.env("CARGO_MANIFEST_DIR", "/a/workshop/door").env("CARGO_PKG_NAME", "door");
+    Outcome::of(door.env("CARGO_TARGET_DIR", "/a/target")).text();
+    let told = fs::read_to_string(house.directory.join("asked")).unwrap();
+    assert!(!told.contains("CARGO_MANIFEST_DIR=") && !told.contains("CARGO_PKG_"), "{told}");
+    assert!(told.contains("CARGO_TARGET_DIR=/a/target"), "{told}");
+}
+
 fn the_end_of_the_tool_is_the_end(host: &Host) {
     let house = House::new(host);
     let end = |script| {
@@ -153,7 +168,7 @@ fn help_says_what_the_tools_say(host: &Host) {
         let lines = outcome.text().lines().filter(|line| line.starts_with("  "));
         lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
     };
-    let mut all: Vec<_> = lines(&help("workshop"));
+    let mut all = [lines(&help("workshop")), lines(&help("registry"))].concat();
     all.retain(|words| words[0] != "help" && !words[0].starts_with('-'));
     for program in ["attacks", "bench"] {
         let help = help(program);

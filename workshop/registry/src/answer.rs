@@ -25,8 +25,8 @@ impl fmt::Display for Silence {
 impl std::error::Error for Silence {}
 
 /// What to do where there is no way to a registry.
-pub(crate) const NO_NETWORK: &str = "is there a network? A room without one gets images from a \
-     stick: book/src/v7-overlay.md#three-ways-to-an-image";
+pub(crate) const NO_NETWORK: &str = "is there a network, and a proxy to say: HTTPS_PROXY? A room \
+     without gets images from a stick: book/src/instructors.md#a-room-without-internet";
 
 /// Reads an answer whole.
 pub(crate) fn read_all(answer: &mut http::Response<Body>, limit: u64) -> Result<Vec<u8>> {

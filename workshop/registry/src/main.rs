@@ -154,5 +154,5 @@ fn pull_one(image: &str, store: &Store, elsewhere: bool, way: Way) -> Result<()>
     } else {
         reference.to_string()
     };
-    say!("  cargo {run} -p v7-overlay -- --image {image}")
+    say!("  cargo {run} -q -p v7-overlay -- --image {image}")
 }

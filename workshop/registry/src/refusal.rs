@@ -17,9 +17,12 @@ const MAX_READ: u64 = 1 << 16;
 /// And as many characters of it are shown.
 const MAX_SHOWN: usize = 200;
 
+/// What is asked for first.
+pub(crate) const IMAGE: &str = "such image";
+
 /// What was asked for.
 pub(crate) struct Refusal<'a> {
-    /// In words: `such image`, `such blob`.
+    /// In words: [`IMAGE`], or `such blob`.
     pub(crate) what: &'a str,
     /// Who was asked: what one logs in to.
     pub(crate) registry: &'a str,
@@ -54,6 +57,9 @@ pub(crate) fn refused(mut answer: Response<Body>, refusal: &Refusal) -> Error {
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             anyhow!("denied{said} (there is no {what}, or it needs a login: {login})")
+        }
+        StatusCode::NOT_FOUND if *what == IMAGE => {
+            anyhow!("there is no {what}{said} (are name and tag right?)")
         }
         StatusCode::NOT_FOUND => anyhow!("there is no {what}{said}"),
         StatusCode::TOO_MANY_REQUESTS => {
@@ -132,8 +138,7 @@ mod tests {
             answer = answer.header(*name, *value);
         }
         let answer = answer.body(Body::builder().data(body.as_bytes().to_vec())).unwrap();
-        let refusal =
-            Refusal { what: "such image", registry: "a.example", with_login, is_plain: false };
+        let refusal = Refusal { what: IMAGE, registry: "a.example", with_login, is_plain: false };
         format!("{:#}", refused(answer, &refusal))
     }
 
@@ -145,7 +150,8 @@ mod tests {
         let long = format!(r#"{{"errors": [{{"code": "A", "message": "{}"}}]}}"#, "x".repeat(9999));
         assert!(told(&[], &long, 404, false).len() < 300);
         for strange in ["", "<html>", "[]", "{}", r#"{"errors": []}"#, r#"{"errors": [{}]}"#] {
-            assert_eq!(told(&[], strange, 404, false), "there is no such image", "{strange}");
+            let told = told(&[], strange, 404, false);
+            assert_eq!(told, "there is no such image (are name and tag right?)", "{strange}");
         }
     }
 

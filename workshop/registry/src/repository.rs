@@ -20,7 +20,7 @@ use crate::answer::{cannot_reach, header, may_pass, read_all};
 use crate::connection::{Way, soon};
 use crate::credentials::{Credentials, kept_for};
 use crate::proxy::by_proxy;
-use crate::refusal::{Refusal, refused};
+use crate::refusal::{IMAGE, Refusal, refused};
 use crate::token::Challenge;
 
 /// Where the registry of Docker Hub really is.
@@ -86,7 +86,7 @@ impl Repository {
         let headers = [("Accept", DESCRIPTIONS.join(", "))];
         let path = format!("manifests/{version}");
         let (answer, content) = again_if_it_may_pass(|| {
-            let mut answer = self.get(&path, &headers, "such image")?;
+            let mut answer = self.get(&path, &headers, IMAGE)?;
             let content = read_all(&mut answer, MAX_DESCRIPTION)?;
             Ok((answer, content))
         })?;
@@ -156,7 +156,7 @@ impl Repository {
         if *latest == shown {
             let challenge = Challenge::of(answer.headers()).context("cannot log in")?;
             let credentials = self.credentials.as_ref();
-            let refusal = self.refusal("such image");
+            let refusal = self.refusal(IMAGE);
             *latest = challenge.answer(&self.agent, credentials, &self.scope, &refusal)?;
         }
         Ok(latest.clone().filter(|latest| Some(latest) != shown.as_ref()))

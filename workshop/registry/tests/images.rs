@@ -140,7 +140,7 @@ fn says(host: &Host, name: &str) -> String {
 
 fn without_images(host: &Host) {
     let directory = host.images();
-    let pull = if host.is_root() { "root -p registry -- pull" } else { "workshop pull" };
+    let pull = if host.is_root() { "root -q -p registry -- pull" } else { "workshop pull" };
     let none = format!("No images in {directory:?}. To have one: cargo {pull} alpine:latest\n");
     assert_eq!(images(host, &[]).text(), none);
     assert!(!directory.exists());

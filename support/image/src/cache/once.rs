@@ -65,7 +65,9 @@ fn lock_new(
 pub fn make_closed(cache: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(cache);
     made.and_then(|()| fs::set_permissions(cache, Permissions::from_mode(0o700)))
-        .advise(|_| "another place: XDG_CACHE_HOME for an ordinary user")
+        .advise(
+            |_| "another place for an ordinary user: XDG_CACHE_HOME, and XDG_DATA_HOME for images",
+        )
         .with_context(|| format!("cannot make {cache:?}"))
 }
 

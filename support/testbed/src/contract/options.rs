@@ -97,7 +97,7 @@ fn option_of_docker(host: &Host) {
         ("--name=x", "a container is gone when it ends"),
         ("--privileged", "no step is a sandbox"),
         ("--cap-add=SYS_PTRACE", "'--cap-add' found; no option changes"),
-        ("--pull=always", "v7-overlay has --image"),
+        ("--pull=always", "v7-overlay --image IMAGE"),
     ] {
         let outcome = host.run([option, "sh"]);
         outcome.assert_refused(125, &[words, "(see --help)"]);

@@ -100,7 +100,7 @@ fn a_server_that_stops(host: &Host) {
 /// The host has no way to anywhere.
 fn without_a_network(host: &Host) {
     host.images();
-    let stick = "book/src/v7-overlay.md#three-ways-to-an-image";
+    let stick = "book/src/instructors.md#a-room-without-internet";
     let pull = |image: &str| Outcome::of(&mut tool(host, &["pull", "--timeout", "10", image]));
     pull("alpine").assert_refused(
         1,
@@ -192,7 +192,7 @@ fn a_terminal_sees_how_far_it_is(host: &Host) {
     let mut terminal = Terminal::start(&mut bed.pulling("a:1")).unwrap();
     let seen = terminal.read_to_end().unwrap();
     let last = seen.trim_end().rsplit('\n').next().unwrap();
-    assert!(last.contains("-p v7-overlay -- --image localhost:5001/a:1"), "{seen:?}");
+    assert!(last.contains("-q -p v7-overlay -- --image localhost:5001/a:1"), "{seen:?}");
     assert!(terminal.wait().unwrap().success());
     let outcome = bed.pull("a:1");
     assert_eq!((outcome.text().lines().count(), &*outcome.stderr), (3, ""));

@@ -34,7 +34,7 @@ fn an_image_is_pulled_and_runs(host: &Host) {
     assert!(first.ends_with(" fetched"), "{first}");
     assert_eq!(digest.trim(), made.digest());
     let (how, who) = run.trim().split_once(" -p v7-overlay -- ").unwrap();
-    assert_eq!(how, if host.is_root() { "cargo root" } else { "cargo run" });
+    assert_eq!(how, if host.is_root() { "cargo root -q" } else { "cargo run -q" });
     assert_eq!(who, "--image localhost:5001/a/small:1.2");
     bed.assert_whole("a/small", "1.2", &made);
     let v7 = |image: &str| {
