@@ -237,7 +237,7 @@ fn the_images_user(host: &Host) {
 
 fn the_images_user_needs_root(host: &Host) {
     let layout = image(host, vec![accounts()], &json!({"User": "app"}));
-    host.run(["--image", layout.str(), "id"]).assert_refused(125, &["100", "-u 0"]);
+    host.run(["--image", layout.str(), "id"]).assert_refused(125, &["100", "give 0 as user"]);
     let run = host.run(["--image", layout.str(), "-u", "0", "id", "-u"]);
     assert_eq!(run.text(), "0\n");
 }
