@@ -12,7 +12,7 @@
 //! | [`digest`] | a name that is a checksum, and the reader that checks it |
 //! | [`cache`] | every layer unpacked once, complete or not at all |
 //! | [`unpack`] | from a tar archive to a directory, whatever the archive tries |
-//! | [`reference`] | the name of an image, as one writes it |
+//! | [`mod@reference`] | the name of an image, as one writes it |
 //! | [`store`] | the directory of images: what was pulled |
 //! | [`missing`] | what is not in it, and how it gets there |
 //! | [`lower`] | what layers show at a path, as overlayfs finds it |
