@@ -82,13 +82,12 @@ impl FromStr for Reference {
             Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
             _ => (rest, None),
         };
-        let is_right = |tag: &str| is_tag(tag);
         let (registry, path) = match name.split_once('/') {
             Some((registry, path)) if has_registry(name) => (registry, path),
             _ => (DOCKER_HUB, name),
         };
         let is_name = is_registry(registry) && path.split('/').all(is_component);
-        if !is_name || !tag.is_none_or(is_right) {
+        if !is_name || !tag.is_none_or(is_tag) {
             bail!("{text:?} is no image reference, such as nginx:1.27{}", what_is_meant(text));
         }
         let length = name.len();

@@ -22,6 +22,11 @@ pub(crate) fn name(said: Option<String>, digest: &str) -> String {
     said.filter(|it| it.parse::<Version>().is_ok()).unwrap_or_else(|| digest.to_owned())
 }
 
+/// Whether a description of this media type names others: manifests, or indexes again.
+pub(crate) fn is_index(media_type: &str) -> bool {
+    media_type.contains("index") || media_type.contains("list")
+}
+
 /// Where a layout has a blob.
 pub(crate) fn blob(layout: &Path, digest: &Digest) -> PathBuf {
     layout.join(BLOBS).join(digest.hex())
@@ -34,9 +39,10 @@ pub(crate) fn mark(layout: &Path, image: &Descriptor, marked: &mut HashSet<Diges
     let (mut to_read, mut read) = (vec![image.clone()], HashSet::new());
     while let Some(Descriptor { digest, media_type, .. }) = to_read.pop() {
         marked.insert(digest.clone());
-        let is = |kind| media_type.contains(kind);
-        let is_index = is("index") || is("list");
-        if !(is_index || is("manifest")) || !read.insert((digest.clone(), is_index)) {
+        let is_index = is_index(&media_type);
+        if !(is_index || media_type.contains("manifest"))
+            || !read.insert((digest.clone(), is_index))
+        {
             continue;
         }
         let path = blob(layout, &digest);

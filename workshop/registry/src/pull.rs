@@ -15,6 +15,7 @@ use nix::sys::statvfs::statvfs;
 
 use crate::blob::{Fetching, is_here};
 use crate::connection::Way;
+use crate::contents::is_index;
 use crate::layout::Locked;
 use crate::progress::{bar, in_words};
 use crate::repository::{Description, Repository};
@@ -74,7 +75,7 @@ fn distinct(blobs: &[Descriptor]) -> Vec<&Descriptor> {
 /// The manifest for this machine, if what has the name is an index.
 fn for_this_machine(repository: &Repository, mut found: Description) -> Result<Description> {
     for _ in 0..=MAX_DEPTH {
-        if !(found.media_type.contains("index") || found.media_type.contains("list")) {
+        if !is_index(&found.media_type) {
             return Ok(found);
         }
         let index: Index =

@@ -63,10 +63,9 @@ pub(crate) fn refused(mut answer: Response<Body>, refusal: &Refusal) -> Error {
         }
         StatusCode::NOT_FOUND => anyhow!("there is no {what}{said}"),
         StatusCode::TOO_MANY_REQUESTS => {
-            let (when, more) = (when(&answer), if *with_login { "" } else { &login });
-            let more =
-                if more.is_empty() { "" } else { &format!("; with a login it is more: {more}") };
-            anyhow!("too many requests{said} ({when}{more})")
+            let login = format!("; with a login it is more: {login}");
+            let more = if *with_login { "" } else { &login };
+            anyhow!("too many requests{said} ({}{more})", when(&answer))
         }
         // What a server with TLS says to somebody without.
         status @ StatusCode::BAD_REQUEST if *is_plain && said.is_empty() => {

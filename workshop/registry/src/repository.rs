@@ -18,6 +18,7 @@ use ureq::{Agent, Body, ResponseExt};
 use crate::address::is_this_machine;
 use crate::answer::{cannot_reach, header, may_pass, read_all};
 use crate::connection::{Way, soon};
+use crate::contents::is_index;
 use crate::credentials::{Credentials, kept_for};
 use crate::proxy::by_proxy;
 use crate::refusal::{IMAGE, Refusal, refused};
@@ -223,9 +224,8 @@ fn media_type(content: &[u8], content_type: Option<&str>) -> Result<String> {
     let said = content_type.and_then(|it| it.split(';').next()).map(|it| it.trim().to_owned());
     let media_type = kind.media_type.or(said).unwrap_or_default();
     ensure!(DESCRIPTIONS.contains(&&*media_type), "it is no image, but {media_type:?}");
-    let is_index = media_type.contains("index") || media_type.contains("list");
     ensure!(
-        is_index == kind.manifests.is_some(),
+        is_index(&media_type) == kind.manifests.is_some(),
         "its manifest is not what it says: {media_type:?}"
     );
     Ok(media_type)
